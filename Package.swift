@@ -1,0 +1,108 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// What every Swift target is compiled with: the Swift 6 language mode comes with the tools version.
+let settings: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .treatAllWarnings(as: .error),
+]
+
+/// The two wrappers around C handles mark every unsafe call.
+let wrapperSettings = settings + [.strictMemorySafety()]
+
+/// Each stage embeds the SQL of its folder, so that the binary needs no file beside it.
+func stage(_ name: String, sql files: [String], dependencies: [Target.Dependency] = []) -> Target {
+    .target(
+        name: name,
+        dependencies: ["Diagnostics", "Measurement", "Model", "Postgres", "Threads"] + dependencies,
+        resources: files.map { .embedInCode("sql/\($0).sql") },
+        swiftSettings: settings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+let package = Package(
+    name: "allocbench",
+    products: [.executable(name: "allocbench", targets: ["allocbench"])],
+    targets: [
+        // C libraries, from Debian's packages.
+        .systemLibrary(name: "CLibPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+        .systemLibrary(name: "CRDKafka", pkgConfig: "rdkafka", providers: [.apt(["librdkafka-dev"])]),
+        .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
+        .target(name: "CEnvelope", linkerSettings: [.linkedLibrary("simdjson")]),
+
+        // The base: no knowledge of the domain.
+        .target(name: "Diagnostics", swiftSettings: settings),
+        .target(name: "Threads", swiftSettings: settings),
+        .target(name: "Measurement", swiftSettings: settings),
+        .target(name: "Postgres", dependencies: ["CLibPQ", "Threads"], swiftSettings: wrapperSettings),
+        .target(name: "Kafka", dependencies: ["CRDKafka", "Threads"], swiftSettings: wrapperSettings),
+        .target(name: "Services", dependencies: ["Diagnostics", "Kafka", "Threads"], swiftSettings: settings),
+
+        // The domain: the shared vocabulary, then one module per stage; stages never import each other.
+        .target(name: "Model", dependencies: ["CEnvelope", "Diagnostics"], swiftSettings: settings),
+        stage("Reference", sql: ["schema", "drop"]),
+        stage("Market", sql: ["schema", "drop"]),
+        stage("Holdings", sql: ["schema", "drop"]),
+        stage("Orders", sql: ["schema", "drop"]),
+        stage("Trades", sql: ["schema", "drop"]),
+        stage("Allocations", sql: ["schema", "drop"], dependencies: ["Kafka"]),
+        .target(
+            name: "ChangeFeed",
+            dependencies: ["Diagnostics", "Kafka", "Measurement", "Model", "Postgres", "Threads"],
+            swiftSettings: settings),
+
+        // The harness.
+        .target(
+            name: "Report", dependencies: ["Diagnostics", "Measurement", "Model"], swiftSettings: settings),
+        .target(
+            name: "Scenario",
+            dependencies: [
+                "CYAML", "Diagnostics", "Measurement", "Model", "Postgres", "Kafka", "Services", "Threads",
+                "Reference", "Market", "Holdings", "Orders", "Trades", "Allocations", "ChangeFeed", "Report",
+            ],
+            swiftSettings: settings),
+        .executableTarget(
+            name: "allocbench",
+            dependencies: [
+                "Diagnostics", "Measurement", "Model", "Postgres", "Kafka", "Services", "Threads",
+                "Reference", "Market", "Holdings", "Orders", "Trades", "Allocations", "ChangeFeed", "Report",
+                "Scenario",
+            ],
+            swiftSettings: settings),
+
+        // Tests.
+        .target(
+            name: "TestSupport",
+            dependencies: ["Diagnostics", "Kafka", "Measurement", "Model", "Postgres", "Services", "Threads"],
+            path: "Tests/TestSupport", swiftSettings: settings),
+        tests("DiagnosticsTests", ["Diagnostics"]),
+        tests("MeasurementTests", ["Measurement", "TestSupport"]),
+        tests("PostgresTests", ["Postgres", "TestSupport", "Threads"]),
+        tests("KafkaTests", ["Kafka", "TestSupport", "Threads"]),
+        tests("ServicesTests", ["Services", "Diagnostics", "Kafka", "Postgres", "TestSupport", "Threads"]),
+        tests("ModelTests", ["Model", "Diagnostics", "Measurement", "TestSupport"]),
+        tests(
+            "SeedingTests",
+            ["Reference", "Market", "Holdings", "Diagnostics", "Measurement", "Model", "Postgres", "TestSupport"]),
+        tests(
+            "StageTests",
+            [
+                "Orders", "Trades", "Allocations", "ChangeFeed", "Diagnostics", "Kafka", "Measurement", "Model",
+                "Postgres", "TestSupport", "Threads",
+            ]),
+        tests("ReportTests", ["Report", "Diagnostics", "Measurement", "Model"]),
+        tests("ScenarioTests", ["Scenario", "Diagnostics", "Measurement", "Model", "TestSupport"]),
+        tests(
+            "IntegrationTests",
+            [
+                "Scenario", "Services", "Diagnostics", "Kafka", "Measurement", "Model", "Postgres", "TestSupport",
+                "Threads",
+            ]),
+    ],
+    cxxLanguageStandard: .cxx17
+)
