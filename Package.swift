@@ -33,6 +33,8 @@ let package = Package(
         .systemLibrary(name: "CLibPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .systemLibrary(name: "CRDKafka", pkgConfig: "rdkafka", providers: [.apt(["librdkafka-dev"])]),
         .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
+        // What glibc hides from Swift's importer; a header without a library.
+        .systemLibrary(name: "CSpawn"),
         .target(name: "CEnvelope", linkerSettings: [.linkedLibrary("simdjson")]),
 
         // The base: no knowledge of the domain.
@@ -41,7 +43,7 @@ let package = Package(
         .target(name: "Measurement", swiftSettings: settings),
         .target(name: "Postgres", dependencies: ["CLibPQ", "Threads"], swiftSettings: wrapperSettings),
         .target(name: "Kafka", dependencies: ["CRDKafka", "Threads"], swiftSettings: wrapperSettings),
-        .target(name: "Services", dependencies: ["Diagnostics", "Kafka", "Threads"], swiftSettings: settings),
+        .target(name: "Services", dependencies: ["CSpawn", "Diagnostics", "Kafka", "Threads"], swiftSettings: settings),
 
         // The domain: the shared vocabulary, then one module per stage; stages never import each other.
         .target(name: "Model", dependencies: ["CEnvelope", "Diagnostics"], swiftSettings: settings),
