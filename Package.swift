@@ -42,7 +42,7 @@ let package = Package(
         .target(name: "Threads", swiftSettings: settings),
         .target(name: "Measurement", swiftSettings: settings),
         .target(name: "Postgres", dependencies: ["CLibPQ", "Threads"], swiftSettings: wrapperSettings),
-        .target(name: "Kafka", dependencies: ["CRDKafka", "Threads"], swiftSettings: wrapperSettings),
+        .target(name: "Kafka", dependencies: ["CRDKafka", "Diagnostics", "Threads"], swiftSettings: wrapperSettings),
         .target(name: "Services", dependencies: ["CSpawn", "Diagnostics", "Kafka", "Threads"], swiftSettings: settings),
 
         // The domain: the shared vocabulary, then one module per stage; stages never import each other.
@@ -85,7 +85,7 @@ let package = Package(
         tests("DiagnosticsTests", ["Diagnostics"]),
         tests("MeasurementTests", ["Measurement", "TestSupport"]),
         tests("PostgresTests", ["Postgres", "TestSupport", "Threads"]),
-        tests("KafkaTests", ["Kafka", "TestSupport", "Threads"]),
+        tests("KafkaTests", ["Kafka", "Diagnostics", "Measurement", "TestSupport", "Threads"]),
         tests("ServicesTests", ["Services", "Diagnostics", "Kafka", "Postgres", "TestSupport", "Threads"]),
         tests("ModelTests", ["Model", "Diagnostics", "Measurement", "TestSupport"]),
         tests(

@@ -1,0 +1,152 @@
+// The consuming client: partitions are assigned by hand, each with an explicit start offset, because offsets live in
+// the database beside their effect. One thread: everything here runs on its owner's.
+
+internal import CRDKafka
+
+/// Close it when done (`deinit` does, with the same deadline).
+public final class KafkaConsumer {
+    /// nil after `close`.
+    private var client: RDKafkaClient?
+    /// An error that came behind good messages of a batch; the next poll throws it.
+    private var pendingError: KafkaError?
+
+    /// Makes the client; no broker is asked yet (`requireReachable` does).
+    /// - Throws: when a property is unknown or has an impossible value.
+    public init(settings: KafkaClientSettings) throws(KafkaError) {
+        let client = try RDKafkaClient.make(
+            RD_KAFKA_CONSUMER, settings,
+            defaults: [
+                // librdkafka wants a group id even for manual assignment; nothing joins a group or commits to it.
+                ("group.id", "allocbench"), ("enable.auto.commit", "false"), ("enable.auto.offset.store", "false"),
+                // The default, "largest", would silently skip everything when an offset is gone.
+                ("auto.offset.reset", "error"), ("enable.partition.eof", "false"),
+                ("isolation.level", "read_committed"), ("allow.auto.create.topics", "false"),
+                // A Kafka answers a waiting fetch as soon as there is data; the mock broker always waits this long.
+                ("fetch.wait.max.ms", "10"),
+                // Per consumer; the default of 64 MiB times many workers would be the harness's memory.
+                ("queued.max.messages.kbytes", "16384"),
+            ])
+        // "will not be redirected automatically" (rdkafka.h): errors and statistics then come through consumer_poll.
+        unsafe _ = rd_kafka_poll_set_consumer(client.pointer)
+        self.client = client
+    }
+
+    deinit { close() }
+
+    /// Throws, naming the address, when no broker answers in time. Blocks its thread.
+    public func requireReachable(timeoutMs: Int32 = 10_000) throws(KafkaError) {
+        try open().requireReachable(timeoutMs: timeoutMs)
+    }
+
+    /// Replaces the assignment: from now on `poll` hands over these partitions from these offsets.
+    public func assign(_ partitions: [TopicPartitionOffset]) throws(KafkaError) {
+        let list = PartitionListHandle(partitions)
+        let code = unsafe rd_kafka_assign(try open().pointer, list.pointer)
+        guard code == RD_KAFKA_RESP_ERR_NO_ERROR else {
+            let names = partitions.map { "\($0.topic)[\($0.partition)]" }.joined(separator: ", ")
+            throw KafkaError(code, "assigning \(names)")
+        }
+    }
+
+    /// The next message, or nil when none came within `timeoutMs`. Blocks its thread.
+    /// - Throws: whatever stops a partition: a start offset that the broker doesn't have, an unknown topic, a refused
+    ///   authorization, a fatal client error, all brokers unreachable for too long.
+    public func poll(timeoutMs: Int32) throws(KafkaError) -> KafkaMessage? {
+        if let error = pendingError {
+            pendingError = nil
+            throw error
+        }
+        return try next(try open(), timeoutMs: timeoutMs)
+    }
+
+    /// Hands over up to `max` messages one after another: waits up to `timeoutMs` for the first, never for the others.
+    /// Blocks its thread.
+    /// - Returns: how many messages `handler` got.
+    /// - Throws: as `poll`; an error behind good messages is thrown by the next call, so that these are not lost.
+    public func pollBatch(
+        max: Int, timeoutMs: Int32, into handler: (borrowing KafkaMessage) throws(KafkaError) -> Void
+    ) throws(KafkaError) -> Int {
+        guard let first = try poll(timeoutMs: timeoutMs) else { return 0 }
+        try handler(first)
+        let client = try open()
+        var count = 1
+        while count < max {
+            // rd_kafka_consume_batch_queue would save calls, but in 2.0.2 it mis-stores offsets after a seek.
+            let message: KafkaMessage?
+            do throws(KafkaError) {
+                message = try next(client, timeoutMs: 0)
+            } catch {
+                pendingError = error
+                break
+            }
+            guard let message else { break }
+            try handler(message)
+            count += 1
+        }
+        return count
+    }
+
+    /// The offset of the oldest message the broker has, and the one behind the newest. Blocks its thread.
+    public func watermarks(
+        topic: String, partition: Int32, timeoutMs: Int32 = 10_000
+    ) throws(KafkaError) -> (low: Int64, high: Int64) {
+        try open().watermarks(topic: topic, partition: partition, timeoutMs: timeoutMs)
+    }
+
+    /// The last lines that librdkafka logged for this client.
+    public var lastLogLines: [String] { client?.context.log.last ?? [] }
+
+    /// Leaves the brokers and frees the client. Blocks its thread for up to `timeoutMs`.
+    ///
+    /// librdkafka 2.0.2 can hang in rd_kafka_consumer_close, so the close runs in librdkafka's background thread and is
+    /// given up after the deadline.
+    /// - Returns: false if the deadline passed.
+    @discardableResult
+    public func close(timeoutMs: Int32 = 10_000) -> Bool {
+        guard let client else { return true }
+        self.client = nil
+        pendingError = nil
+        let deadline = monotonicNowMs() + Int64(timeoutMs)
+        let queue = QueueHandle(of: client)
+        if let error = unsafe rd_kafka_consumer_close_queue(client.pointer, queue.pointer) {
+            let failure = unsafe KafkaError(consuming: error, "closing a consumer")
+            client.context.log.append(failure.description)
+            return false
+        }
+        while unsafe rd_kafka_consumer_closed(client.pointer) == 0 {
+            if monotonicNowMs() >= deadline { return false }
+            _ = queue.poll(timeoutMs: 10)
+        }
+        return true
+    }
+
+    private func open() throws(KafkaError) -> RDKafkaClient {
+        guard let client else { throw KafkaError(code: .state, message: "the consumer is closed") }
+        return client
+    }
+
+    private func next(_ client: RDKafkaClient, timeoutMs: Int32) throws(KafkaError) -> KafkaMessage? {
+        guard let raw = unsafe rd_kafka_consumer_poll(client.pointer, timeoutMs) else {
+            try client.checkHealth()
+            return nil
+        }
+        let message = unsafe KafkaMessage(adopting: raw, client: client)
+        if message.code == RD_KAFKA_RESP_ERR_NO_ERROR { return message }
+        throw KafkaError(
+            message.code, "topic \"\(message.topic)\" partition \(message.partition)", detail: message.errorText)
+    }
+}
+
+extension RDKafkaClient {
+    func watermarks(
+        topic: String, partition: Int32, timeoutMs: Int32
+    ) throws(KafkaError) -> (low: Int64, high: Int64) {
+        var low: Int64 = 0
+        var high: Int64 = 0
+        let code = unsafe rd_kafka_query_watermark_offsets(pointer, topic, partition, &low, &high, timeoutMs)
+        guard code == RD_KAFKA_RESP_ERR_NO_ERROR else {
+            throw KafkaError(code, "watermarks of topic \"\(topic)\" partition \(partition)")
+        }
+        return (low, high)
+    }
+}
