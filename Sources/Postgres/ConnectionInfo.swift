@@ -1,0 +1,106 @@
+// Where a database is and who asks, with the password kept out of every text that could be printed.
+
+internal import CLibPQ
+
+/// The parameters of a connection: a `postgresql://` URI, libpq's `key=value` words, or nothing, which means the PG*
+/// environment variables and libpq's defaults. Only what was given is kept; the rest is filled in when connecting.
+public struct ConnectionInfo: Sendable, Hashable {
+    private struct Option: Hashable {
+        var key: String
+        var value: String
+    }
+
+    /// Sorted by key, which makes equal infos equal however they were written.
+    private var options: [Option]
+
+    /// Reads a URI or `key=value` words; nothing is connected.
+    public init(_ text: String) throws(PostgresError) {
+        var rawError: UnsafeMutablePointer<CChar>?
+        let parsed = unsafe PGConninfoHandle(adopting: PQconninfoParse(text, &rawError))
+        let errorText = unsafe PGMemoryHandle(adopting: rawError)
+        guard let first = unsafe parsed.raw else {
+            let message = unsafe errorText.raw.map { unsafe String(cString: $0) } ?? "out of memory"
+            throw PostgresError(message: "bad connection text: " + Self.withoutQuotations(message, of: text))
+        }
+        var options: [Option] = []
+        var option = unsafe first
+        while let key = unsafe option.pointee.keyword {
+            if let value = unsafe option.pointee.val {
+                unsafe options.append(Option(key: String(cString: key), value: String(cString: value)))
+            }
+            unsafe option += 1
+        }
+        self.options = options.sorted { $0.key < $1.key }
+    }
+
+    /// What was given for `key`; nil if nothing was, even where the environment has a default.
+    public subscript(key: String) -> String? {
+        options.first { $0.key == key }?.value
+    }
+
+    /// The same with one parameter set. A key that libpq doesn't know is refused when connecting.
+    public func with(_ key: String, _ value: String) -> ConnectionInfo {
+        var copy = self
+        copy.options.removeAll { $0.key == key }
+        copy.options.append(Option(key: key, value: value))
+        copy.options.sort { $0.key < $1.key }
+        return copy
+    }
+
+    /// The same server, another database.
+    public func with(database: String) -> ConnectionInfo { with("dbname", database) }
+
+    /// As `key=value` words, without password and other secrets: what may be printed and kept.
+    public var redacted: String { text(of: options.filter { !Self.isSecret($0.key) }) }
+
+    /// As `key=value` words with the password in it: for a process that connects in our stead. Never print it.
+    public var unredacted: String { text(of: options) }
+
+    /// The parameters as two lists for PQconnectdbParams.
+    var keysAndValues: (keys: [String], values: [String]) { (options.map(\.key), options.map(\.value)) }
+
+    /// Takes out of a server's message what nobody must read.
+    func redact(_ message: String) -> String {
+        var message = message
+        for option in options where Self.isSecret(option.key) && option.value.count >= 4 {
+            message = message.split(separator: option.value, omittingEmptySubsequences: false).joined(separator: "***")
+        }
+        return message
+    }
+
+    private func text(of options: [Option]) -> String {
+        options.map { option in
+            let isPlain =
+                !option.value.isEmpty && option.value.allSatisfy { !$0.isWhitespace && $0 != "'" && $0 != "\\" }
+            let escaped = option.value.map { $0 == "'" || $0 == "\\" ? "\\\($0)" : String($0) }.joined()
+            return "\(option.key)=\(isPlain ? option.value : "'\(escaped)'")"
+        }.joined(separator: " ")
+    }
+
+    private static func isSecret(_ key: String) -> Bool {
+        key.contains("password") || key.contains("secret")
+    }
+
+    /// libpq quotes the part of the text that it didn't understand, and that part may well be the password.
+    /// Only the name of an unknown parameter is kept, and that only from a text that can't hold a password.
+    private static func withoutQuotations(_ message: String, of text: String) -> String {
+        let message = message.split(whereSeparator: \.isNewline).joined(separator: " ")
+        let lowercased = text.lowercased()
+        let mayHoldSecret = ["pass", "pwd", "secret", "@"].contains { lowercased.contains($0) }
+        let namesParameter =
+            message.hasPrefix("invalid connection option") || message.hasPrefix("invalid URI query parameter")
+        if namesParameter && !mayHoldSecret { return message }
+        // The quotation may hold quotation marks of its own: drop from the first to the last.
+        guard let start = message.firstIndex(of: "\""), let end = message.lastIndex(of: "\""), start < end else {
+            return message
+        }
+        return message[..<start] + "\"…\"" + message[message.index(after: end)...]
+    }
+}
+
+extension ConnectionInfo: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+    public var description: String { redacted }
+    public var debugDescription: String { redacted }
+    /// Without this, `dump` and the failure messages of tests would show the stored parameters.
+    public var customMirror: Mirror { Mirror(self, children: ["redacted": redacted]) }
+}
