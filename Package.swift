@@ -39,6 +39,7 @@ let package = Package(
 
         // The base: no knowledge of the domain.
         .target(name: "Diagnostics", swiftSettings: settings),
+        .target(name: "CSV", dependencies: ["Diagnostics"], swiftSettings: settings),
         .target(name: "Threads", swiftSettings: settings),
         .target(name: "Measurement", swiftSettings: settings),
         .target(name: "Postgres", dependencies: ["CLibPQ", "Threads"], swiftSettings: wrapperSettings),
@@ -47,9 +48,15 @@ let package = Package(
 
         // The domain: the shared vocabulary, then one module per stage; stages never import each other.
         .target(name: "Model", dependencies: ["CEnvelope", "Diagnostics"], swiftSettings: settings),
-        stage("Reference", sql: ["schema", "drop"]),
-        stage("Market", sql: ["schema", "drop"]),
-        stage("Holdings", sql: ["schema", "drop"]),
+        stage("Reference", sql: ["schema", "drop", "store"], dependencies: ["CSV"]),
+        stage("Market", sql: ["schema", "drop", "store"], dependencies: ["CSV"]),
+        stage("Holdings", sql: ["schema", "drop", "store"]),
+        .target(
+            name: "Seeding",
+            dependencies: [
+                "CSV", "Diagnostics", "Measurement", "Model", "Postgres", "Threads", "Reference", "Market", "Holdings",
+            ],
+            swiftSettings: settings),
         stage("Orders", sql: ["schema", "drop"]),
         stage("Trades", sql: ["schema", "drop"]),
         stage("Allocations", sql: ["schema", "drop"], dependencies: ["Kafka"]),
@@ -65,14 +72,16 @@ let package = Package(
             name: "Scenario",
             dependencies: [
                 "CYAML", "Diagnostics", "Measurement", "Model", "Postgres", "Kafka", "Services", "Threads",
-                "Reference", "Market", "Holdings", "Orders", "Trades", "Allocations", "ChangeFeed", "Report",
+                "Reference", "Market", "Holdings", "Seeding", "Orders", "Trades", "Allocations", "ChangeFeed",
+                "Report",
             ],
             swiftSettings: settings),
         .executableTarget(
             name: "allocbench",
             dependencies: [
                 "Diagnostics", "Measurement", "Model", "Postgres", "Kafka", "Services", "Threads",
-                "Reference", "Market", "Holdings", "Orders", "Trades", "Allocations", "ChangeFeed", "Report",
+                "Reference", "Market", "Holdings", "Seeding", "Orders", "Trades", "Allocations", "ChangeFeed",
+                "Report",
                 "Scenario",
             ],
             swiftSettings: settings),
@@ -90,7 +99,10 @@ let package = Package(
         tests("ModelTests", ["Model", "Diagnostics", "Measurement", "TestSupport"]),
         tests(
             "SeedingTests",
-            ["Reference", "Market", "Holdings", "Diagnostics", "Measurement", "Model", "Postgres", "TestSupport"]),
+            [
+                "Reference", "Market", "Holdings", "Seeding", "CSV", "Diagnostics", "Measurement", "Model", "Postgres",
+                "TestSupport", "Threads",
+            ]),
         tests(
             "StageTests",
             [

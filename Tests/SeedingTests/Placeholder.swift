@@ -1,1 +1,1 @@
-import Testing
+// Seeding: how test databases are made.

@@ -1,0 +1,60 @@
+// Prices in the database: COPY in, queries out. Runs on the thread of its connection.
+
+public import Model
+public import Postgres
+
+public enum MarketStore {
+    private static let sql = SQLScript(embedded: PackageResources.store_sql)
+
+    /// Copies the rows that `body` hands over one by one; returns how many there were.
+    @discardableResult
+    public static func copyDailyPrices(
+        on connection: PostgresConnection, body: (_ row: (DailyPrice) throws -> Void) throws -> Void
+    ) throws -> Int {
+        try connection.copyIn(sql["copy_daily_prices"]) { writer in
+            try body { price in
+                writer.int64(price.securityID.rawValue)
+                writer.text(price.date.description)
+                writer.decimal(ticks: price.open.ticks)
+                writer.decimal(ticks: price.high.ticks)
+                writer.decimal(ticks: price.low.ticks)
+                writer.decimal(ticks: price.close.ticks)
+                writer.int64(price.volume)
+                try writer.endRow()
+            }
+        }
+    }
+
+    public static func truncate(on connection: PostgresConnection) throws {
+        try connection.execute(sql["truncate"])
+    }
+
+    public static func isEmpty(on connection: PostgresConnection) throws -> Bool {
+        try connection.query(sql["is_empty"]).int64(0, 0) != 0
+    }
+
+    /// The last day that has any price; nil without prices.
+    public static func latestDate(on connection: PostgresConnection) throws -> TradeDate? {
+        try connection.query(sql["latest_date"]).text(0, 0).flatMap { TradeDate(iso: $0) }
+    }
+
+    /// The open of every security that has a price on `date`, by key.
+    public static func openPrices(
+        on date: TradeDate, connection: PostgresConnection
+    ) throws -> [(securityID: SecurityID, open: Price)] {
+        let result = try connection.query(sql["open_prices"], .text(date.description))
+        return (0..<result.rowCount).map { row in
+            (SecurityID(result.int64(row, 0)), Price(ticks: result.int64(row, 1)))
+        }
+    }
+
+    /// Rows by table.
+    public static func rowCounts(on connection: PostgresConnection) throws -> [String: Int] {
+        ["market.daily_prices": Int(try connection.query(sql["count_daily_prices"]).int64(0, 0))]
+    }
+
+    /// One sum over all rows by table, in the order of their keys: equal sums, equal tables.
+    public static func tableChecksums(on connection: PostgresConnection) throws -> [String: String] {
+        ["market.daily_prices": try connection.query(sql["checksum_daily_prices"]).text(0, 0) ?? ""]
+    }
+}

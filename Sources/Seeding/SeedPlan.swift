@@ -1,0 +1,163 @@
+// What to seed, and the check of all of it before a database is touched. Reads price files on worker threads of its own.
+
+import CSV
+public import Diagnostics
+public import Holdings
+import Market
+public import Model
+public import Reference
+import Threads
+
+/// What the tables of reference, market and holdings are to be made from.
+public struct SeedPlan: Sendable {
+    public enum Market: Sendable {
+        case generated(securities: Int, days: Int)
+        /// A file of securities and a folder with one price file per symbol.
+        case files(securities: String, prices: String)
+    }
+
+    public enum Holdings: Sendable {
+        /// Drifts of a few per cent; `SeedSizes` says how many rows.
+        case natural(managers: Int, managerGroups: Int, accounts: Int, positionsPerAccount: Int)
+        /// Exactly the block orders that a benchmark wants.
+        case workload(WorkloadShape)
+    }
+
+    public var seed: UInt64
+    public var market: Market
+    public var holdings: Holdings
+    /// The day whose opens the holdings are made for; nil for the last day that has a price.
+    public var routingDate: TradeDate?
+
+    public init(seed: UInt64, market: Market, holdings: Holdings, routingDate: TradeDate? = nil) {
+        self.seed = seed
+        self.market = market
+        self.holdings = holdings
+        self.routingDate = routingDate
+    }
+
+    /// Everything generated, in the given sizes.
+    public init(seed: UInt64, sizes: SeedSizes) {
+        self.init(
+            seed: seed, market: .generated(securities: sizes.securities, days: sizes.days), holdings: sizes.holdings)
+    }
+
+    /// Reads and checks every input. Throws all faults, up to a limit, in one error. Blocks; no database is involved.
+    public func prepare(parallelism: Int = 2) throws(InputError) -> PreparedSeed {
+        switch market {
+        case .generated(let count, let days): try prepareGenerated(count: count, days: days)
+        case .files(let securities, let prices):
+            try prepareFiles(securities: securities, prices: prices, parallelism: parallelism)
+        }
+    }
+
+    private func prepareGenerated(count: Int, days: Int) throws(InputError) -> PreparedSeed {
+        let generator = PriceGenerator(seed: seed, dayCount: days)
+        let date = routingDate ?? PriceGenerator.lastDate
+        guard let day = generator.dates.firstIndex(of: date) else {
+            throw InputError(
+                InputFault(
+                    source: "--date", value: date.description,
+                    expected: "a weekday from \(generator.dates[0]) to \(PriceGenerator.lastDate)"))
+        }
+        let securities = (0..<count).map { SecurityGenerator(seed: seed, count: count).security(at: $0) }
+        let tradable = securities.map {
+            TradableSecurity(id: $0.id, open: generator.prices(of: $0.id)[day].open)
+        }
+        return PreparedSeed(
+            seed: seed, routingDate: date, securities: securities,
+            prices: .generated(generator), priceRowCounts: securities.map { _ in days },
+            holdings: try source(of: tradable), marketWords: "generator: \(count) securities x \(days) days")
+    }
+
+    private func prepareFiles(
+        securities path: String, prices folder: String, parallelism: Int
+    ) throws(InputError) -> PreparedSeed {
+        let securities = try SecurityFile.read(path: path)
+        let ids = Dictionary(uniqueKeysWithValues: securities.map { ($0.symbol, $0.id) })
+        var faults = FaultCollector()
+        let files = PriceFolder.files(in: folder, securityIDs: ids, securitiesPath: path, faults: &faults)
+        let routingDate = routingDate
+        let summaries = onWorkers(parallelism, itemCount: files.count) { files[$0].validate(openOn: routingDate) }
+        summaries.forEach { faults.add($0.faults) }
+        try faults.throwIfAny()
+
+        guard let date = routingDate ?? summaries.compactMap(\.lastDate).max() else {
+            throw InputError(InputFault(source: folder, expected: "a day with a price, found none"))
+        }
+        let tradable = summaries.compactMap { summary -> TradableSecurity? in
+            let open = routingDate == nil && summary.lastDate == date ? summary.openOnLastDate : summary.openOnDate
+            return open.map { TradableSecurity(id: summary.securityID, open: $0) }
+        }
+        guard !tradable.isEmpty else {
+            throw InputError(
+                InputFault(
+                    source: "--date", value: date.description, expected: "a day on which a file of \(folder) has a price"))
+        }
+        return PreparedSeed(
+            seed: seed, routingDate: date, securities: securities, prices: .files(files),
+            priceRowCounts: summaries.map(\.rowCount),
+            holdings: try source(of: tradable.sorted { $0.id < $1.id }),
+            marketWords: "files: \(securities.count) securities, \(files.count) price files")
+    }
+
+    private func source(of tradable: [TradableSecurity]) throws(InputError) -> HoldingsSource {
+        do {
+            switch holdings {
+            case .natural(let managers, let groups, let accounts, let positions):
+                return .natural(
+                    try NaturalHoldings(
+                        seed: seed, securities: tradable, managerCount: managers, managerGroupCount: groups,
+                        accountCount: accounts, positionsPerAccount: positions))
+            case .workload(let shape):
+                return .workload(try WorkloadHoldings(seed: seed, securities: tradable, shape: shape))
+            }
+        } catch { throw InputError(error) }
+    }
+}
+
+extension SeedSizes {
+    /// The part of the sizes that files don't bring with them.
+    public var holdings: SeedPlan.Holdings {
+        .natural(
+            managers: managers, managerGroups: managerGroups, accounts: accounts,
+            positionsPerAccount: positionsPerAccount)
+    }
+}
+
+/// A plan that was found good: what will be loaded, and how many rows of it.
+public struct PreparedSeed: Sendable {
+    enum Prices: Sendable {
+        case generated(PriceGenerator)
+        case files([PriceFile])
+    }
+
+    public let seed: UInt64
+    public let routingDate: TradeDate
+    public let securities: [Security]
+    let prices: Prices
+    /// By security when generated, by file otherwise.
+    let priceRowCounts: [Int]
+    public let holdings: HoldingsSource
+    /// What the securities and prices are made from, in words.
+    let marketWords: String
+
+    public var priceCount: Int { priceRowCounts.reduce(0, +) }
+
+    /// Rows by table, in the order they are loaded.
+    public var rowCounts: [(table: String, rows: Int)] {
+        [
+            ("reference.securities", securities.count), ("holdings.managers", holdings.managerCount),
+            ("market.daily_prices", priceCount), ("holdings.accounts", holdings.accountCount),
+            ("holdings.positions", holdings.positionCount),
+        ]
+    }
+
+    /// Hands over the prices of one security or file.
+    func forEachPrice(inUnit unit: Int, _ body: (DailyPrice) throws -> Void) throws {
+        switch prices {
+        case .generated(let generator): try generator.prices(of: securities[unit].id).forEach(body)
+        case .files(let files): try files[unit].forEach(body)
+        }
+    }
+}
