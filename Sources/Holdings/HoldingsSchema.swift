@@ -1,4 +1,4 @@
-// Creates, drops and checks the holdings schema, from the SQL in `sql/holdings/`. Runs on the thread of its connection.
+// Creates, drops and checks the holdings schema, from the SQL in `sql/holdings/`. Runs on its connection's thread.
 
 public import Postgres
 

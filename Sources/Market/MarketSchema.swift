@@ -1,4 +1,4 @@
-// Creates, drops and checks the market schema, from the SQL in `sql/market/`. Runs on the thread of its connection.
+// Creates, drops and checks the market schema, from the SQL in `sql/market/`. Runs on its connection's thread.
 
 public import Postgres
 

@@ -100,7 +100,9 @@ public struct SchemaDeclaration: Sendable, Equatable {
             columns: entries.compactMap { column($0, keyColumns: keyColumns) })
     }
 
-    private static let constraintWords: Set = ["PRIMARY", "UNIQUE", "CHECK", "FOREIGN", "CONSTRAINT", "INDEX", "FAMILY"]
+    private static let constraintWords: Set = [
+        "PRIMARY", "UNIQUE", "CHECK", "FOREIGN", "CONSTRAINT", "INDEX", "FAMILY",
+    ]
     private static let typeEndWords: Set = [
         "NOT", "NULL", "PRIMARY", "UNIQUE", "CHECK", "DEFAULT", "REFERENCES", "GENERATED", "AS", "CONSTRAINT",
     ]

@@ -1,4 +1,4 @@
-// Creates, drops and checks the reference schema, from the SQL in `sql/reference/`. Runs on the thread of its connection.
+// Creates, drops and checks the reference schema, from the SQL in `sql/reference/`. Runs on its connection's thread.
 
 public import Postgres
 

@@ -41,7 +41,9 @@ public struct SecurityGenerator: Sendable {
         ("Industrials", ["Machinery", "Aerospace", "Logistics"]),
         ("Utilities", ["Power Generation", "Water Supply"]),
     ]
-    private static let countries = ["United States", "United States", "United States", "Germany", "Japan", "Switzerland"]
+    private static let countries = [
+        "United States", "United States", "United States", "Germany", "Japan", "Switzerland",
+    ]
 }
 
 /// A CSV file of securities. Keys are given in the order of its rows, from 1.
@@ -71,7 +73,8 @@ public enum SecurityFile {
             let symbol = reader.text(columns[1])
             if let line = lineOfSymbol[symbol] {
                 faults.add(
-                    reader.fault(columns[1], expected: "each symbol only once; this one already stands in line \(line)"))
+                    reader.fault(
+                        columns[1], expected: "each symbol only once; this one already stands in line \(line)"))
                 continue
             }
             lineOfSymbol[symbol] = reader.line

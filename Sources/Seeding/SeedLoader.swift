@@ -45,7 +45,7 @@ public struct SeedLoader: Sendable {
         self.parallelism = parallelism
     }
 
-    /// Creates what tables are missing and loads them. Tables that hold rows are refused, or emptied first when `replace`.
+    /// Creates what tables are missing and loads them. Refuses tables that hold rows, unless `replace` empties them.
     /// A set `stop` ends the seed as a failure would.
     @discardableResult
     public func load(
@@ -66,7 +66,7 @@ public struct SeedLoader: Sendable {
             try copyInParallel(seed, counters, stop: stop, onProgress: onProgress)
             try Self.complete(on: control)
         } catch {
-            // The error that stopped the seed is the one to report; should emptying fail too, 'loading' remains to tell.
+            // The error that stopped the seed is the one to report. Should emptying fail too, 'loading' tells.
             try? clear()
             throw error
         }

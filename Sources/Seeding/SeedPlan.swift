@@ -1,4 +1,4 @@
-// What to seed, and the check of all of it before a database is touched. Reads price files on worker threads of its own.
+// What to seed, and the check of all of it before a database is touched. Price files are read on worker threads.
 
 import CSV
 public import Diagnostics
@@ -92,7 +92,8 @@ public struct SeedPlan: Sendable {
         guard !tradable.isEmpty else {
             throw InputError(
                 InputFault(
-                    source: "--date", value: date.description, expected: "a day on which a file of \(folder) has a price"))
+                    source: "--date", value: date.description,
+                    expected: "a day on which a file of \(folder) has a price"))
         }
         return PreparedSeed(
             seed: seed, routingDate: date, securities: securities, prices: .files(files),

@@ -1,4 +1,4 @@
-// `allocbench seed`: fills reference, market and holdings. Runs on the main thread; the loading threads are the loader's.
+// `allocbench seed`: fills reference, market and holdings. Runs on the main thread; the loader has its own threads.
 
 import Diagnostics
 import Glibc
@@ -63,7 +63,8 @@ enum SeedCommand {
             sizes.days = 1
         case (nil, nil): market = .generated(securities: sizes.securities, days: sizes.days)
         case (_?, nil):
-            throw InputError(InputFault(source: "--securities", expected: "--prices beside it, a folder of price files"))
+            throw InputError(
+                InputFault(source: "--securities", expected: "--prices beside it, a folder of price files"))
         case (nil, _?):
             throw InputError(InputFault(source: "--prices", expected: "--securities beside it, a file of securities"))
         }
@@ -115,7 +116,11 @@ private final class ProgressDisplay {
         if hasBar { write("\n") }
     }
 
-    private func write(_ text: String) { fputs(text, stderr) }
+    /// C's `stderr` is a mutable global, which Swift 6 refuses; its descriptor is the same file, unbuffered.
+    private func write(_ text: String) {
+        let bytes = Array(text.utf8)
+        _ = Glibc.write(STDERR_FILENO, bytes, bytes.count)
+    }
 }
 
 private func progressBar(_ progress: SeedProgress, width: Int) -> String {
