@@ -1,0 +1,117 @@
+// What a scenario file says, checked: a workload, a load and the configurations that compete on it.
+// Read once on the main thread, before anything starts.
+
+public import Diagnostics
+import Glibc
+public import Measurement
+public import Model
+
+/// A scenario that can be run: every value is present, in range, and fits the others.
+public struct ScenarioFile: Sendable {
+    /// What is processed: the seeded stream of executions and the orders behind it.
+    public struct Workload: Sendable, Equatable {
+        public static let partitionsDefault = 8
+        public static let accountsPerBlockDefault = 20
+        /// The fewest and the most shares of one execution.
+        public static let sharesPerExecution = 50...500
+
+        /// Exactly so many executions.
+        public var executions: Int
+        public var blocks: Int
+        public var accountsPerBlock: Int
+        public var partitions: Int
+        /// Real data instead of the generator: both paths or neither. Relative paths start at the scenario's folder.
+        public var securitiesFile: String?
+        public var pricesFolder: String?
+        public var routeDate: TradeDate?
+    }
+
+    /// As given to `load`: the manifest names it.
+    public var path: String
+    /// The text as it was read: the manifest keeps it whole.
+    public var text: String
+    /// From the file, or else from its name.
+    public var name: String
+    public var description: String
+    public var seed: UInt64
+    public var repetitions: Int
+    public var workload: Workload
+    public var arrivals: ArrivalSchedule
+    /// In the order of the file, names unique.
+    public var configurations: [Configuration]
+
+    public static let seedDefault: UInt64 = 42
+    public static let repetitionsDefault = 1
+    /// A scenario is a page or two; what is larger was not meant as one.
+    static let byteCountMaximum = 1 << 20
+    /// Faults told in one go; the rest is counted.
+    static let faultCountMaximum = 100
+
+    /// Reads and checks a scenario. `securitiesFile` and `pricesFolder` are the command line's, relative to the current
+    /// folder; where given they replace the file's, and only the paths in force are looked up.
+    ///
+    /// Throws: every fault in one go.
+    public static func load(
+        path: String, securitiesFile: String? = nil, pricesFolder: String? = nil
+    ) throws(InputError) -> ScenarioFile {
+        let bytes = try readScenario(path)
+        var reader = try ScenarioReader(bytes: bytes, path: path)
+        reader.overrideData(securitiesFile: securitiesFile, pricesFolder: pricesFolder)
+        reader.checkDataPaths()
+        return try reader.finish()
+    }
+
+    /// Checks a scenario's text, without a look at the file system. `path` is what the faults name.
+    public static func parse(text: String, path: String) throws(InputError) -> ScenarioFile {
+        var reader = try ScenarioReader(bytes: Array(text.utf8), path: path)
+        reader.overrideData(securitiesFile: nil, pricesFolder: nil)
+        return try reader.finish()
+    }
+}
+
+/// The bytes of a regular file of reasonable size.
+private func readScenario(_ path: String) throws(InputError) -> [UInt8] {
+    func refusal(_ expected: String) -> InputError { InputError(InputFault(source: path, expected: expected)) }
+    // A pipe without a writer would block an ordinary open for ever.
+    let file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    guard file >= 0 else {
+        let reason = String(cString: strerror(errno))
+        let suggestion = nearestFile(to: path).map { "; did you mean \($0)?" } ?? ""
+        throw refusal("a scenario file: \(reason)\(suggestion)")
+    }
+    defer { close(file) }
+    var status = stat()
+    guard fstat(file, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+        throw refusal("a regular file, not a folder, a pipe or a device")
+    }
+    var bytes: [UInt8] = []
+    var chunk = [UInt8](repeating: 0, count: 16_384)
+    while true {
+        let count = read(file, &chunk, chunk.count)
+        if count < 0 && errno == EINTR { continue }
+        guard count >= 0 else { throw refusal("a readable file: \(String(cString: strerror(errno)))") }
+        if count == 0 { return bytes }
+        bytes += chunk[..<count]
+        guard bytes.count <= ScenarioFile.byteCountMaximum else { throw refusal("a scenario of at most 1 MiB") }
+    }
+}
+
+/// A scenario beside the missing one whose name is a slip away.
+private func nearestFile(to path: String) -> String? {
+    let folder = folderPath(of: path)
+    guard let entries = opendir(folder.isEmpty ? "." : folder) else { return nil }
+    defer { closedir(entries) }
+    var names: [String] = []
+    while let entry = readdir(entries) {
+        let name = withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
+            String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+        }
+        if name.hasSuffix(".yaml") || name.hasSuffix(".yml") { names.append(name) }
+    }
+    return nearestWord(to: String(path.dropFirst(folder.count)), among: names).map { folder + $0 }
+}
+
+/// Everything up to the last slash, the slash included; empty where there is none.
+func folderPath(of path: String) -> String {
+    path.lastIndex(of: "/").map { String(path[...$0]) } ?? ""
+}
