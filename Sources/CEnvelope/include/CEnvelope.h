@@ -1,11 +1,37 @@
+// Reads the JSON envelope of a change feed with simdjson, behind a C interface that Swift can import.
 #pragma once
+#include <stddef.h>
 #include <stdint.h>
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+// One parser per thread: it owns its buffers and keeps them between messages.
 typedef struct envelope_parser envelope_parser;
+
+typedef enum {
+    ENVELOPE_ROW = 0,        // "after" holds a whole executions row
+    ENVELOPE_DELETED = 1,    // "after" is null
+    ENVELOPE_RESOLVED = 2,   // a resolved timestamp, no row
+    ENVELOPE_MALFORMED = 3,  // not such an envelope; `fault` says where
+} envelope_kind;
+
+typedef struct {
+    int64_t execution_id;
+    int64_t block_order_id;
+    int64_t quantity;
+    // The number as it stands in the text, because a price must not pass through a double.
+    // Points into the parser's buffer: valid until the next call.
+    const uint8_t *price;
+    size_t price_length;
+    // A static string that names the missing or wrong field; NULL unless malformed.
+    const char *fault;
+} envelope_row;
+
 envelope_parser *envelope_parser_new(void);
 void envelope_parser_free(envelope_parser *parser);
+envelope_kind envelope_parse(envelope_parser *parser, const void *json, size_t length, envelope_row *row);
+
 #ifdef __cplusplus
 }
 #endif
