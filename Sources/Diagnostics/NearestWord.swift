@@ -11,19 +11,24 @@ public func nearestWord(to word: String, among candidates: some Sequence<String>
         .word
 }
 
-/// Levenshtein distance: insertions, deletions and substitutions that turn `a` into `b`.
+/// Insertions, deletions, substitutions and swaps of neighbours that turn `a` into `b` (optimal string alignment).
+/// A swap counts once, because swapped letters are the commonest slip of all.
 func editDistance(_ a: String, _ b: String) -> Int {
     let from = Array(a.unicodeScalars)
     let to = Array(b.unicodeScalars)
-    var row = Array(0...to.count)
-    for (i, left) in from.enumerated() {
-        var diagonal = row[0]
-        row[0] = i + 1
-        for (j, right) in to.enumerated() {
-            let substituted = diagonal + (left == right ? 0 : 1)
-            diagonal = row[j + 1]
-            row[j + 1] = min(substituted, row[j] + 1, row[j + 1] + 1)
+    var beforeLast = [Int](repeating: 0, count: to.count + 1)
+    var last = Array(0...to.count)
+    for i in from.indices {
+        var row = [i + 1]
+        for j in to.indices {
+            var distance = min(last[j + 1], row[j]) + 1
+            distance = min(distance, last[j] + (from[i] == to[j] ? 0 : 1))
+            if i > 0, j > 0, from[i] == to[j - 1], from[i - 1] == to[j] {
+                distance = min(distance, beforeLast[j - 1] + 1)
+            }
+            row.append(distance)
         }
+        (beforeLast, last) = (last, row)
     }
-    return row[to.count]
+    return last[to.count]
 }

@@ -117,8 +117,8 @@ extension ScenarioReader {
 
     private mutating func readWorkload(_ entry: YAMLEntry) {
         guard let keys = entries(entry.value, field: entry.key, keys: Key.workload, of: "workload") else { return }
-        let executionsEntry = required("executions", in: keys, line: entry.line)
-        let blocksEntry = required("blocks", in: keys, line: entry.line)
+        let executionsEntry = required("executions", in: keys, line: entry.line, of: entry.key)
+        let blocksEntry = required("blocks", in: keys, line: entry.line, of: entry.key)
         if let entry = executionsEntry { executions = integer(entry, Limit.executions) }
         if let entry = blocksEntry { blocks = integer(entry, Limit.blocks) }
         if let entry = keys["accounts_per_block"] { accountsPerBlock = integer(entry, Limit.accountsPerBlock) }

@@ -36,7 +36,7 @@ import Testing
 
     @Test(arguments: [
         ("workrs", "workers"), ("Workers", "workers"), ("bacth_size", "batch_size"), ("batchsize", "batch_size"),
-        ("seeed", "seed"),
+        ("seeed", "seed"), ("sede", "seed"), ("wrokers", "workers"),
     ])
     func `a slip finds the word that was meant`(typed: String, meant: String) {
         #expect(nearestWord(to: typed, among: ["workers", "batch_size", "batch_window_ms", "seed"]) == meant)
