@@ -1,0 +1,100 @@
+// A broker of our own, of either kind behind one face: librdkafka's mock in a child process, or one node of a real Kafka.
+// Blocks the calling thread. Who started it and for whom is written down by EmbeddedServices.
+
+import Diagnostics
+import Glibc
+public import Kafka
+
+/// Which broker a run asks for.
+public enum BrokerChoice: Sendable, Hashable {
+    case mock
+    /// A Kafka distribution: the folder that holds `bin/kafka-server-start.sh`.
+    case kafka(home: String)
+
+    /// `--kafka-home` if given, else KAFKA_HOME, else the mock, which needs nothing installed.
+    public init(kafkaHome option: String?) {
+        let variable = getenv("KAFKA_HOME").map { String(cString: $0) }
+        if let home = option ?? variable, !home.isEmpty { self = .kafka(home: home) } else { self = .mock }
+    }
+
+    public var kind: ServiceRecord.Kind {
+        switch self {
+        case .mock: .mockBroker
+        case .kafka: .kafka
+        }
+    }
+}
+
+/// A running broker.
+public struct EmbeddedBroker: Sendable {
+    public let kind: ServiceRecord.Kind
+    public let bootstrapServers: String
+    let process: ProcessIdentity
+    /// Where the mock takes requests for topics.
+    let controlSocket: String?
+
+    /// Starts the broker that `choice` names, and waits until it answers.
+    static func start(_ choice: BrokerChoice, in state: StateFolder) throws -> EmbeddedBroker {
+        switch choice {
+        case .mock: try startMock(in: state)
+        case .kafka(let home): try KafkaNode(home: home, state: state).start()
+        }
+    }
+
+    /// The running broker that a record tells of.
+    static func attach(to record: ServiceRecord, in state: StateFolder) throws(OperatingError) -> EmbeddedBroker {
+        let socket = record.kind == .mockBroker ? try state.mockControlSocket() : nil
+        return EmbeddedBroker(
+            kind: record.kind, bootstrapServers: record.address, process: record.process, controlSocket: socket)
+    }
+
+    /// - Throws: `KafkaError` with `topicAlreadyExists`, or what the broker has against the topic.
+    public func createTopic(name: String, partitions: Int) throws {
+        if let controlSocket {
+            try MockBrokerControl(socket: controlSocket).createTopic(name, partitions: partitions)
+        } else {
+            try KafkaAdmin(settings: clientSettings).createTopic(name, partitions: partitions)
+        }
+    }
+
+    /// Deletes a topic of a real Kafka; the mock can't, and forgets everything when it stops.
+    public func deleteTopic(name: String) throws {
+        if controlSocket == nil { try KafkaAdmin(settings: clientSettings).deleteTopic(name) }
+    }
+
+    public var clientSettings: KafkaClientSettings { KafkaClientSettings(bootstrapServers: bootstrapServers) }
+
+    // MARK: The mock
+
+    private static func startMock(in state: StateFolder) throws -> EmbeddedBroker {
+        try Files.makeFolder(state.mockFolder)
+        let socket = try state.mockControlSocket()
+        let log = "\(state.mockFolder)/broker.log"
+        unlink(log)
+        let pid = try ChildProcess.spawnDetached(
+            [
+                try HarnessExecutable.path(), MockBrokerProcess.verb, "--control", socket, "--state", state.path,
+            ], standardOutput: log, standardError: log)
+        let process = ProcessIdentity(pid: pid, startTicks: ChildProcess.processStartTicks(pid) ?? 0)
+        let control = MockBrokerControl(socket: socket)
+        let deadline = ContinuousClock.now.advanced(by: .seconds(10))
+        while !control.isAnswering {
+            guard process.isRunning, ContinuousClock.now < deadline else {
+                MarkedProcesses.end([process], [(SIGKILL, .seconds(5))])
+                let words = Files.lastLines(of: log, count: 3).joined(separator: " | ")
+                throw OperatingError("the mock broker didn't start: \(words.isEmpty ? "it said nothing" : words)")
+            }
+            usleep(5_000)
+        }
+        return EmbeddedBroker(
+            kind: .mockBroker, bootstrapServers: try control.bootstrapServers(), process: process,
+            controlSocket: socket)
+    }
+}
+
+extension StateFolder {
+    func mockControlSocket() throws(OperatingError) -> String {
+        let name = "control.sock"
+        return try socketFolder(preferred: mockFolder, nameLength: name.utf8.count) + "/" + name
+    }
+}

@@ -1,0 +1,107 @@
+// The steps by which services come to run, each written down as soon as it is done.
+// The caller holds the services lock. PostgreSQL and the broker start on a thread each.
+
+import Diagnostics
+import Glibc
+import Synchronization
+import Threads
+
+/// What of a running PostgreSQL its clients need.
+struct PostgresAddress: Sendable {
+    let connectionInfo: String
+    let notes: [String]
+}
+
+struct Launch: Sendable {
+    let state: StateFolder
+    let choice: BrokerChoice
+    let owner: ServiceOwner
+    let settings: [String: String]
+
+    /// Starts everything anew. If one of them fails, none is left.
+    func startAll() throws -> EmbeddedServices {
+        var running: RunningGuard?
+        if case .run(let process) = owner {
+            let started = try GuardProcess.start(for: process, in: state)
+            try record(.guardian, started.process, address: "-")
+            running = started
+        }
+        do {
+            let (postgres, broker) = try startBoth()
+            return EmbeddedServices(self, postgres: postgres, broker: broker, isShared: false, runningGuard: running)
+        } catch {
+            try? Leftovers.stop(in: state) { $0 == owner }
+            running?.dismiss()
+            throw error
+        }
+    }
+
+    /// Starts what of the services of `services start` is down.
+    func completing(_ running: [ServiceRecord]) throws -> EmbeddedServices {
+        let postgres =
+            try running.first { $0.kind == .postgres }.map { PostgresAddress(connectionInfo: $0.address, notes: []) }
+            ?? startPostgres()
+        let broker =
+            try running.first { $0.kind.isBroker }.map { try EmbeddedBroker.attach(to: $0, in: state) } ?? startBroker()
+        return EmbeddedServices(self, postgres: postgres, broker: broker, isShared: true, runningGuard: nil)
+    }
+
+    /// Uses the services of `services start`, all of which must be up.
+    func attaching(to running: [ServiceRecord]) throws -> EmbeddedServices {
+        guard let postgres = running.first(where: { $0.kind == .postgres }),
+            let broker = running.first(where: { $0.kind.isBroker })
+        else {
+            let down = running.contains { $0.kind == .postgres } ? "the broker" : "PostgreSQL"
+            throw OperatingError(
+                "\(down) of the services in \(state.path) is down", remedy: "`allocbench services start` restarts it")
+        }
+        return EmbeddedServices(
+            self, postgres: PostgresAddress(connectionInfo: postgres.address, notes: []),
+            broker: try EmbeddedBroker.attach(to: broker, in: state), isShared: true, runningGuard: nil)
+    }
+
+    private func startBoth() throws -> (PostgresAddress, EmbeddedBroker) {
+        let database = WorkerThread(name: "start postgres") { try startPostgres() }
+        let broker = WorkerThread(name: "start broker") { try startBroker() }
+        // Both must have ended before either failure is told.
+        let outcomes = (Result { try database.join() }, Result { try broker.join() })
+        return (try outcomes.0.get(), try outcomes.1.get())
+    }
+
+    private func startPostgres() throws -> PostgresAddress {
+        try Files.makeFolder(state.postgresFolder, mode: geteuid() == 0 ? 0o711 : 0o700)
+        let mark = state.postgresMark.split(separator: "=", maxSplits: 1).map(String.init)
+        let server = try EmbeddedPostgres.start(
+            dataFolder: state.postgresDataFolder, socketFolder: "\(state.postgresFolder)/socket",
+            settings: settings.merging([mark[0]: mark[1]]) { $1 }, logFile: "\(state.postgresFolder)/server.log")
+        try record(
+            .postgres, ProcessIdentity(pid: server.pid, startTicks: server.startTicks), address: server.connectionInfo)
+        return PostgresAddress(connectionInfo: server.connectionInfo, notes: server.notes)
+    }
+
+    private func startBroker() throws -> EmbeddedBroker {
+        let broker = try EmbeddedBroker.start(choice, in: state)
+        try record(broker.kind, broker.process, address: broker.bootstrapServers)
+        return broker
+    }
+
+    /// Adds one process to `services.json`. Two threads of this process may do so at once; no other process can.
+    private func record(
+        _ kind: ServiceRecord.Kind, _ process: ProcessIdentity, address: String
+    ) throws(OperatingError) {
+        try Self.recording.withLock { _ throws(OperatingError) in
+            var records = state.records
+            records.services.append(
+                ServiceRecord(
+                    kind: kind, process: process, address: address, startedAt: Glibc.time(nil), owner: owner))
+            try records.write(state.recordsFile)
+        }
+    }
+
+    private static let recording = Mutex<Void>(())
+}
+
+extension StateFolder {
+    /// A setting that means nothing to PostgreSQL and stands in its command line: the mark of this folder's server.
+    var postgresMark: String { "allocbench.state=\(path)" }
+}

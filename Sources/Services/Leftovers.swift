@@ -1,0 +1,42 @@
+// Stops services and strikes them off the records. The caller holds the services lock; blocks its thread.
+
+import Diagnostics
+import Glibc
+
+enum Leftovers {
+    /// Stops every recorded service whose owner `isDoomed`, and every process that carries this folder's mark without
+    /// being recorded: whoever started it was killed before it could write it down.
+    static func stop(in state: StateFolder, owners isDoomed: (ServiceOwner) -> Bool) throws(OperatingError) {
+        var records = state.records
+        let doomed = records.services.filter { isDoomed($0.owner) }
+        let kept = records.services.filter { !isDoomed($0.owner) && $0.isRunning }
+        for record in doomed where record.process.pid != getpid() { stop(record, in: state) }
+        let keptProcesses = Set(kept.map(\.process))
+        endUnrecorded(in: state, except: keptProcesses)
+        if !kept.contains(where: { $0.kind == .mockBroker }) { unlink(try state.mockControlSocket()) }
+        records.services = kept
+        try records.write(state.recordsFile)
+    }
+
+    /// Stops one service, gently first.
+    static func stop(_ record: ServiceRecord, in state: StateFolder) {
+        let process = record.process
+        switch record.kind {
+        case .postgres: EmbeddedPostgres.stop(pid: process.pid, startTicks: process.startTicks, mode: .fast)
+        case .mockBroker: MarkedProcesses.end([process], [(SIGTERM, .seconds(5)), (SIGKILL, .seconds(5))])
+        case .kafka: KafkaNode.stop(state: state, process)
+        case .guardian: MarkedProcesses.end([process], [(SIGKILL, .seconds(5))])
+        }
+    }
+
+    private static func endUnrecorded(in state: StateFolder, except kept: Set<ProcessIdentity>) {
+        let brokers = MarkedProcesses.find(state.path) + MarkedProcesses.find(state.kafkaProperties)
+        MarkedProcesses.end(brokers.filter { !kept.contains($0) }, [(SIGTERM, .seconds(10)), (SIGKILL, .seconds(5))])
+        // SIGTERM would let PostgreSQL wait for its clients; SIGINT disconnects them.
+        let unfinishedCluster = "--pgdata=\(state.postgresDataFolder).unfinished"
+        let databases = MarkedProcesses.find(state.postgresMark) + MarkedProcesses.find(unfinishedCluster)
+        MarkedProcesses.end(
+            databases.filter { !kept.contains($0) },
+            [(SIGINT, .seconds(20)), (SIGQUIT, .seconds(5)), (SIGKILL, .seconds(5))])
+    }
+}

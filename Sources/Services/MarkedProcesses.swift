@@ -1,0 +1,40 @@
+// Finds processes by an argument only ours have: what a harness started but was killed before it could write down.
+
+import Glibc
+
+enum MarkedProcesses {
+    /// The programs a state folder's services consist of; an editor or a `tail` with the same argument isn't one.
+    private static let programs: Set<String> = ["postgres", "initdb", "pg_ctl", "java", "bash", "sh"]
+    private static let hiddenVerbs: Set<String> = [MockBrokerProcess.verb, GuardProcess.verb]
+
+    /// All running processes, this one excepted, that have `marker` as one of their arguments.
+    static func find(_ marker: String) -> [ProcessIdentity] {
+        folderEntries("/proc").compactMap { name in
+            guard let pid = Int32(name), pid != getpid(), let line = fileContents("/proc/\(pid)/cmdline") else {
+                return nil
+            }
+            let arguments = line.split(separator: "\0", omittingEmptySubsequences: false).map(String.init)
+            guard let program = arguments.first, arguments.dropFirst().contains(marker) else { return nil }
+            guard programs.contains(Files.name(of: program)) || !hiddenVerbs.isDisjoint(with: arguments) else {
+                return nil
+            }
+            guard let ticks = ChildProcess.processStartTicks(pid) else { return nil }
+            return ProcessIdentity(pid: pid, startTicks: ticks)
+        }
+    }
+
+    /// Sends each process the signals one after another until it is gone.
+    /// - Returns: whether all are gone.
+    @discardableResult
+    static func end(_ processes: [ProcessIdentity], _ steps: [(signal: Int32, timeout: Duration)]) -> Bool {
+        var left = processes
+        for step in steps {
+            for process in left where process.isRunning { kill(process.pid, step.signal) }
+            left = left.filter {
+                !ChildProcess.terminate($0.pid, startTicks: $0.startTicks, signal: 0, timeout: step.timeout)
+            }
+            if left.isEmpty { return true }
+        }
+        return false
+    }
+}

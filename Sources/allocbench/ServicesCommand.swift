@@ -1,0 +1,89 @@
+// `allocbench services start|status|stop`, and the two hidden verbs by which services start this program again.
+// Runs on the main thread. Prints plain lines; errors are thrown to the entry point.
+
+import Diagnostics
+import Glibc
+import Services
+
+enum ServicesCommand {
+    /// - Parameters:
+    ///   - stateOption: the value of `--state`.
+    ///   - kafkaHome: the value of `--kafka-home`.
+    static func start(state stateOption: String?, kafkaHome: String?) throws {
+        let state = try StateFolder(stateOption)
+        let services = try EmbeddedServices.start(
+            in: state, broker: BrokerChoice(kafkaHome: kafkaHome), owner: .servicesStart)
+        for note in services.notes { print(note) }
+        printStatus(of: state)
+    }
+
+    /// - Returns: whether all services that are recorded, and at least one, are running.
+    @discardableResult
+    static func status(state stateOption: String?) throws -> Bool {
+        let state = try StateFolder(stateOption)
+        printStatus(of: state)
+        let services = ServicesControl.status(in: state)
+        return !services.isEmpty && services.allSatisfy(\.isRunning)
+    }
+
+    static func stop(state stateOption: String?) throws {
+        let state = try StateFolder(stateOption)
+        let stopped = try ServicesControl.stop(in: state)
+        for service in stopped { print("stopped \(service.kind.rawValue) (pid \(service.process.pid))") }
+        if stopped.isEmpty { print("nothing was running in \(state.path)") }
+    }
+
+    // MARK: Hidden verbs
+
+    /// `broker-mock --control PATH --state DIR`; the state folder only marks the process.
+    static func brokerMock(_ arguments: [String]) throws {
+        try MockBrokerProcess.run(controlSocket: value(of: "--control", in: arguments))
+    }
+
+    /// `services-guard --state DIR --owner PID --owner-start TICKS`.
+    static func servicesGuard(_ arguments: [String]) throws {
+        guard let pid = Int32(try value(of: "--owner", in: arguments)),
+            let ticks = UInt64(try value(of: "--owner-start", in: arguments))
+        else { throw InputError(InputFault(source: "--owner", expected: "a process id and its start")) }
+        try GuardProcess.run(
+            state: StateFolder(value(of: "--state", in: arguments)),
+            owner: ProcessIdentity(pid: pid, startTicks: ticks))
+    }
+
+    private static func value(of flag: String, in arguments: [String]) throws -> String {
+        guard let index = arguments.firstIndex(of: flag), index + 1 < arguments.count else {
+            throw InputError(InputFault(source: flag, expected: "a value"))
+        }
+        return arguments[index + 1]
+    }
+
+    // MARK: Output
+
+    /// One line a service: kind, state, pid, address, since when, whose.
+    private static func printStatus(of state: StateFolder) {
+        let services = ServicesControl.status(in: state)
+        if services.isEmpty { print("no services in \(state.path)") }
+        for service in services {
+            let record = service.record
+            let kind = record.kind.rawValue.padded(to: 12)
+            let condition = service.isRunning ? "up  " : "down"
+            print(
+                "\(kind) \(condition) pid \(String(record.process.pid).padded(to: 8)) since \(clock(record.startedAt))"
+                    + "  owner: \(record.owner)  \(record.address)")
+        }
+    }
+
+    /// Local time, to the second.
+    private static func clock(_ seconds: Int) -> String {
+        var moment = time_t(seconds)
+        var parts = tm()
+        localtime_r(&moment, &parts)
+        var text = [CChar](repeating: 0, count: 32)
+        let count = strftime(&text, text.count, "%Y-%m-%d %H:%M:%S", &parts)
+        return String(decoding: text.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+}
+
+extension String {
+    fileprivate func padded(to width: Int) -> String { self + String(repeating: " ", count: max(0, width - count)) }
+}
