@@ -110,16 +110,22 @@ struct PGMemoryHandle: ~Copyable {
     }
 }
 
-/// How many handles of each kind live, for the tests that look for leaks. A release build doesn't count: the counters
-/// would be the only memory that all workers write to.
+/// How many handles of each kind were made and freed, for the tests that look for leaks. Only a debug build counts, and
+/// only inside `HandleCount.$observed.withValue`, so that tests running side by side don't see each other's handles.
 enum HandleCount {
     enum Kind: Int, CaseIterable { case connection, result, cancel, conninfo, memory }
 
     #if DEBUG
-        private static let counts = Mutex([(made: Int, freed: Int)](repeating: (0, 0), count: Kind.allCases.count))
-        static func made(_ kind: Kind) { counts.withLock { $0[kind.rawValue].made += 1 } }
-        static func freed(_ kind: Kind) { counts.withLock { $0[kind.rawValue].freed += 1 } }
-        static func of(_ kind: Kind) -> (made: Int, freed: Int) { counts.withLock { $0[kind.rawValue] } }
+        final class Ledger: Sendable {
+            private let counts = Mutex([(made: Int, freed: Int)](repeating: (0, 0), count: Kind.allCases.count))
+            func made(_ kind: Kind) { counts.withLock { $0[kind.rawValue].made += 1 } }
+            func freed(_ kind: Kind) { counts.withLock { $0[kind.rawValue].freed += 1 } }
+            func of(_ kind: Kind) -> (made: Int, freed: Int) { counts.withLock { $0[kind.rawValue] } }
+        }
+
+        @TaskLocal static var observed: Ledger?
+        static func made(_ kind: Kind) { observed?.made(kind) }
+        static func freed(_ kind: Kind) { observed?.freed(kind) }
     #else
         @inline(__always) static func made(_ kind: Kind) {}
         @inline(__always) static func freed(_ kind: Kind) {}

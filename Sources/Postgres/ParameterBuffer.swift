@@ -21,7 +21,7 @@ public final class ParameterBuffer {
     }
 
     private var memory: UnsafeMutableRawPointer
-    private var capacity: Int
+    private(set) var capacity: Int
     /// Bytes in use.
     private(set) var byteCount = 0
     /// Where each value starts; -1 is NULL.
