@@ -25,12 +25,16 @@ public struct WorkloadShape: Sendable, Hashable {
         expect((1...100_000).contains(accountsPerBlock), "accounts_per_block", "\(accountsPerBlock)", "1 to 100000")
         expect(
             sharesPerBlock.lowerBound >= max(1, accountsPerBlock) && sharesPerBlock.upperBound <= 1_000_000_000_000,
-            "shares_per_block", "\(sharesPerBlock.lowerBound)...\(sharesPerBlock.upperBound)",
+            "shares_per_block", WorkloadShape.text(sharesPerBlock),
             "at least one share per account, \(accountsPerBlock), and at most 1000000000000")
         guard faults.isEmpty else { throw InputError(faults) }
         self.blocks = blocks
         self.accountsPerBlock = accountsPerBlock
         self.sharesPerBlock = sharesPerBlock
+    }
+
+    static func text(_ range: ClosedRange<Int64>) -> String {
+        range.lowerBound == range.upperBound ? "\(range.lowerBound)" : "\(range.lowerBound) to \(range.upperBound)"
     }
 }
 
@@ -56,7 +60,7 @@ public struct WorkloadHoldings: Sendable {
             guard makePortfolios(in: group) != nil else {
                 throw InputFault(
                     source: "workload", field: "shares_per_block",
-                    value: "\(shape.sharesPerBlock.lowerBound)...\(shape.sharesPerBlock.upperBound)",
+                    value: WorkloadShape.text(shape.sharesPerBlock),
                     expected: "accounts worth less than \(Price.maximum) each; ask for fewer shares")
             }
         }

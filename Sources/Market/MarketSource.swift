@@ -80,8 +80,9 @@ public struct PriceGenerator: Sendable {
 /// A folder that holds `SYMBOL.csv` for some of the securities; a security without a file has no prices.
 public enum PriceFolder {
     /// Lists the price files by name. A file that belongs to no known symbol is a fault; other kinds of files are not.
+    /// Without `securityIDs` every symbol passes, for checking files whose file of securities has faults itself.
     public static func files(
-        in folder: String, securityIDs: [String: SecurityID], securitiesPath: String,
+        in folder: String, securityIDs: [String: SecurityID]?, securitiesPath: String,
         faults: inout FaultCollector
     ) -> [PriceFile] {
         guard let names = fileNames(in: folder) else {
@@ -95,7 +96,7 @@ public enum PriceFolder {
         for name in names.sorted() where name.hasSuffix(".csv") && !name.hasPrefix(".") {
             foundAny = true
             let symbol = String(name.dropLast(4))
-            if let id = securityIDs[symbol] {
+            if let id = securityIDs == nil ? SecurityID(0) : securityIDs?[symbol] {
                 files.append(PriceFile(path: base + name, securityID: id))
             } else {
                 faults.add(

@@ -1,6 +1,6 @@
 // Where securities come from: a seeded generator or a CSV file. Nothing here touches the database.
 
-import CSV
+public import CSV
 public import Diagnostics
 import Measurement
 import Model
@@ -53,10 +53,29 @@ public enum SecurityFile {
 
     /// Reads the whole file. Throws every fault of the file in one error.
     public static func read(path: String) throws(InputError) -> [Security] {
-        let reader: CSVReader
-        do { reader = try CSVReader(path: path) } catch { throw InputError(error) }
-        let columns = try reader.readHeader(SecurityFile.columns)
         var faults = FaultCollector()
+        let securities = read(path: path, faults: &faults)
+        try faults.throwIfAny()
+        return securities
+    }
+
+    /// Reads the whole file and adds what is wrong with it to `faults`.
+    public static func read(path: String, faults: inout FaultCollector) -> [Security] {
+        let reader: CSVReader
+        let columns: [Int]
+        do throws(InputError) {
+            do { reader = try CSVReader(path: path) } catch { throw InputError(error) }
+            columns = try reader.readHeader(SecurityFile.columns)
+        } catch {
+            error.faults.forEach { faults.add($0) }
+            return []
+        }
+        return rows(of: reader, columns, &faults)
+    }
+
+    private static func rows(
+        of reader: CSVReader, _ columns: [Int], _ faults: inout FaultCollector
+    ) -> [Security] {
         var securities: [Security] = []
         var lineOfSymbol: [String: Int] = [:]
         var hasRows = false
@@ -80,8 +99,7 @@ public enum SecurityFile {
             lineOfSymbol[symbol] = reader.line
             securities.append(security(reader, columns, id: securities.count + 1))
         }
-        if !hasRows { faults.add(InputFault(source: path, expected: "at least one row after the header")) }
-        try faults.throwIfAny()
+        if !hasRows { faults.add(InputFault(source: reader.path, expected: "at least one row after the header")) }
         return securities
     }
 

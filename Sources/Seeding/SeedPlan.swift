@@ -73,10 +73,12 @@ public struct SeedPlan: Sendable {
     private func prepareFiles(
         securities path: String, prices folder: String, parallelism: Int
     ) throws(InputError) -> PreparedSeed {
-        let securities = try SecurityFile.read(path: path)
-        let ids = Dictionary(uniqueKeysWithValues: securities.map { ($0.symbol, $0.id) })
         var faults = FaultCollector()
-        let files = PriceFolder.files(in: folder, securityIDs: ids, securitiesPath: path, faults: &faults)
+        let securities = SecurityFile.read(path: path, faults: &faults)
+        let ids = Dictionary(uniqueKeysWithValues: securities.map { ($0.symbol, $0.id) })
+        // A faulty file of securities must not make every price file look like a stranger.
+        let files = PriceFolder.files(
+            in: folder, securityIDs: faults.isEmpty ? ids : nil, securitiesPath: path, faults: &faults)
         let routingDate = routingDate
         let summaries = onWorkers(parallelism, itemCount: files.count) { files[$0].validate(openOn: routingDate) }
         summaries.forEach { faults.add($0.faults) }

@@ -1,1 +1,0 @@
-// Seeding: how test databases are made.
