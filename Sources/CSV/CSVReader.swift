@@ -143,7 +143,9 @@ public final class CSVReader {
                 state = .unquoted
             }
             if bytes.count > CSVReader.recordBytesMax {
+                // Where the next record begins is anybody's guess, so nothing behind this is read.
                 reachedEnd = true
+                chunkPosition = chunkCount
                 throw fault("rows under 1 MiB; is a quote left open?")
             }
             guard let following = try nextByte() else {

@@ -26,7 +26,7 @@ public struct WorkloadShape: Sendable, Hashable {
         expect(
             sharesPerBlock.lowerBound >= max(1, accountsPerBlock) && sharesPerBlock.upperBound <= 1_000_000_000_000,
             "shares_per_block", WorkloadShape.text(sharesPerBlock),
-            "at least one share per account, \(accountsPerBlock), and at most 1000000000000")
+            "\(max(1, accountsPerBlock)), one share per account, to 1000000000000")
         guard faults.isEmpty else { throw InputError(faults) }
         self.blocks = blocks
         self.accountsPerBlock = accountsPerBlock

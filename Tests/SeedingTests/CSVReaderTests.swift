@@ -23,6 +23,10 @@ import Testing
 
     private func read(_ text: String) throws -> (rows: [[String]], faults: [String]) { try read(Array(text.utf8)) }
 
+    private func quoted(_ field: String) -> String {
+        "\"" + field.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""
+    }
+
     private func headerFaults(_ text: String, _ columns: [String]) throws -> [String] {
         let folder = try TemporaryFolder()
         let path = try folder.write("x.csv", text)
@@ -138,8 +142,7 @@ import Testing
                 String((0..<random.integer(in: 0...12)).map { _ in alphabet.randomElement(using: &random) ?? "a" })
             }
             expected.append(row)
-            text += row.map { "\"" + $0.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\"" }
-                .joined(separator: ",") + "\r\n"
+            text += row.map(quoted).joined(separator: ",") + "\r\n"
         }
         // The reader can't tell a row of one empty field from a blank line, but these rows have two fields.
         let (rows, faults) = try read(text)

@@ -152,15 +152,14 @@ private struct BlockOrder: Equatable {
             error?.faults.map(\.description) == [
                 "workload: blocks: \"0\": expected 1 to 1000000",
                 "workload: accounts_per_block: \"-1\": expected 1 to 100000",
-                "workload: shares_per_block: \"0 to 5\": expected at least one share per account, -1, and at most 1000000000000",
+                "workload: shares_per_block: \"0 to 5\": expected 1, one share per account, to 1000000000000",
             ])
         let few = #expect(throws: InputError.self) {
             try WorkloadShape(blocks: 1, accountsPerBlock: 20, sharesPerBlock: 19...19)
         }
         #expect(
             few?.description
-                == "workload: shares_per_block: \"19\": expected at least one share per account, 20, and at most 1000000000000"
-        )
+                == "workload: shares_per_block: \"19\": expected 20, one share per account, to 1000000000000")
     }
 
     @Test func `a shape beyond what money columns hold, or without securities, is refused`() throws {
@@ -171,8 +170,8 @@ private struct BlockOrder: Equatable {
         }
         #expect(
             huge?.description
-                == "workload: shares_per_block: \"1000000000000\": expected accounts worth less than 99999999999999.9999 each; ask for fewer shares"
-        )
+                == "workload: shares_per_block: \"1000000000000\": expected accounts worth less than "
+                + "99999999999999.9999 each; ask for fewer shares")
         let none = #expect(throws: InputFault.self) { try WorkloadHoldings(seed: 1, securities: [], shape: shape) }
         #expect(
             none?.description
@@ -211,8 +210,8 @@ private struct BlockOrder: Equatable {
         let fault = #expect(throws: InputFault.self) { try natural(1, positions: 31) }
         #expect(
             fault?.description
-                == "--positions-per-account: \"31\": expected at most 30, the securities that have a price on the day of routing"
-        )
+                == "--positions-per-account: \"31\": expected at most 30, the securities that have a price on the "
+                + "day of routing")
     }
 
     @Test func `a weight prints as its column does and rounds shares down`() {
