@@ -241,3 +241,8 @@ extension YAMLEvent {
         }
     }
 }
+
+extension ScenarioFile {
+    /// The libyaml that this process runs with, for the manifest. Replaces `yaml_get_version_string`.
+    public static var yamlVersion: String { String(cString: yaml_get_version_string()) }
+}

@@ -1,0 +1,44 @@
+// Numbers as text, the same in every locale.
+
+/// `value` with exactly `decimals` decimals, rounded half away from zero; empty for what is no number.
+func decimal(_ value: Double, decimals: Int) -> String {
+    var scale: Int64 = 1
+    for _ in 0..<decimals { scale *= 10 }
+    let scaled = (value * Double(scale)).rounded()
+    guard scaled.isFinite, abs(scaled) < 9e18 else { return "" }
+    return decimal(scaled: Int64(scaled), scale: scale, decimals: decimals)
+}
+
+/// Nanoseconds as milliseconds with three decimals, computed in whole numbers.
+func milliseconds(_ nanoseconds: Int64) -> String {
+    let microseconds = nanoseconds / 1000 + (nanoseconds % 1000 >= 500 ? 1 : nanoseconds % 1000 <= -500 ? -1 : 0)
+    return decimal(scaled: microseconds, scale: 1000, decimals: 3)
+}
+
+/// Thousands apart by commas: `12,345`.
+func grouped(_ value: Int64) -> String {
+    var groups: [Substring] = []
+    var digits = String(value.magnitude)[...]
+    while digits.count > 3 {
+        groups.insert(digits.suffix(3), at: 0)
+        digits = digits.dropLast(3)
+    }
+    groups.insert(digits, at: 0)
+    return (value < 0 ? "-" : "") + groups.joined(separator: ",")
+}
+
+/// Milliseconds for a reader: two decimals below 10, one below 100, none above.
+func readableMilliseconds(_ nanoseconds: Int64) -> String {
+    let value = Double(nanoseconds) / 1_000_000
+    if abs(value) < 9.995 { return decimal(value, decimals: 2) }
+    if abs(value) < 99.95 { return decimal(value, decimals: 1) }
+    return grouped(Int64(value.rounded()))
+}
+
+private func decimal(scaled: Int64, scale: Int64, decimals: Int) -> String {
+    let sign = scaled < 0 ? "-" : ""
+    let magnitude = scaled.magnitude
+    guard decimals > 0 else { return sign + String(magnitude) }
+    let rest = String(magnitude % UInt64(scale))
+    return "\(sign)\(magnitude / UInt64(scale)).\(String(repeating: "0", count: decimals - rest.count))\(rest)"
+}
