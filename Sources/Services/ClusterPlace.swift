@@ -33,9 +33,11 @@ struct ClusterPlace {
         var socket = resolved(wantedSocket)
         try makeParents(of: socket)
         let isTooLong = (socket + "/.s.PGSQL.5432").utf8.count > Self.socketPathSizeMax
-        if isTooLong {
+        if isTooLong || socket.contains(",") {
             socket = Self.shortFolder(for: wantedSocket)
-            notes.append("the path of \(wantedSocket) is too long for a socket, which is in \(socket)")
+            // In a connection text a comma would start another host.
+            let reason = isTooLong ? "is too long" : "has a comma, which is no good"
+            notes.append("the path of \(wantedSocket) \(reason) for a socket: it is in \(socket)")
         } else if !user.canPass(parent(of: socket)) {
             try makeFolder(home, mode: 0o700, owner: user)
             socket = home + "/socket"

@@ -120,7 +120,7 @@ public struct EmbeddedPostgres: Sendable, Hashable {
     /// The same for the folders of a server that a killed process left; other folders are left alone.
     public static func removeFiles(dataFolder: String, socketFolder: String) throws(OperatingError) {
         try stopLeftovers(dataFolder: dataFolder, socketFolder: socketFolder)
-        removeTree(dataFolder + ".unfinished")
+        removeTree(dataFolder + unfinishedSuffix)
         if ClusterPlace.isCluster(dataFolder) { removeTree(dataFolder) }
         rmdir(socketFolder)
         if let home = ClusterPlace.substitute(holding: dataFolder) { rmdir(home) }
@@ -149,12 +149,14 @@ public struct EmbeddedPostgres: Sendable, Hashable {
     /// Neither PG* variables nor a locale of the caller's change what the server does.
     private static let cleanEnvironment = ["LC_ALL": "C.UTF-8", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "TZ": "UTC"]
 
+    private static let unfinishedSuffix = ".unfinished"
+
     /// Runs initdb in a folder beside the final one and renames it when it is whole, so that whatever interrupts it leaves
     /// either no cluster or a whole one.
     private static func makeCluster(
         in place: ClusterPlace, _ installation: PostgresInstallation
     ) throws(OperatingError) {
-        let unfinished = place.dataFolder + ".unfinished"
+        let unfinished = place.dataFolder + unfinishedSuffix
         removeTree(unfinished)
         try makeFolder(unfinished, mode: 0o700, owner: place.user)
         let (status, output) = try ChildProcess.run(
@@ -187,12 +189,14 @@ public struct EmbeddedPostgres: Sendable, Hashable {
         {
             stop(pid: recorded, startTicks: ticks, mode: .fast)
         }
+        // A killed initdb leaves a server of its own, in the unfinished folder.
+        let folders = [dataFolder, dataFolder + unfinishedSuffix]
         // Children of a killed server notice its end by themselves, but not while a query keeps them busy.
         let deadline = ContinuousClock.now.advanced(by: .seconds(2))
-        var remaining = processes(in: dataFolder)
+        var remaining = processes(in: folders)
         while !remaining.isEmpty && ContinuousClock.now < deadline {
             usleep(20_000)
-            remaining = processes(in: dataFolder)
+            remaining = processes(in: folders)
         }
         for pid in remaining {
             guard let ticks = ChildProcess.processStartTicks(pid) else { continue }
@@ -209,9 +213,10 @@ public struct EmbeddedPostgres: Sendable, Hashable {
 
     /// Every process of the server works in its data folder. Processes of other users, which we may not look at, can't be
     /// the server's: it runs as us, or we are root.
-    private static func processes(in folder: String) -> [Int32] {
+    private static func processes(in folders: [String]) -> [Int32] {
         folderEntries("/proc").compactMap { Int32($0) }.filter { pid in
-            guard workingFolder(of: pid) == folder, isServer(pid), let ticks = ChildProcess.processStartTicks(pid)
+            guard let folder = workingFolder(of: pid), folders.contains(folder), isServer(pid),
+                let ticks = ChildProcess.processStartTicks(pid)
             else { return false }
             return ChildProcess.isRunning(pid, startTicks: ticks)
         }

@@ -11,17 +11,18 @@ struct PostgresInstallation {
 
     /// The newest installation; for a cluster that exists already, the one of its version.
     /// `PG_BINDIR` overrules the search, which takes Debian's folders first and what pg_config names second.
-    static func find(for dataFolder: String) throws(OperatingError) -> PostgresInstallation {
-        if let value = getenv("PG_BINDIR") {
-            let named = PostgresInstallation(binaryFolder: String(cString: value))
+    static func find(
+        for dataFolder: String, named override: String? = environmentValue("PG_BINDIR"),
+        debian: String = "/usr/lib/postgresql", pgConfig: String = "pg_config"
+    ) throws(OperatingError) -> PostgresInstallation {
+        if let override {
+            let named = PostgresInstallation(binaryFolder: override)
             guard named.isComplete else {
                 throw OperatingError(
-                    "PG_BINDIR names \(named.binaryFolder), which has no initdb and postgres", remedy: "unset PG_BINDIR"
-                )
+                    "PG_BINDIR names \(override), which has no initdb and postgres", remedy: "unset PG_BINDIR")
             }
             return named
         }
-        let debian = "/usr/lib/postgresql"
         let versions = folderEntries(debian).compactMap { Int($0) }.sorted(by: >).filter { version in
             PostgresInstallation(binaryFolder: "\(debian)/\(version)/bin").isComplete
         }
@@ -35,7 +36,7 @@ struct PostgresInstallation {
             return PostgresInstallation(binaryFolder: "\(debian)/\(version)/bin")
         }
         if let newest = versions.first { return PostgresInstallation(binaryFolder: "\(debian)/\(newest)/bin") }
-        if let answer = try? ChildProcess.run(["pg_config", "--bindir"]), answer.status == 0 {
+        if let answer = try? ChildProcess.run([pgConfig, "--bindir"]), answer.status == 0 {
             let named = PostgresInstallation(binaryFolder: String(answer.output.prefix { !$0.isNewline }))
             if named.isComplete { return named }
         }
@@ -45,6 +46,10 @@ struct PostgresInstallation {
     private var isComplete: Bool {
         access(program("initdb"), X_OK) == 0 && access(program("postgres"), X_OK) == 0
     }
+}
+
+private func environmentValue(_ name: String) -> String? {
+    getenv(name).map { String(cString: $0) }
 }
 
 /// The user a server runs as.
