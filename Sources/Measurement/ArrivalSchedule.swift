@@ -26,7 +26,7 @@ public struct ArrivalSchedule: Sendable, Hashable, CustomStringConvertible {
     public var ratePerSecond: Double? { arrivalsPer1000Seconds.map { Double($0) / 1000 } }
 
     /// When the message with this number, from 0, is due, in nanoseconds of the clock that `start` is on. Each arrival
-    /// is computed from the start, not from the one before, so the error is below 1 ns for the millionth as for the first.
+    /// is computed from the start, not from the one before, so none is off by 1 ns, however late it comes.
     @inlinable
     public func intendedArrival(sequence: Int64, start: Int64) -> Int64 {
         start + offset(ofSequence: sequence)

@@ -20,7 +20,9 @@ public final class CSVWriter {
         try append(columns)
     }
 
-    /// Adds a row and hands it to the kernel. Throws: where it hasn't exactly one field for each column, or the write fails.
+    /// Adds a row and hands it to the kernel.
+    ///
+    /// Throws: where it hasn't exactly one field for each column, or the write fails.
     public func append(_ fields: [String]) throws(OperatingError) {
         guard fields.count == columns.count else {
             throw OperatingError("\(path): a row of \(fields.count) fields where there are \(columns.count) columns")

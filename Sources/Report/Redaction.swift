@@ -4,7 +4,7 @@
 /// Takes secrets out of names, texts and command lines.
 enum Redaction {
     static let mark = "(removed)"
-    /// A key that holds one of these holds a secret: `password`, `sslpassword`, `PGPASSWORD`, `sasl.oauthbearer.client.secret`.
+    /// A key that holds one of these holds a secret: `sslpassword`, `PGPASSWORD`, `sasl.password`.
     private static let words = [
         "password", "passwd", "passphrase", "passcode", "pwd", "secret", "token", "credential", "apikey", "api_key",
         "api-key", "jaas", "private_key", "ssl.key.pem",

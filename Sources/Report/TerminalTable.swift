@@ -95,8 +95,8 @@ public struct TerminalTable: Sendable {
         case .throughput:
             return "\(decimal(winner.rank(by: ranking) / other.rank(by: ranking), decimals: 2)) times \(label)"
         case .timeToVisibleP99:
-            return
-                "\(label) takes \(decimal(other.rank(by: ranking) / winner.rank(by: ranking), decimals: 2)) times as long"
+            let ratio = other.rank(by: ranking) / winner.rank(by: ranking)
+            return "\(label) takes \(decimal(ratio, decimals: 2)) times as long"
         }
     }
 

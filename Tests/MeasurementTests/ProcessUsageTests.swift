@@ -52,6 +52,18 @@ import Testing
         #expect(tree.residentBytes > root.residentBytes)
     }
 
+    @Test func `a peak that was reset forgets memory that was given back`() throws {
+        do {
+            let memory = [UInt8](repeating: 7, count: 256 << 20)
+            #expect(memory.count == 256 << 20)
+        }
+        let before = try #require(ProcessUsage.own())
+        // A kernel without CONFIG_PROC_PAGE_MONITOR has no clear_refs.
+        guard ProcessUsage.resetOwnPeak() else { return }
+        let after = try #require(ProcessUsage.own())
+        #expect(after.peakResidentBytes < before.peakResidentBytes - (100 << 20))
+    }
+
     @Test func `a process that doesn't exist has no usage`() {
         #expect(ProcessUsage.of(processID: .max) == nil)
         #expect(ProcessUsage.ofTree(root: .max) == nil)

@@ -290,7 +290,8 @@ private let integerForm = "a whole number from"
     @Test func `more workers than partitions are refused`() {
         #expect(
             refusal(scenario(configurations: ["{ mode: row, workers: 9 }"]))
-                == "s.yaml:8: workers: \"9\": expected at most 8: each worker needs a partition of its own (partitions: 8)"
+                == "s.yaml:8: workers: \"9\": expected at most 8: each worker needs a partition of its own "
+                + "(partitions: 8)"
         )
         #expect(
             refusal(scenario(workload: "partitions: 2"))
