@@ -33,12 +33,19 @@ public struct EmbeddedBroker: Sendable {
     /// Where the mock takes requests for topics.
     let controlSocket: String?
 
-    /// Starts the broker that `choice` names, and waits until it answers.
-    static func start(_ choice: BrokerChoice, in state: StateFolder) throws -> EmbeddedBroker {
+    /// Starts the broker that `choice` names, and waits until it answers. Nothing is recorded: `EmbeddedServices` does
+    /// that, and whoever starts a broker by itself stops it by itself.
+    public static func start(_ choice: BrokerChoice, in state: StateFolder) throws -> EmbeddedBroker {
         switch choice {
         case .mock: try startMock(in: state)
         case .kafka(let home): try KafkaNode(home: home, state: state).start()
         }
+    }
+
+    /// Stops a broker that was started by itself.
+    public func stop(in state: StateFolder) {
+        Leftovers.stop(kind, process, in: state)
+        if let controlSocket { unlink(controlSocket) }
     }
 
     /// The running broker that a record tells of.

@@ -10,7 +10,9 @@ enum Leftovers {
         var records = state.records
         let doomed = records.services.filter { isDoomed($0.owner) }
         let kept = records.services.filter { !isDoomed($0.owner) && $0.isRunning }
-        for record in doomed where record.process.pid != getpid() { stop(record, in: state) }
+        for record in doomed where record.process.pid != getpid() {
+            stop(record.kind, record.process, in: state)
+        }
         let keptProcesses = Set(kept.map(\.process))
         endUnrecorded(in: state, except: keptProcesses)
         if !kept.contains(where: { $0.kind == .mockBroker }) { unlink(try state.mockControlSocket()) }
@@ -19,9 +21,8 @@ enum Leftovers {
     }
 
     /// Stops one service, gently first.
-    static func stop(_ record: ServiceRecord, in state: StateFolder) {
-        let process = record.process
-        switch record.kind {
+    static func stop(_ kind: ServiceRecord.Kind, _ process: ProcessIdentity, in state: StateFolder) {
+        switch kind {
         case .postgres: EmbeddedPostgres.stop(pid: process.pid, startTicks: process.startTicks, mode: .fast)
         case .mockBroker: MarkedProcesses.end([process], [(SIGTERM, .seconds(5)), (SIGKILL, .seconds(5))])
         case .kafka: KafkaNode.stop(state: state, process)

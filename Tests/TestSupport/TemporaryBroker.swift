@@ -1,14 +1,23 @@
-// A broker for contract tests, one per test process and kind, and topics with names of their own on it.
-// The mock cluster lives in this process; a real Kafka is started on first use when KAFKA_HOME is set.
+// Brokers for contract tests, one per test process and kind, and topics with names of their own on them.
+// The mock cluster lives in this process; a real Kafka is started on first use when KAFKA_HOME is set, stopped at exit,
+// and cleared away by the next test process if this one is killed.
 
+import Glibc
 public import Kafka
+import Services
 import Synchronization
 
 /// What tests run against; `available` is what parameterised tests range over.
 public enum BrokerKind: String, CaseIterable, Sendable {
     case mock
+    case kafka
 
-    public static var available: [BrokerKind] { [.mock] }
+    /// The distribution that KAFKA_HOME names.
+    public static var kafkaHome: String? {
+        getenv("KAFKA_HOME").map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
+    }
+
+    public static var available: [BrokerKind] { kafkaHome == nil ? [.mock] : [.mock, .kafka] }
 }
 
 /// A running broker that test code may use from any thread.
@@ -17,7 +26,9 @@ public final class TemporaryBroker: Sendable {
     public let bootstrapServers: String
     private let makeTopic: @Sendable (String, Int) throws -> Void
 
-    init(kind: BrokerKind, bootstrapServers: String, makeTopic: @escaping @Sendable (String, Int) throws -> Void) {
+    private init(
+        kind: BrokerKind, bootstrapServers: String, makeTopic: @escaping @Sendable (String, Int) throws -> Void
+    ) {
         self.kind = kind
         self.bootstrapServers = bootstrapServers
         self.makeTopic = makeTopic
@@ -32,18 +43,55 @@ public final class TemporaryBroker: Sendable {
 
     /// The broker of this test process, started when first asked for.
     public static func shared(_ kind: BrokerKind = .mock) throws -> TemporaryBroker {
-        try brokers.withLock { running in
-            if let broker = running[kind] { return broker }
-            let cluster = try MockCluster()
-            let broker = TemporaryBroker(kind: .mock, bootstrapServers: cluster.bootstrapServers) {
-                try cluster.createTopic($0, partitions: $1)
-            }
-            running[kind] = broker
-            return broker
+        switch kind {
+        case .mock: try mock.get()
+        case .kafka: try kafka.get()
         }
     }
 
-    private static let brokers = Mutex<[BrokerKind: TemporaryBroker]>([:])
+    private static let mock = Result { () throws -> TemporaryBroker in
+        let cluster = try MockCluster()
+        return TemporaryBroker(kind: .mock, bootstrapServers: cluster.bootstrapServers) {
+            try cluster.createTopic($0, partitions: $1)
+        }
+    }
+
+    // MARK: The real Kafka
+
+    private static let prefix = "allocbench-testbroker-"
+    private static let running = Mutex<(broker: EmbeddedBroker, state: StateFolder)?>(nil)
+
+    /// The folder's name says whose it is: the test process' id and the moment it started.
+    private static let kafka = Result { () throws -> TemporaryBroker in
+        removeLeftovers()
+        let own = ProcessIdentity.current
+        let state = try StateFolder("/tmp/\(prefix)\(own.pid)-\(own.startTicks)")
+        let broker = try EmbeddedBroker.start(.kafka(home: BrokerKind.kafkaHome ?? ""), in: state)
+        running.withLock { $0 = (broker, state) }
+        atexit { TemporaryBroker.removeOwn() }
+        return TemporaryBroker(kind: .kafka, bootstrapServers: broker.bootstrapServers) {
+            try broker.createTopic(name: $0, partitions: $1)
+        }
+    }
+
+    private static func removeOwn() {
+        guard let (broker, state) = running.withLock({ $0.take() }) else { return }
+        broker.stop(in: state)
+        removeFolder(state.path)
+    }
+
+    private static func removeLeftovers() {
+        guard let listing = try? ChildProcess.run(["ls", "/tmp"]).output else { return }
+        for name in listing.split(separator: "\n") where name.hasPrefix(prefix) {
+            let numbers = name.dropFirst(prefix.count).split(separator: "-")
+            guard numbers.count == 2, let pid = Int32(numbers[0]), let ticks = UInt64(numbers[1]),
+                !ProcessIdentity(pid: pid, startTicks: ticks).isRunning,
+                let state = try? StateFolder("/tmp/\(name)")
+            else { continue }
+            _ = try? ServicesControl.stop(in: state)
+            removeFolder(state.path)
+        }
+    }
 }
 
 /// Calls `body` with a broker and a topic that nobody else uses.
@@ -57,3 +105,9 @@ public func withTopic<Value>(
 }
 
 private let topicCount = Atomic<Int>(0)
+
+/// Deletes a folder of the tests with all it holds.
+public func removeFolder(_ path: String) {
+    precondition(path.hasPrefix("/tmp/"), "tests delete nothing outside /tmp")
+    _ = try? ChildProcess.run(["rm", "-rf", "--one-file-system", "--", path])
+}

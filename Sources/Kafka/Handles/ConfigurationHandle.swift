@@ -2,6 +2,7 @@
 
 internal import CRDKafka
 internal import Diagnostics
+import Glibc
 
 @safe
 struct ConfigurationHandle: ~Copyable {
@@ -26,11 +27,12 @@ struct ConfigurationHandle: ~Copyable {
         switch outcome {
         case RD_KAFKA_CONF_OK: return
         case RD_KAFKA_CONF_UNKNOWN:
-            let nearest = nearestWord(to: property, among: names()).map { "; did you mean \"\($0)\"?" } ?? ""
-            throw KafkaError(
-                code: .invalidArgument, message: "librdkafka has no property \"\(property)\"\(nearest)")
+            let nearest = nearestWord(to: property, among: Self.propertyNames())
+            let hint = nearest.map { "; did you mean \"\($0)\"?" } ?? ""
+            throw KafkaError(code: .invalidArgument, message: "librdkafka has no property \"\(property)\"\(hint)")
         default:
-            let why = KafkaClientSettings.isSecret(property) ? "its value was refused" : text(of: reason)
+            let isSecret = KafkaClientSettings.isSecret(property)
+            let why = isSecret ? "its value was refused" : "\"\(value)\" was refused: \(text(of: reason))"
             throw KafkaError(code: .invalidArgument, message: "property \"\(property)\": \(why)")
         }
     }
@@ -54,13 +56,18 @@ struct ConfigurationHandle: ~Copyable {
         return unsafe client
     }
 
-    /// The names of all properties that this build of librdkafka knows, as far as they have a value.
-    private func names() -> [String] {
-        var count = 0
-        guard let dump = unsafe rd_kafka_conf_dump(pointer, &count) else { return [] }
-        defer { unsafe rd_kafka_conf_dump_free(dump, count) }
-        return stride(from: 0, to: count, by: 2).compactMap { index in
-            unsafe dump[index].map { unsafe String(cString: $0) }
+    /// The names of all properties of this build of librdkafka, aliases such as `linger.ms` included.
+    /// rd_kafka_conf_dump leaves the aliases out; what rd_kafka_conf_properties_show prints is a table of all.
+    private static func propertyNames() -> [String] {
+        var buffer: UnsafeMutablePointer<CChar>?
+        var size = 0
+        guard let stream = unsafe open_memstream(&buffer, &size) else { return [] }
+        unsafe rd_kafka_conf_properties_show(stream)
+        unsafe fclose(stream)
+        defer { unsafe free(buffer) }
+        guard let table = unsafe buffer.map({ unsafe String(cString: $0) }) else { return [] }
+        return table.split(separator: "\n").compactMap { line in
+            line.contains("|") ? String(line.prefix { $0 != " " }) : nil
         }
     }
 }
