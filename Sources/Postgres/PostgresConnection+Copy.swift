@@ -18,9 +18,13 @@ extension PostgresConnection {
         } catch {
             unsafe _ = PQputCopyEnd(handle.raw, "ended by the client")
             // The server's own complaint comes first where it has one: then `error` is only its echo.
-            let failure = finishCopy(sent).failure
-            if error is PostgresError, let failure, failure.sqlState != .queryCanceled { throw failure }
-            throw error
+            let failureOfCopy = finishCopy(sent).failure
+            guard error is PostgresError, var failure = failureOfCopy, failure.sqlState != .queryCanceled else {
+                throw error
+            }
+            // A COPY that was ended as failed can't have committed.
+            failure.isLostWhileCommitting = false
+            throw failure
         }
         guard unsafe PQputCopyEnd(handle.raw, nil) == 1 else { throw lostDuringCopy(sent) }
         let (result, failure) = finishCopy(sent)

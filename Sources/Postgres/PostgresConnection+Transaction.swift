@@ -58,8 +58,10 @@ extension PostgresConnection {
                 try commit()
                 return value
             } catch {
+                // What `body` left in a pipeline is read first: ROLLBACK takes its turn after it.
+                if activity == .pipelining { try? exitPipelineMode() }
                 // A failed ROLLBACK means a lost connection, which the error at hand tells, or the next statement will.
-                if isInTransaction { try? rollback() }
+                if activity == .idle && isInTransaction { try? rollback() }
                 guard let failure = error as? PostgresError, failure.isRetryable, !failure.isConnectionLost,
                     attempt < retry.maxAttempts
                 else { throw error }

@@ -44,6 +44,22 @@ private struct BodyError: Error {}
         }
     }
 
+    @Test func `a body that throws inside a pipeline leaves a usable connection and nothing else`() throws {
+        try withTemporaryDatabase { info in
+            let connection = try PostgresConnection.connect(to: info)
+            try connection.execute("CREATE TABLE t (id int)")
+            #expect(throws: BodyError.self) {
+                try connection.transaction { connection in
+                    try connection.enterPipelineMode()
+                    try connection.sendQuery("INSERT INTO t VALUES (1)", parameters: ParameterBuffer())
+                    throw BodyError()
+                }
+            }
+            #expect(!connection.isInTransaction)
+            #expect(try connection.query("SELECT count(*) FROM t").int64(0, 0) == 0)
+        }
+    }
+
     @Test func `a unique violation isn't tried again`() throws {
         try withTemporaryDatabase { info in
             let connection = try PostgresConnection.connect(to: info)
