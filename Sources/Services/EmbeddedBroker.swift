@@ -45,14 +45,14 @@ public struct EmbeddedBroker: Sendable {
     /// Stops a broker that was started by itself.
     public func stop(in state: StateFolder) {
         Leftovers.stop(kind, process, in: state)
-        if let controlSocket { unlink(controlSocket) }
+        if controlSocket != nil { state.removeMockSocket() }
     }
 
     /// The running broker that a record tells of.
-    static func attach(to record: ServiceRecord, in state: StateFolder) throws(OperatingError) -> EmbeddedBroker {
-        let socket = record.kind == .mockBroker ? try state.mockControlSocket() : nil
-        return EmbeddedBroker(
-            kind: record.kind, bootstrapServers: record.address, process: record.process, controlSocket: socket)
+    static func attach(to record: ServiceRecord, in state: StateFolder) -> EmbeddedBroker {
+        EmbeddedBroker(
+            kind: record.kind, bootstrapServers: record.address, process: record.process,
+            controlSocket: record.kind == .mockBroker ? state.mockControlSocket : nil)
     }
 
     /// - Throws: `KafkaError` with `topicAlreadyExists`, or what the broker has against the topic.
@@ -75,7 +75,8 @@ public struct EmbeddedBroker: Sendable {
 
     private static func startMock(in state: StateFolder) throws -> EmbeddedBroker {
         try Files.makeFolder(state.mockFolder)
-        let socket = try state.mockControlSocket()
+        try state.makeMockSocketFolder()
+        let socket = state.mockControlSocket
         let log = "\(state.mockFolder)/broker.log"
         unlink(log)
         let pid = try ChildProcess.spawnDetached(
@@ -96,12 +97,5 @@ public struct EmbeddedBroker: Sendable {
         return EmbeddedBroker(
             kind: .mockBroker, bootstrapServers: try control.bootstrapServers(), process: process,
             controlSocket: socket)
-    }
-}
-
-extension StateFolder {
-    func mockControlSocket() throws(OperatingError) -> String {
-        let name = "control.sock"
-        return try socketFolder(preferred: mockFolder, nameLength: name.utf8.count) + "/" + name
     }
 }

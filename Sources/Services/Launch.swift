@@ -42,7 +42,7 @@ struct Launch: Sendable {
             try running.first { $0.kind == .postgres }.map { PostgresAddress(connectionInfo: $0.address, notes: []) }
             ?? startPostgres()
         let broker =
-            try running.first { $0.kind.isBroker }.map { try EmbeddedBroker.attach(to: $0, in: state) } ?? startBroker()
+            try running.first { $0.kind.isBroker }.map({ EmbeddedBroker.attach(to: $0, in: state) }) ?? startBroker()
         return EmbeddedServices(self, postgres: postgres, broker: broker, isShared: true, runningGuard: nil)
     }
 
@@ -57,7 +57,7 @@ struct Launch: Sendable {
         }
         return EmbeddedServices(
             self, postgres: PostgresAddress(connectionInfo: postgres.address, notes: []),
-            broker: try EmbeddedBroker.attach(to: broker, in: state), isShared: true, runningGuard: nil)
+            broker: EmbeddedBroker.attach(to: broker, in: state), isShared: true, runningGuard: nil)
     }
 
     private func startBoth() throws -> (PostgresAddress, EmbeddedBroker) {

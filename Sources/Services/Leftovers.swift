@@ -15,7 +15,7 @@ enum Leftovers {
         }
         let keptProcesses = Set(kept.map(\.process))
         endUnrecorded(in: state, except: keptProcesses)
-        if !kept.contains(where: { $0.kind == .mockBroker }) { unlink(try state.mockControlSocket()) }
+        if !kept.contains(where: { $0.kind == .mockBroker }) { state.removeMockSocket() }
         records.services = kept
         try records.write(state.recordsFile)
     }

@@ -33,8 +33,23 @@ enum MarkedProcesses {
             left = left.filter {
                 !ChildProcess.terminate($0.pid, startTicks: $0.startTicks, signal: 0, timeout: step.timeout)
             }
-            if left.isEmpty { return true }
+            if left.isEmpty { break }
         }
-        return false
+        for process in processes where !left.contains(process) { waitForThreads(of: process) }
+        return left.isEmpty
+    }
+
+    /// The first thread of a process, which gives it its state, may be gone while others still hold its ports: waits, up
+    /// to 5 s, until all are, and reaps the process if it is our child.
+    private static func waitForThreads(of process: ProcessIdentity) {
+        let deadline = ContinuousClock.now.advanced(by: .seconds(5))
+        while ChildProcess.processStartTicks(process.pid) == process.startTicks {
+            let reaped = waitpid(process.pid, nil, WNOHANG)
+            let isOurChild = reaped >= 0 || errno != ECHILD
+            // With one thread left there is nothing but an entry that its parent will reap.
+            if !isOurChild && folderEntries("/proc/\(process.pid)/task").count <= 1 { return }
+            guard ContinuousClock.now < deadline else { return }
+            usleep(5_000)
+        }
     }
 }

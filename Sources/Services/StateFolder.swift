@@ -36,14 +36,23 @@ public struct StateFolder: Sendable, Hashable {
     private var runLockFile: String { "\(path)/run.lock" }
     private var servicesLockFile: String { "\(path)/services.lock" }
 
-    /// A folder of ours for sockets with names up to `nameLength` bytes: `preferred`, or a short one where that makes the
-    /// path of a socket longer than the kernel takes.
-    func socketFolder(preferred: String, nameLength: Int) throws(OperatingError) -> String {
-        let isShortEnough = preferred.utf8.count + 1 + nameLength <= ClusterPlace.socketPathSizeMax
-        let folder =
-            isShortEnough ? preferred : "/tmp/allocbench-\(geteuid())-\(Self.hash(of: preferred))"
-        try makeFolder(folder, mode: 0o700, owner: ServerUser(name: "this user", uid: geteuid(), gid: getegid()))
-        return folder
+    /// Where the mock broker takes requests; in a short folder of its own if the kernel wouldn't take the path.
+    var mockControlSocket: String {
+        let preferred = "\(mockFolder)/control.sock"
+        if preferred.utf8.count <= ClusterPlace.socketPathSizeMax { return preferred }
+        return "/tmp/allocbench-\(geteuid())-\(Self.hash(of: preferred))/control.sock"
+    }
+
+    /// Makes the folder of the control socket; one in /tmp that somebody else made first is refused.
+    func makeMockSocketFolder() throws(OperatingError) {
+        let owner = ServerUser(name: "this user", uid: geteuid(), gid: getegid())
+        try makeFolder(Files.parent(of: mockControlSocket) ?? "/", mode: 0o700, owner: owner)
+    }
+
+    /// Removes what a stopped mock broker left of its socket.
+    func removeMockSocket() {
+        unlink(mockControlSocket)
+        if let folder = Files.parent(of: mockControlSocket), folder != mockFolder { rmdir(folder) }
     }
 
     /// FNV-1a of 64 bits: the same in every process, unlike Swift's own hash.

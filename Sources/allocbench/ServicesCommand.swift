@@ -1,4 +1,4 @@
-// `allocbench services start|status|stop`, and the two hidden verbs by which services start this program again.
+// `allocbench services start|status|stop`, and the hidden verbs by which services start this program again.
 // Runs on the main thread. Prints plain lines; errors are thrown to the entry point.
 
 import Diagnostics
@@ -48,6 +48,22 @@ enum ServicesCommand {
         try GuardProcess.run(
             state: StateFolder(value(of: "--state", in: arguments)),
             owner: ProcessIdentity(pid: pid, startTicks: ticks))
+    }
+
+    /// `services-hold --state DIR [--kafka-home DIR]`: has services as a run has them until standard input ends; what the
+    /// tests kill.
+    static func servicesHold(_ arguments: [String]) throws {
+        let state = try StateFolder(value(of: "--state", in: arguments))
+        let run = try state.lockRun()
+        defer { run.release() }
+        let kafkaHome = arguments.contains("--kafka-home") ? try value(of: "--kafka-home", in: arguments) : ""
+        let services = try EmbeddedServices.start(in: state, broker: BrokerChoice(kafkaHome: kafkaHome))
+        // A line that a reader behind a pipe or a file sees at once.
+        let line = Array("ready\n".utf8)
+        write(STDOUT_FILENO, line, line.count)
+        var byte: UInt8 = 0
+        while read(STDIN_FILENO, &byte, 1) > 0 {}
+        services.stop()
     }
 
     private static func value(of flag: String, in arguments: [String]) throws -> String {

@@ -13,6 +13,7 @@ do {
     switch (arguments.first, arguments.dropFirst().first) {
     case (MockBrokerProcess.verb, _): try ServicesCommand.brokerMock(arguments)
     case (GuardProcess.verb, _): try ServicesCommand.servicesGuard(arguments)
+    case ("services-hold", _): try ServicesCommand.servicesHold(arguments)
     case ("services", "start"):
         try ServicesCommand.start(state: option("--state"), kafkaHome: option("--kafka-home"))
     case ("services", "status"): exit(try ServicesCommand.status(state: option("--state")) ? 0 : 1)
