@@ -1,0 +1,30 @@
+-- Drawing executions: the blocks to fill, with the day's range of their security.
+
+-- name: blocks
+SELECT b.block_order_id, b.block_order_code, b.quantity,
+       (d.low * 10000)::INT8 AS low_ticks, (d.high * 10000)::INT8 AS high_ticks
+FROM orders.block_orders AS b
+JOIN market.daily_prices AS d ON d.security_id = b.security_id AND d.price_date = b.trade_date
+WHERE b.trade_date = $1::DATE
+ORDER BY b.block_order_id;
+
+-- name: drawing
+SELECT seed, executions_wanted, first_execution_id FROM trades.drawings WHERE trade_date = $1::DATE;
+
+-- name: insert_drawing
+INSERT INTO trades.drawings (trade_date, seed, executions_wanted, first_execution_id)
+SELECT $1::DATE, $2::INT8, $3::INT8, coalesce(max(execution_id), 0) + 1 FROM trades.executions
+RETURNING first_execution_id;
+
+-- name: drawn_count
+SELECT count(*), coalesce(max(e.execution_id), 0)
+FROM trades.executions AS e
+JOIN orders.block_orders AS b ON b.block_order_id = e.block_order_id
+WHERE b.trade_date = $1::DATE;
+
+-- name: delete_executions
+DELETE FROM trades.executions
+WHERE block_order_id IN (SELECT block_order_id FROM orders.block_orders WHERE trade_date = $1::DATE);
+
+-- name: delete_drawing
+DELETE FROM trades.drawings WHERE trade_date = $1::DATE;
