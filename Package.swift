@@ -57,9 +57,10 @@ let package = Package(
                 "CSV", "Diagnostics", "Measurement", "Model", "Postgres", "Threads", "Reference", "Market", "Holdings",
             ],
             swiftSettings: settings),
-        stage("Orders", sql: ["schema", "drop"]),
-        stage("Trades", sql: ["schema", "drop"]),
-        stage("Allocations", sql: ["schema", "drop"], dependencies: ["Kafka"]),
+        stage("Orders", sql: ["schema", "drop", "route"]),
+        stage("Trades", sql: ["schema", "drop", "execute"]),
+        stage(
+            "Allocations", sql: ["schema", "drop", "prepare", "apply", "row", "cycle", "verify"], dependencies: ["Kafka"]),
         .target(
             name: "ChangeFeed",
             dependencies: ["Diagnostics", "Kafka", "Measurement", "Model", "Postgres", "Threads"],

@@ -45,7 +45,30 @@ public final class EnvelopeDecoder {
     }
 }
 
-/// Encodes envelopes into a buffer that it keeps, without Foundation: this is the feed's hot path.
+/// How one column of a published row stands in the envelope.
+public struct EnvelopeColumn: Sendable, Equatable {
+    public enum Kind: Sendable {
+        /// Stands bare, digit for digit: `26.3000`.
+        case number
+        /// Stands in quotes.
+        case text
+        /// PostgreSQL's `2024-11-14 14:30:00.5+00` becomes CockroachDB's `2024-11-14T14:30:00.5Z`.
+        case timestamp
+    }
+
+    public let name: String
+    public let kind: Kind
+    /// `"name": `, made once.
+    let prefix: [UInt8]
+
+    public init(name: String, kind: Kind) {
+        self.name = name
+        self.kind = kind
+        prefix = Array("\"\(name)\": ".utf8)
+    }
+}
+
+/// Encodes envelopes into buffers that it keeps, without Foundation: this is the feed's hot path.
 public struct EnvelopeEncoder: Sendable {
     public private(set) var key: [UInt8] = []
     public private(set) var value: [UInt8] = []
@@ -55,35 +78,32 @@ public struct EnvelopeEncoder: Sendable {
         value.reserveCapacity(512)
     }
 
-    /// Encodes one row from the texts of its columns, in the names and the alphabetical order that CockroachDB uses.
-    /// - Parameters:
-    ///   - columns: name and text of each column; `isNumber` tells which stand bare.
-    ///   - keyColumn: the text of the column that keys the topic; it becomes the JSON array CockroachDB makes of it.
-    ///   - updatedNanoseconds: commit time since 1970.
-    public mutating func encode(
-        columns: [(name: StaticString, isNumber: Bool)], texts: borrowing [UnsafeRawBufferPointer?],
-        keyColumn: UnsafeRawBufferPointer, updatedNanoseconds: Int64
-    ) {
+    /// Starts an envelope whose topic key is the JSON array that a changefeed makes of `keyColumn`.
+    public mutating func begin(keyColumn: UnsafeRawBufferPointer) {
         key.removeAll(keepingCapacity: true)
         key.append(UInt8(ascii: "["))
         appendString(keyColumn, to: &key)
         key.append(UInt8(ascii: "]"))
-
         value.removeAll(keepingCapacity: true)
         append(#"{"after": {"#)
-        for index in columns.indices {
-            if index > 0 { append(", ") }
-            append("\"")
-            append(columns[index].name)
-            append("\": ")
-            guard let text = texts[index] else {
-                append("null")
-                continue
-            }
-            if columns[index].isNumber { value.append(contentsOf: text) } else { appendString(text, to: &value) }
+    }
+
+    /// Adds a column from its text; nil is null. Columns come in the alphabetical order of their names, as CockroachDB has it.
+    public mutating func append(_ column: EnvelopeColumn, isFirst: Bool, text: UnsafeRawBufferPointer?) {
+        if !isFirst { append(", ") }
+        value.append(contentsOf: column.prefix)
+        guard let text else { return append("null") }
+        switch column.kind {
+        case .number: value.append(contentsOf: text)
+        case .text: appendString(text, to: &value)
+        case .timestamp: appendTimestamp(text)
         }
+    }
+
+    /// Ends the envelope with the commit time, in nanoseconds since 1970.
+    public mutating func end(updatedNanoseconds: Int64) {
         append(#"}, "updated": ""#)
-        appendDecimal(updatedNanoseconds)
+        appendDecimal(updatedNanoseconds.magnitude)
         append(#".0000000000"}"#)
     }
 
@@ -91,16 +111,24 @@ public struct EnvelopeEncoder: Sendable {
         value.append(contentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
     }
 
-    private mutating func appendDecimal(_ number: Int64) {
-        var digits: (UInt64, Int) = (number.magnitude, 0)
+    private mutating func appendDecimal(_ number: UInt64) {
         let start = value.count
-        if number < 0 { value.append(UInt8(ascii: "-")) }
+        var rest = number
         repeat {
-            value.append(UInt8(ascii: "0") + UInt8(digits.0 % 10))
-            digits.0 /= 10
-            digits.1 += 1
-        } while digits.0 > 0
-        value[(start + (number < 0 ? 1 : 0))...].reverse()
+            value.append(UInt8(ascii: "0") + UInt8(rest % 10))
+            rest /= 10
+        } while rest > 0
+        value[start...].reverse()
+    }
+
+    private mutating func appendTimestamp(_ text: UnsafeRawBufferPointer) {
+        value.append(UInt8(ascii: "\""))
+        let isUTC = text.count > 3 && text.suffix(3).elementsEqual("+00".utf8)
+        for byte in isUTC ? text.dropLast(3) : text[...] {
+            value.append(byte == UInt8(ascii: " ") ? UInt8(ascii: "T") : byte)
+        }
+        if isUTC { value.append(UInt8(ascii: "Z")) }
+        value.append(UInt8(ascii: "\""))
     }
 
     private func appendString(_ text: UnsafeRawBufferPointer, to buffer: inout [UInt8]) {

@@ -54,6 +54,24 @@ public struct Price: Hashable, Comparable, Sendable, CustomStringConvertible {
     /// Always with four decimals, as the tables print it: `12.5000`.
     public var description: String { Price.format(ticks: Int128(ticks)) }
 
+    /// Reads an amount that may exceed a price's range, such as a NUMERIC(38,4) notional: `123456.7800`.
+    /// Nil for anything but digits with at most four decimals.
+    public static func ticks(decimal text: some Collection<UInt8>) -> Int128? {
+        var ticks: Int128 = 0
+        var decimals: Int?
+        for byte in text {
+            if byte == UInt8(ascii: "."), decimals == nil {
+                decimals = 0
+                continue
+            }
+            guard (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte), decimals != scale else { return nil }
+            ticks = ticks * 10 + Int128(byte - UInt8(ascii: "0"))
+            decimals = decimals.map { $0 + 1 }
+        }
+        for _ in (decimals ?? 0)..<scale { ticks *= 10 }
+        return text.isEmpty ? nil : ticks
+    }
+
     /// Formats any amount in ticks, sums of quantity × price included.
     public static func format(ticks: Int128) -> String {
         let magnitude = ticks.magnitude

@@ -39,3 +39,10 @@ RETURNING epoch, next_offset;
 
 -- name: read_offset
 SELECT epoch, next_offset FROM allocations.consumer_offsets WHERE topic = $1::TEXT AND topic_partition = $2::INT8;
+
+-- name: captured_count
+SELECT count(*) FROM allocations.captured_trades
+WHERE topic_partition = $1::INT8 AND topic_offset >= $2::INT8 AND topic_offset < $3::INT8;
+
+-- name: unfilled_count
+SELECT count(*) FROM allocations.captured_trades WHERE NOT filled;

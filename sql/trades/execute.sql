@@ -28,3 +28,6 @@ WHERE block_order_id IN (SELECT block_order_id FROM orders.block_orders WHERE tr
 
 -- name: delete_drawing
 DELETE FROM trades.drawings WHERE trade_date = $1::DATE;
+
+-- name: copy_executions
+COPY trades.executions (execution_id, block_order_id, block_order_code, quantity, price, executed_at) FROM STDIN;

@@ -1,0 +1,49 @@
+// Where the rows of the allocations stage come from before a worker starts: the blocks of the orders stage.
+// Runs on its connection's thread.
+
+import Model
+public import Postgres
+
+public enum AllocationsSource {
+    private static let script = SQLScript(embedded: PackageResources.prepare_sql)
+
+    /// Empties every table of the stage: what a benchmark run starts from.
+    public static func truncate(on connection: PostgresConnection) throws {
+        try connection.execute(script["truncate"])
+    }
+
+    /// Receives the blocks that were routed since the last time, and one offset row per partition of the topic.
+    public static func receive(on connection: PostgresConnection, topic: String, partitions: Int) throws {
+        try connection.query(script["receive_blocks"])
+        try connection.query(script["receive_block_accounts"])
+        for partition in 0..<partitions {
+            try connection.query(script["receive_partition"], .text(topic), .int64(Int64(partition)))
+        }
+        try connection.execute("ANALYZE allocations.block_fills")
+        try connection.execute("ANALYZE allocations.block_accounts")
+    }
+
+    /// Reads the received blocks with their accounts.
+    public static func book(on connection: PostgresConnection) throws -> BlockBook {
+        let names = try connection.query(script["blocks"])
+        let rows = try connection.query(script["block_accounts"])
+        var blocks: [Block] = []
+        blocks.reserveCapacity(names.rowCount)
+        var row = 0
+        for index in 0..<names.rowCount {
+            let id = names.int64(index, 0)
+            var accounts: [AccountID] = []
+            var ordered: [Int64] = []
+            while row < rows.rowCount, rows.int64(row, 0) == id {
+                accounts.append(AccountID(rows.int64(row, 1)))
+                ordered.append(rows.int64(row, 2))
+                row += 1
+            }
+            blocks.append(
+                Block(
+                    id: BlockOrderID(id), code: names.text(index, 1) ?? "", accounts: accounts,
+                    quota: QuotaApportionment(ordered: ordered)))
+        }
+        return BlockBook(blocks: blocks)
+    }
+}

@@ -1,0 +1,100 @@
+// The SQL of a worker: its prepared statements, its partitions' offset rows, and what it must know before it starts.
+// Used by one worker on that worker's thread.
+
+import Diagnostics
+import Model
+import Postgres
+
+/// One worker's door to the allocations schema.
+struct AllocationsStore {
+    let connection: PostgresConnection
+    let topic: String
+
+    private static let prepareScript = SQLScript(embedded: PackageResources.prepare_sql)
+    private static let applyScript = SQLScript(embedded: PackageResources.apply_sql)
+    private static let rowScript = SQLScript(embedded: PackageResources.row_sql)
+    private static let cycleScript = SQLScript(embedded: PackageResources.cycle_sql)
+
+    /// Connects and prepares every statement of the mode.
+    static func connect(to info: ConnectionInfo, topic: String, configuration: Configuration) throws -> AllocationsStore
+    {
+        let connection = try PostgresConnection.connect(to: info, applicationName: "allocbench worker")
+        try connection.execute("SET default_transaction_isolation = '\(configuration.isolation.sql.lowercased())'")
+        let store = AllocationsStore(connection: connection, topic: topic)
+        for name in ["capture_and_fill", "take_snapshots", "park_block", "park_message", "move_offset"] {
+            try connection.prepare(name, applyScript[name])
+        }
+        switch configuration.mode {
+        case .row:
+            for name in rowScript.names { try connection.prepare(name, rowScript[name]) }
+        case .cycle:
+            for name in cycleScript.names { try connection.prepare(name, cycleScript[name]) }
+        case .concurrent, .adaptive, .batch:
+            break
+        }
+        try connection.prepare("begin", "BEGIN")
+        try connection.prepare("commit", "COMMIT")
+        return store
+    }
+
+    /// Takes a partition over: raises its epoch, so that whoever had it can change nothing any more.
+    func claim(partition: Int32) throws -> (epoch: Int64, nextOffset: Int64) {
+        let result = try connection.query(
+            Self.prepareScript["claim_partition"], .text(topic), .int64(Int64(partition)))
+        guard result.rowCount == 1 else {
+            throw OperatingError(
+                "allocations.consumer_offsets has no row for topic \(topic) partition \(partition)",
+                remedy: "prepare the allocations tables for this topic")
+        }
+        return (result.int64(0, 0), result.int64(0, 1))
+    }
+
+    /// Where the partition stands now; nil if its row is gone.
+    func offset(of partition: Int32) throws -> (epoch: Int64, nextOffset: Int64)? {
+        let result = try connection.query(Self.prepareScript["read_offset"], .text(topic), .int64(Int64(partition)))
+        return result.rowCount == 1 ? (result.int64(0, 0), result.int64(0, 1)) : nil
+    }
+
+    /// Executions captured for the first time from these offsets.
+    func capturedCount(partition: Int32, offsets: Range<Int64>) throws -> Int64 {
+        try connection.query(
+            Self.prepareScript["captured_count"], .int64(Int64(partition)), .int64(offsets.lowerBound),
+            .int64(offsets.upperBound)
+        ).int64(0, 0)
+    }
+
+    /// Filled and allocated shares of every block that has fills, by its position in the book.
+    func blockStates(of book: BlockBook) throws -> [(block: Int, filled: Int64, allocated: Int64)] {
+        let result = try connection.query(Self.prepareScript["block_states"])
+        return (0..<result.rowCount).compactMap { row in
+            book.position(of: BlockOrderID(result.int64(row, 0))).map {
+                ($0, result.int64(row, 1), result.int64(row, 2))
+            }
+        }
+    }
+
+    /// Codes of the blocks that wait for someone to look at a message of theirs.
+    func parkedBlocks() throws -> Set<String> {
+        let result = try connection.query(Self.prepareScript["parked_blocks"])
+        return Set((0..<result.rowCount).compactMap { result.text($0, 0) })
+    }
+
+    /// What another mode left half done can only be finished by that mode; say so instead of losing it.
+    func requireNothingUnfinished(of mode: Mode, partitions: [Int32]) throws {
+        if mode != .row {
+            let unfilled = try connection.query(Self.prepareScript["unfilled_count"])
+            if unfilled.int64(0, 0) > 0 {
+                throw OperatingError(
+                    "mode row left \(unfilled.int64(0, 0)) captured trades unfilled", remedy: "go on with mode row")
+            }
+        }
+        if mode != .cycle {
+            let staged = try connection.query(
+                Self.cycleScript["staged_count"], .int64Array(partitions.map { Int64($0) }))
+            if staged.int64(0, 0) > 0 {
+                throw OperatingError(
+                    "mode cycle left \(staged.int64(0, 0)) staged messages", remedy: "go on with mode cycle")
+            }
+        }
+    }
+}

@@ -1,0 +1,94 @@
+// The mode row: every statement by itself, each its own transaction, as a naive program would do it.
+// The order of the statements makes it right nevertheless: each may be repeated, and the offset moves last.
+
+import Measurement
+import Model
+import Postgres
+
+extension AllocationWorker {
+    /// Processes every message that is ready, one by one. Returns false if there was none.
+    func workByRow() throws -> Bool {
+        var worked = false
+        while let (queue, unit) = nextReadyUnit() {
+            worked = true
+            queues[queue].markSent(unit)
+            if queues[queue].isParked(unit) {
+                try parkUnit(unit, of: queue)
+                continue
+            }
+            let began = monotonicNow()
+            do {
+                try processByRow(unit, of: queue, began: began)
+            } catch let error as PostgresError where !error.isConnectionLost {
+                try retry(unit, of: queue, began: began, after: error)
+            }
+        }
+        return try moveSkippedOffsets() || worked
+    }
+
+    /// One message from capture to offset.
+    func processByRow(_ unit: UnitOfWork, of index: Int, began: Int64) throws {
+        let queue = queues[index]
+        let message = unit.range.lowerBound
+        let captured = try statement("row_capture") {
+            $0.append(int64: queue.executions[message])
+            $0.append(int64: queue.blocks[message])
+            $0.append(int64: queue.quantities[message])
+            $0.append(int64: queue.priceTicks[message])
+            $0.append(int64: Int64(queue.partition))
+            $0.append(int64: queue.offsets[message])
+        }
+        try statement("row_fill") { $0.append(int64: queue.executions[message]) }
+        try allocateByRow(plan.book.blocks[queue.bookPositions[message]], at: queue.bookPositions[message])
+        let moved = try statement("move_offset") { _ in bindOffsetMove(unit, of: index) }
+        guard moved.rowCount == 1 else { return try resolveMissedGuard(queue: index, unit: unit) }
+        recordCommit(of: unit, in: index, began: began, captured: Int64(captured.affectedRowCount))
+        queues[index].markCommitted(unit)
+    }
+
+    /// Looks where the block stands and writes the snapshot if one is due, row by row.
+    private func allocateByRow(_ block: Block, at position: Int) throws {
+        let state = try statement("row_state") { $0.append(int64: block.id.rawValue) }
+        guard state.rowCount == 1, let notional = state.withBytes(0, 1, { Price.ticks(decimal: $0) }) ?? nil else {
+            return
+        }
+        let move = BlockMove(
+            block: position, filledQuantity: state.int64(0, 0), notionalTicks: notional,
+            snapshotNumber: state.int64(0, 2), allocatedQuantity: state.int64(0, 3))
+        guard
+            plan.snapshotPolicy.isDue(
+                allocated: move.allocatedQuantity, filled: move.filledQuantity, ordered: block.orderedQuantity)
+        else { return }
+        let snapshot = block.snapshot(after: move)
+        for allocation in snapshot.allocations {
+            try statement("row_allocate") {
+                $0.append(int64: block.id.rawValue)
+                $0.append(int64: allocation.account.rawValue)
+                $0.append(int64: snapshot.number)
+                $0.append(int64: allocation.quantityDelta)
+                $0.append(int64: allocation.quantityCumulative)
+                $0.append(int64: snapshot.averagePrice.ticks)
+            }
+        }
+        try statement("row_snapshot") {
+            $0.append(int64: block.id.rawValue)
+            $0.append(int64: snapshot.number)
+            $0.append(int64: snapshot.averagePrice.ticks)
+        }
+        try statement("row_snapshot_taken") {
+            $0.append(int64: block.id.rawValue)
+            $0.append(int64: snapshot.number)
+        }
+        updateFigures { $0.snapshotCount += 1 }
+    }
+
+    @discardableResult
+    private func statement(_ name: String, _ bind: (ParameterBuffer) -> Void) throws -> QueryResult {
+        parameters.reset()
+        bind(parameters)
+        let result = try store.connection.executePrepared(name, parameters: parameters, resultFormat: .binary)
+        // The offset's move is counted with the unit, like any mode's transaction.
+        if name != "move_offset" { updateFigures { $0.transactionCount += 1 } }
+        return result
+    }
+}

@@ -1,0 +1,257 @@
+// The modes concurrent, adaptive and batch: one transaction per unit of work, in libpq's pipeline mode.
+// A unit that can't make a snapshot due is one statement and one round trip, and several may be in flight; a unit that
+// may is two round trips, because its allocations follow from what the first one answers.
+
+import Measurement
+import Model
+import Postgres
+
+extension AllocationWorker {
+    /// Processes every unit that is ready. Returns false if there was none.
+    func workByTransaction() throws -> Bool {
+        var worked = false
+        while let (queue, unit) = nextReadyUnit() {
+            worked = true
+            if queues[queue].isParked(unit) {
+                try receiveAll()
+                try parkUnit(unit, of: queue)
+            } else if mayNeedSnapshot(unit, of: queue) {
+                try receiveAll()
+                // What was in flight before may have failed, and then this unit is not the next one any more.
+                guard queues[queue].unsent == unit.range.lowerBound else { continue }
+                queues[queue].markSent(unit)
+                try transact(unit, of: queue)
+            } else {
+                try send(unit, of: queue)
+                if inFlight.count >= plan.configuration.pipelineDepth { try receiveOldest() }
+            }
+        }
+        try receiveAll()
+        return try moveSkippedOffsets() || worked
+    }
+
+    // MARK: One round trip
+
+    private func send(_ unit: UnitOfWork, of queue: Int) throws {
+        bind(unit, of: queue)
+        let began = monotonicNow()
+        try store.connection.sendPrepared("capture_and_fill", parameters: parameters, resultFormat: .binary)
+        try store.connection.sendSync()
+        queues[queue].markSent(unit)
+        inFlight.append(InFlightUnit(queue: queue, unit: unit, began: began))
+    }
+
+    func receiveAll() throws {
+        while !inFlight.isEmpty { try receiveOldest() }
+    }
+
+    private func receiveOldest() throws {
+        guard let sent = inFlight.first else { return }
+        switch try nextAnswer() {
+        case .success(let result):
+            inFlight.removeFirst()
+            let answer = FillAnswer(result, book: plan.book)
+            guard answer.isGuarded else { return try resolveMissedGuard(queue: sent.queue, unit: sent.unit) }
+            commit(sent.unit, of: sent.queue, began: sent.began, captured: answer.captured)
+        case .failure(let error):
+            // The guard keeps the units behind it from moving anything of this partition: all of them are sent again.
+            inFlight.removeFirst()
+            try dropAnswers(ofQueue: sent.queue)
+            queues[sent.queue].unsend()
+            queues[sent.queue].markSent(sent.unit)
+            try retry(sent.unit, of: sent.queue, began: sent.began, after: error)
+        }
+    }
+
+    /// Reads what is in flight for other partitions as usual, and forgets the answers for this one.
+    private func dropAnswers(ofQueue queue: Int) throws {
+        while let sent = inFlight.first {
+            guard sent.queue == queue else {
+                try receiveOldest()
+                continue
+            }
+            _ = try nextAnswer()
+            inFlight.removeFirst()
+        }
+    }
+
+    /// The answer of one statement and its sync.
+    private func nextAnswer() throws -> Result<QueryResult, PostgresError> {
+        let event = try store.connection.nextPipelineResult()
+        guard case .synced = try store.connection.nextPipelineResult() else {
+            preconditionFailure("a statement is followed by its sync")
+        }
+        switch event {
+        case .result(let result): return .success(result)
+        case .failed(let error): return .failure(error)
+        case .aborted, .synced: preconditionFailure("a statement of its own is neither aborted nor a sync")
+        }
+    }
+
+    // MARK: Two round trips
+
+    /// Runs one unit as an explicit transaction with its snapshots, and repeats it as the retry policy says.
+    func transact(_ unit: UnitOfWork, of queue: Int) throws {
+        let began = monotonicNow()
+        do {
+            try attempt(unit, of: queue, began: began)
+        } catch let error as PostgresError {
+            try retry(unit, of: queue, began: began, after: error)
+        }
+    }
+
+    /// One attempt: all or nothing.
+    func attempt(_ unit: UnitOfWork, of queue: Int, began: Int64) throws {
+        let captured = try inTransaction {
+            bind(unit, of: queue)
+            let result = try fillThenSnapshot("capture_and_fill")
+            return result.isGuarded ? result.captured : nil
+        }
+        guard let captured else { return try resolveMissedGuard(queue: queue, unit: unit) }
+        commit(unit, of: queue, began: began, captured: captured)
+    }
+
+    /// BEGIN … COMMIT around a body that has sent nothing yet; a nil of the body rolls back.
+    func inTransaction<R>(_ body: () throws -> R?) throws -> R? {
+        try store.connection.sendPrepared("begin", parameters: noParameters)
+        do {
+            guard let value = try body() else {
+                try rollBack()
+                return nil
+            }
+            return value
+        } catch let error as PostgresError where !error.isConnectionLost {
+            try rollBack()
+            throw error
+        }
+    }
+
+    /// Behind an open BEGIN: fills by the statement that `parameters` are bound for, takes the snapshots that are due and
+    /// commits. Leaves the transaction open if a guard is required and missed.
+    func fillThenSnapshot(_ statement: String, isGuardRequired: Bool = true) throws -> FillAnswer {
+        let connection = store.connection
+        try connection.sendPrepared(statement, parameters: parameters, resultFormat: .binary)
+        try connection.sendSync()
+        var failure: PostgresError?
+        var answer: FillAnswer?
+        for _ in 0..<3 {
+            switch try connection.nextPipelineResult() {
+            case .result(let result) where result.columnCount > 0: answer = FillAnswer(result, book: plan.book)
+            case .failed(let error): failure = failure ?? error
+            case .result, .aborted, .synced: break
+            }
+        }
+        if let failure { throw failure }
+        guard let answer else { preconditionFailure("a fill without an answer") }
+        guard answer.isGuarded || !isGuardRequired else { return answer }
+
+        let snapshots = answer.moves.filter {
+            plan.snapshotPolicy.isDue(
+                allocated: $0.allocatedQuantity, filled: $0.filledQuantity,
+                ordered: plan.book.blocks[$0.block].orderedQuantity)
+        }.map { plan.book.blocks[$0.block].snapshot(after: $0) }
+        if !snapshots.isEmpty {
+            bind(snapshots)
+            try connection.sendPrepared("take_snapshots", parameters: parameters)
+        }
+        try connection.sendPrepared("commit", parameters: noParameters)
+        try connection.sendSync()
+        for _ in 0..<(snapshots.isEmpty ? 2 : 3) {
+            if case .failed(let error) = try connection.nextPipelineResult() { failure = failure ?? error }
+        }
+        if let failure { throw failure }
+        for move in answer.moves {
+            predictedFilled[move.block] = move.filledQuantity
+            allocated[move.block] = move.allocatedQuantity
+        }
+        for snapshot in snapshots {
+            guard let block = plan.book.position(of: snapshot.block) else { continue }
+            allocated[block] = predictedFilled[block]
+        }
+        updateFigures { $0.snapshotCount += Int64(snapshots.count) }
+        return answer
+    }
+
+    private func rollBack() throws {
+        try store.connection.sendQuery("ROLLBACK", parameters: noParameters)
+        try store.connection.sendSync()
+        for _ in 0..<2 { _ = try store.connection.nextPipelineResult() }
+    }
+
+    // MARK: Parameters
+
+    /// Whether the unit's shares, all counted, reach a snapshot of any of its blocks. Adds them to the prediction.
+    private func mayNeedSnapshot(_ unit: UnitOfWork, of queue: Int) -> Bool {
+        var isDue = false
+        for index in unit.range {
+            let block = queues[queue].bookPositions[index]
+            predictedFilled[block] += queues[queue].quantities[index]
+            isDue =
+                isDue
+                || plan.snapshotPolicy.isDue(
+                    allocated: allocated[block], filled: predictedFilled[block],
+                    ordered: plan.book.blocks[block].orderedQuantity)
+        }
+        return isDue
+    }
+
+    /// Binds what capture_and_fill and stage take.
+    func bind(_ unit: UnitOfWork, of index: Int) {
+        let queue = queues[index]
+        parameters.reset()
+        parameters.append(text: plan.topic)
+        parameters.append(int64: Int64(queue.partition))
+        parameters.append(int64: queue.epoch)
+        parameters.append(int64: unit.expectedOffset)
+        parameters.append(int64: unit.nextOffset)
+        for column in [queue.executions, queue.blocks, queue.quantities, queue.priceTicks, queue.offsets] {
+            column.withUnsafeBufferPointer {
+                parameters.append(int64Array: UnsafeBufferPointer(rebasing: $0[unit.range]))
+            }
+        }
+    }
+
+    /// Binds what take_snapshots takes.
+    private func bind(_ snapshots: [Snapshot]) {
+        parameters.reset()
+        parameters.append(int64ArrayOf: snapshots.count) { snapshots[$0].block.rawValue }
+        parameters.append(int64ArrayOf: snapshots.count) { snapshots[$0].number }
+        parameters.append(int64ArrayOf: snapshots.count) { snapshots[$0].averagePrice.ticks }
+        let rows = snapshots.flatMap { snapshot in snapshot.allocations.map { (snapshot, $0) } }
+        parameters.append(int64ArrayOf: rows.count) { rows[$0].0.block.rawValue }
+        parameters.append(int64ArrayOf: rows.count) { rows[$0].1.account.rawValue }
+        parameters.append(int64ArrayOf: rows.count) { rows[$0].0.number }
+        parameters.append(int64ArrayOf: rows.count) { rows[$0].1.quantityDelta }
+        parameters.append(int64ArrayOf: rows.count) { rows[$0].1.quantityCumulative }
+        parameters.append(int64ArrayOf: rows.count) { rows[$0].0.averagePrice.ticks }
+    }
+
+    private func commit(_ unit: UnitOfWork, of queue: Int, began: Int64, captured: Int64) {
+        recordCommit(of: unit, in: queue, began: began, captured: captured)
+        queues[queue].markCommitted(unit)
+    }
+}
+
+/// What capture_and_fill and capture_and_fill_staged answer.
+struct FillAnswer {
+    /// False when the guard moved no row: nothing else happened either.
+    let isGuarded: Bool
+    let captured: Int64
+    let moves: [BlockMove]
+
+    init(_ result: QueryResult, book: BlockBook) {
+        isGuarded = result.int64(0, 0) > 0
+        captured = result.int64(0, 1)
+        var moves: [BlockMove] = []
+        for row in 0..<result.rowCount where !result.isNull(row, 2) {
+            guard let block = book.position(of: BlockOrderID(result.int64(row, 2))),
+                let notional = result.withBytes(row, 4, { Price.ticks(decimal: $0) }) ?? nil
+            else { preconditionFailure("capture_and_fill answers blocks of the book with a notional") }
+            moves.append(
+                BlockMove(
+                    block: block, filledQuantity: result.int64(row, 3), notionalTicks: notional,
+                    snapshotNumber: result.int64(row, 5), allocatedQuantity: result.int64(row, 6)))
+        }
+        self.moves = moves
+    }
+}

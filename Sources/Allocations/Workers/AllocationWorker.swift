@@ -1,0 +1,341 @@
+// One worker: a plain loop on its own thread with its own connection and its own consumer: poll, decode, transaction,
+// record. No lock and no hand-over on the way; what differs between modes is in the extensions beside this file.
+
+import Diagnostics
+public import Kafka
+public import Measurement
+public import Model
+public import Postgres
+public import Threads
+
+/// Everything a worker is told before it starts.
+public struct WorkerPlan: Sendable {
+    public var connection: ConnectionInfo
+    public var kafka: KafkaClientSettings
+    public var topic: String
+    public var partitions: [Int32]
+    /// Per partition the offset behind the last message of the run; nil to go on until stopped.
+    public var endOffsets: [Int32: Int64]?
+    public var configuration: Configuration
+    public var snapshotPolicy = SnapshotPolicy.quarters
+    public var book: BlockBook
+    public var schedule = ArrivalSchedule.backlog
+    /// The execution whose intended arrival is the start.
+    public var firstExecution = ExecutionID(1)
+    public var retry = RetryPolicy(maxAttempts: 50)
+    /// How long a lost connection is sought again.
+    public var reconnectTimeoutNs: Int64 = 30_000_000_000
+    /// Seeds the jitter of back-off.
+    public var seed: UInt64 = 0
+
+    public init(
+        connection: ConnectionInfo, kafka: KafkaClientSettings, topic: String, partitions: [Int32],
+        configuration: Configuration, book: BlockBook
+    ) {
+        self.connection = connection
+        self.kafka = kafka
+        self.topic = topic
+        self.partitions = partitions
+        self.configuration = configuration
+        self.book = book
+    }
+}
+
+/// Runs one plan to its end.
+public final class AllocationWorker {
+    let plan: WorkerPlan
+    var store: AllocationsStore
+    var queues: [PartitionQueue] = []
+    private(set) var figures = WorkerFigures()
+    /// Built once and refilled, so that a transaction allocates nothing for its parameters.
+    let parameters = ParameterBuffer()
+    let noParameters = ParameterBuffer()
+    var random: SeededRandom
+
+    /// Shares of each block that are filled or on their way: never less than the truth while this worker owns the block's
+    /// partition, so "no snapshot is due" can be relied on.
+    var predictedFilled: [Int64]
+    var allocated: [Int64]
+    /// Transactions whose answers are still to come, oldest first.
+    var inFlight: [InFlightUnit] = []
+    var parkedCodes: Set<String> = []
+
+    /// Cycle mode: intended arrivals of what is staged but not processed yet, and when the next cycle is due.
+    var stagedArrivals: [Int64] = []
+    var hasStagedLeftovers = false
+    var nextCycleTime: Int64 = 0
+
+    private let consumer: KafkaConsumer
+    private let decoder = EnvelopeDecoder()
+    private var queueIndexes: [Int32: Int] = [:]
+    private var nextQueue = 0
+    private var startTime: Int64 = 0
+
+    /// Connects, claims the partitions and starts fetching. Blocks.
+    init(plan: WorkerPlan) throws {
+        self.plan = plan
+        random = SeededRandom(seed: plan.seed, stream: UInt64(plan.partitions.first ?? 0))
+        predictedFilled = Array(repeating: 0, count: plan.book.blocks.count)
+        allocated = predictedFilled
+        store = try AllocationsStore.connect(
+            to: plan.connection, topic: plan.topic, configuration: plan.configuration)
+        // Enough to keep a worker busy; librdkafka's defaults would hold 100,000 messages per partition in memory.
+        consumer = try KafkaConsumer(
+            settings: plan.kafka.with("queued.min.messages", "20000").with("queued.max.messages.kbytes", "16384")
+                .with("fetch.wait.max.ms", "10"))
+        try store.requireNothingUnfinished(of: plan.configuration.mode, partitions: plan.partitions)
+        for partition in plan.partitions {
+            let claim = try store.claim(partition: partition)
+            try requireMessages(from: claim.nextOffset, in: partition)
+            queueIndexes[partition] = queues.count
+            queues.append(PartitionQueue(partition: partition, epoch: claim.epoch, nextOffset: claim.nextOffset))
+        }
+        parkedCodes = try store.parkedBlocks()
+        try loadBlockStates()
+        if plan.configuration.mode == .cycle { hasStagedLeftovers = true }
+        try assignConsumer()
+        if usesPipeline { try store.connection.enterPipelineMode() }
+    }
+
+    /// Runs a worker on the calling thread, from connecting to closing.
+    public static func run(_ plan: WorkerPlan, line: StartingLine, stop: StopFlag) throws -> WorkerFigures {
+        do {
+            let worker = try AllocationWorker(plan: plan)
+            defer { worker.close() }
+            guard let start = line.wait() else { return worker.figures }
+            worker.startTime = start
+            worker.nextCycleTime = start + Int64(plan.configuration.cycleIntervalMs) * 1_000_000
+            do {
+                try worker.loop(stop: stop)
+            } catch let error as PostgresError where stop.isSet && error.isConnectionLost {
+                // Whoever stopped the run may have stopped the database too.
+            }
+            return worker.figures
+        } catch {
+            line.abandon()
+            stop.set()
+            throw error
+        }
+    }
+
+    private func close() {
+        consumer.close(timeoutMs: 5_000)
+        store.connection.close()
+    }
+
+    var mode: Mode { plan.configuration.mode }
+    var usesPipeline: Bool { mode != .row }
+
+    private func loop(stop: StopFlag) throws {
+        while !stop.isSet && !isFinished {
+            let polled = try fillQueues()
+            let worked = try recovering { try work() }
+            for index in queues.indices { queues[index].compact() }
+            if !polled && !worked { try idle() }
+        }
+    }
+
+    /// Whether everything up to the end offsets is committed and visible.
+    private var isFinished: Bool {
+        guard let ends = plan.endOffsets, stagedArrivals.isEmpty, !hasStagedLeftovers else { return false }
+        return queues.allSatisfy { $0.committedOffset >= ends[$0.partition] ?? 0 }
+    }
+
+    // MARK: Work
+
+    /// Processes what is ready. Returns false if nothing was.
+    private func work() throws -> Bool {
+        switch mode {
+        case .row: return try workByRow()
+        case .concurrent, .adaptive, .batch: return try workByTransaction()
+        case .cycle: return try workByCycle()
+        }
+    }
+
+    /// The next unit that the mode may start now, partitions taking turns.
+    func nextReadyUnit() -> (queue: Int, unit: UnitOfWork)? {
+        let now = monotonicNow()
+        for step in queues.indices {
+            let index = (nextQueue + step) % queues.count
+            guard let unit = queues[index].nextUnit(limit: unitLimit, dueBy: now), isReady(unit, of: index, now: now)
+            else { continue }
+            nextQueue = (index + 1) % queues.count
+            return (index, unit)
+        }
+        return nil
+    }
+
+    /// Messages that one transaction takes at most.
+    private var unitLimit: Int {
+        switch mode {
+        case .row: 1
+        case .concurrent: plan.configuration.transactionSize
+        case .adaptive, .batch, .cycle: plan.configuration.batchSize
+        }
+    }
+
+    /// Only the batch mode waits: until its batch is full or its oldest message has waited for the window.
+    private func isReady(_ unit: UnitOfWork, of index: Int, now: Int64) -> Bool {
+        guard mode == .batch, unit.range.count < unitLimit, !queues[index].isParked(unit) else { return true }
+        return now >= batchDeadline(of: index, unit)
+    }
+
+    private func batchDeadline(of index: Int, _ unit: UnitOfWork) -> Int64 {
+        let oldest = unit.range.lowerBound
+        return max(queues[index].arrivals[oldest], queues[index].polledTimes[oldest])
+            + Int64(plan.configuration.batchWindowMs) * 1_000_000
+    }
+
+    // MARK: Intake
+
+    /// Polls without waiting until the queues hold enough. Returns false if no message came.
+    private func fillQueues() throws -> Bool {
+        let held = queues.reduce(0) { $0 + $1.unsentCount }
+        let capacity = max(4096, 2 * unitLimit * queues.count)
+        guard held < capacity else { return false }
+        return try poll(max: capacity - held, timeoutMs: 0) > 0
+    }
+
+    /// Nothing is ready: waits for a message, an arrival, a batch window or the cycle, whichever comes first.
+    private func idle() throws {
+        let now = monotonicNow()
+        var wake = now + 20_000_000
+        var holdsMessages = false
+        for index in queues.indices {
+            guard queues[index].unsentCount > 0 else { continue }
+            holdsMessages = true
+            let arrival = queues[index].arrivals[queues[index].unsent]
+            if arrival > now {
+                wake = min(wake, arrival)
+            } else if mode == .batch, let unit = queues[index].nextUnit(limit: unitLimit, dueBy: now) {
+                wake = min(wake, batchDeadline(of: index, unit))
+            }
+        }
+        if mode == .cycle, !stagedArrivals.isEmpty || hasStagedLeftovers { wake = min(wake, nextCycleTime) }
+        if !holdsMessages, wake - now > 2_000_000 {
+            _ = try poll(max: 1, timeoutMs: Int32((wake - now) / 1_000_000))
+        } else if wake > now {
+            // New messages may still come while older ones wait, so never sleep for long.
+            sleepUntil(monotonic: min(wake, now + 1_000_000))
+        }
+    }
+
+    private func poll(max: Int, timeoutMs: Int32) throws -> Int {
+        var fault: OperatingError?
+        let polled = try consumer.pollBatch(max: max, timeoutMs: timeoutMs) { message throws(KafkaError) in
+            if fault == nil { fault = self.take(message) }
+        }
+        if let fault { throw fault }
+        return polled
+    }
+
+    /// Decodes one message into its partition's queue. Returns what makes going on impossible.
+    private func take(_ message: borrowing KafkaMessage) -> OperatingError? {
+        guard let index = queueIndexes[message.partition] else { return nil }
+        let offset = message.offset
+        guard offset == queues[index].polledOffset else {
+            return OperatingError(
+                "partition \(message.partition) of \(plan.topic): expected offset \(queues[index].polledOffset), "
+                    + "the broker gave \(offset): it has dropped messages",
+                remedy: "use more partitions, fewer executions, or a real Kafka (KAFKA_HOME)")
+        }
+        let now = monotonicNow()
+        switch message.withValue({ decoder.decode($0) }) {
+        case .execution(let execution):
+            let arrival = plan.schedule.intendedArrival(
+                sequence: execution.id.rawValue - plan.firstExecution.rawValue, start: startTime)
+            guard let position = plan.book.position(of: execution.blockOrder) else {
+                park(message, in: index, reason: "unknown block order \(execution.blockOrder)", polled: now)
+                return nil
+            }
+            if !parkedCodes.isEmpty, parkedCodes.contains(plan.book.blocks[position].code) {
+                park(message, in: index, reason: "its block is parked", polled: now)
+                return nil
+            }
+            queues[index].append(
+                execution, bookPosition: position, offset: offset, arrival: arrival, polled: now)
+        case .deleted, .resolved:
+            queues[index].skip(offset: offset)
+        case .malformed(let field):
+            park(message, in: index, reason: "malformed message: \(field)", polled: now)
+        }
+        return nil
+    }
+
+    private func park(_ message: borrowing KafkaMessage, in index: Int, reason: String, polled: Int64) {
+        let code = message.withKey { key in
+            // The key is the JSON array that a changefeed makes of the column: ["B20241114-0000001"].
+            String(decoding: key.filter { !#"[]" "#.utf8.contains($0) }, as: UTF8.self)
+        }
+        parkedCodes.insert(code)
+        queues[index].append(
+            parked: ParkedMessage(blockCode: code, reason: reason, value: message.withValue { Array($0) }),
+            offset: message.offset, arrival: startTime, polled: polled)
+    }
+
+    // MARK: Positions
+
+    /// Starts fetching every partition behind what is committed, and drops what was queued beyond.
+    func assignConsumer() throws {
+        for index in queues.indices {
+            let queue = queues[index]
+            queues[index] = PartitionQueue(
+                partition: queue.partition, epoch: queue.epoch, nextOffset: queue.committedOffset)
+        }
+        try consumer.assign(
+            queues.map {
+                TopicPartitionOffset(topic: plan.topic, partition: $0.partition, offset: $0.committedOffset)
+            })
+    }
+
+    /// The broker must still have the messages that the offset row asks for.
+    private func requireMessages(from offset: Int64, in partition: Int32) throws {
+        let marks = try consumer.watermarks(topic: plan.topic, partition: partition)
+        guard marks.low <= offset, offset <= marks.high else {
+            throw OperatingError(
+                "partition \(partition) of \(plan.topic): the next offset is \(offset), "
+                    + "but the broker holds \(marks.low) to \(marks.high): it has lost messages",
+                remedy: "publish again to a new topic and prepare fresh allocations tables")
+        }
+    }
+
+    /// Reads where the blocks stand, which is what predictions start from.
+    func loadBlockStates() throws {
+        for block in predictedFilled.indices { (predictedFilled[block], allocated[block]) = (0, 0) }
+        for state in try store.blockStates(of: plan.book) {
+            predictedFilled[state.block] = state.filled
+            allocated[state.block] = state.allocated
+        }
+    }
+
+    // MARK: Figures
+
+    /// Records one committed unit.
+    func recordCommit(of unit: UnitOfWork, in index: Int, began: Int64, captured: Int64) {
+        let now = monotonicNow()
+        recordVisible(queues[index].arrivals[unit.range], at: now)
+        figures.transactionLatency.record(now - began)
+        figures.transactionCount += 1
+        figures.messageCount += Int64(unit.range.count)
+        figures.capturedCount += captured
+        figures.lastCommitTime = now
+    }
+
+    func recordVisible(_ arrivals: ArraySlice<Int64>, at now: Int64) {
+        guard let first = arrivals.first else { return }
+        if first == arrivals.last {
+            figures.timeToVisible.record(now - first, count: Int64(arrivals.count))
+        } else {
+            for arrival in arrivals { figures.timeToVisible.record(now - arrival) }
+        }
+    }
+
+    func updateFigures(_ change: (inout WorkerFigures) -> Void) { change(&figures) }
+}
+
+/// A transaction that was sent and not answered yet.
+struct InFlightUnit {
+    let queue: Int
+    let unit: UnitOfWork
+    let began: Int64
+}

@@ -1,0 +1,144 @@
+// Decoded messages of one partition between the consumer and the database: columns, so that a transaction's parameters
+// are slices of them. Used by one worker's thread.
+
+import Model
+
+/// The uncommitted messages of one partition, oldest first.
+struct PartitionQueue {
+    let partition: Int32
+    let epoch: Int64
+    /// The offset row's value when everything before `head` is committed.
+    private(set) var committedOffset: Int64
+    /// The offset that the next polled message must have: a gap means that the broker lost messages.
+    private(set) var polledOffset: Int64
+
+    private(set) var executions: [Int64] = []
+    private(set) var blocks: [Int64] = []
+    private(set) var quantities: [Int64] = []
+    private(set) var priceTicks: [Int64] = []
+    private(set) var offsets: [Int64] = []
+    /// Positions in the book.
+    private(set) var bookPositions: [Int] = []
+    /// Intended arrival of each message on the monotonic clock.
+    private(set) var arrivals: [Int64] = []
+    /// When each message was handed over by the consumer.
+    private(set) var polledTimes: [Int64] = []
+    /// Messages that stop their block, by offset: they go to the parked tables instead.
+    private(set) var parked: [Int64: ParkedMessage] = [:]
+
+    /// Index of the oldest uncommitted message.
+    private(set) var head = 0
+    /// Index of the oldest message that is in no transaction yet; beyond `head` while transactions are in flight.
+    private(set) var unsent = 0
+
+    init(partition: Int32, epoch: Int64, nextOffset: Int64) {
+        self.partition = partition
+        self.epoch = epoch
+        committedOffset = nextOffset
+        polledOffset = nextOffset
+    }
+
+    var unsentCount: Int { offsets.count - unsent }
+    var isEmpty: Bool { head == offsets.count }
+
+    mutating func append(_ execution: Execution, bookPosition: Int, offset: Int64, arrival: Int64, polled: Int64) {
+        executions.append(execution.id.rawValue)
+        blocks.append(execution.blockOrder.rawValue)
+        quantities.append(execution.quantity)
+        priceTicks.append(execution.price.ticks)
+        offsets.append(offset)
+        bookPositions.append(bookPosition)
+        arrivals.append(arrival)
+        polledTimes.append(polled)
+        polledOffset = offset + 1
+    }
+
+    /// Queues a message that must be parked, in its place among the others.
+    mutating func append(parked message: ParkedMessage, offset: Int64, arrival: Int64, polled: Int64) {
+        append(
+            Execution(id: ExecutionID(0), blockOrder: BlockOrderID(0), quantity: 0, price: Price(ticks: 0)),
+            bookPosition: -1, offset: offset, arrival: arrival, polled: polled)
+        parked[offset] = message
+    }
+
+    /// Notes a message without content for us (a resolved timestamp, a tombstone): only the offset moves.
+    mutating func skip(offset: Int64) {
+        polledOffset = offset + 1
+    }
+
+    /// The unit of work at `unsent` of up to `limit` messages that are due by `now`; nil if there is none.
+    /// A message to park is a unit of its own.
+    func nextUnit(limit: Int, dueBy now: Int64) -> UnitOfWork? {
+        guard unsent < offsets.count, arrivals[unsent] <= now else { return nil }
+        let expected = unsent == head ? committedOffset : offsets[unsent - 1] + 1
+        if parked[offsets[unsent]] != nil {
+            return UnitOfWork(range: unsent..<unsent + 1, expectedOffset: expected, nextOffset: offsets[unsent] + 1)
+        }
+        var end = unsent + 1
+        while end < offsets.count, end - unsent < limit, arrivals[end] <= now,
+            parked.isEmpty || parked[offsets[end]] == nil
+        {
+            end += 1
+        }
+        // Whatever was skipped behind the last message goes with it.
+        let next = end == offsets.count ? polledOffset : offsets[end - 1] + 1
+        return UnitOfWork(range: unsent..<end, expectedOffset: expected, nextOffset: next)
+    }
+
+    /// Whether the unit is a message to park.
+    func isParked(_ unit: UnitOfWork) -> Bool {
+        !parked.isEmpty && unit.range.count == 1 && parked[offsets[unit.range.lowerBound]] != nil
+    }
+
+    /// Turns a queued message into one to park, because the database refused it.
+    mutating func park(at index: Int, _ message: ParkedMessage) { parked[offsets[index]] = message }
+
+    /// The move that skipped messages alone ask for; nil if there is none.
+    func offsetOnlyUnit() -> UnitOfWork? {
+        guard isEmpty, polledOffset > committedOffset else { return nil }
+        return UnitOfWork(range: head..<head, expectedOffset: committedOffset, nextOffset: polledOffset)
+    }
+
+    mutating func markSent(_ unit: UnitOfWork) { unsent = unit.range.upperBound }
+
+    /// Forgets that anything is in flight: it is sent again, and the guard tells what was done.
+    mutating func unsend() { unsent = head }
+
+    mutating func markCommitted(_ unit: UnitOfWork) {
+        head = unit.range.upperBound
+        unsent = max(unsent, head)
+        committedOffset = unit.nextOffset
+    }
+
+    /// Drops committed messages once they are worth the move. Only between units, because it renumbers them.
+    mutating func compact() {
+        guard head == offsets.count || head >= 8192, head > 0, unsent == head else { return }
+        if !parked.isEmpty { parked = parked.filter { $0.key >= committedOffset } }
+        executions.removeFirst(head)
+        blocks.removeFirst(head)
+        quantities.removeFirst(head)
+        priceTicks.removeFirst(head)
+        offsets.removeFirst(head)
+        bookPositions.removeFirst(head)
+        arrivals.removeFirst(head)
+        polledTimes.removeFirst(head)
+        unsent -= head
+        head = 0
+    }
+}
+
+/// A run of messages of one partition that one transaction processes.
+struct UnitOfWork {
+    /// Indexes in the partition's queue.
+    let range: Range<Int>
+    /// What the offset row holds before, and what it must hold after.
+    let expectedOffset: Int64
+    let nextOffset: Int64
+}
+
+/// A message that stops its block.
+struct ParkedMessage {
+    let blockCode: String
+    let reason: String
+    let value: [UInt8]
+}

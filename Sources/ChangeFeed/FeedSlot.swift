@@ -1,0 +1,108 @@
+// The server's side of a feed: publication, slot and the row that says whether the first scan is done.
+// Runs on its connection's thread.
+
+import Diagnostics
+public import Postgres
+
+/// The names of one database's feed. A slot's name is unique in a cluster, so it carries the database's.
+public struct FeedSlot: Sendable, Hashable {
+    public let name: String
+    public var publication: String { name }
+
+    /// Every slot of this project starts so; what a killed run left is found by it.
+    public static let prefix = "allocbench_"
+
+    public init(database: String) {
+        let allowed = database.lowercased().map { $0.isASCII && ($0.isLetter || $0.isNumber) ? $0 : "_" }
+        name = FeedSlot.prefix + String(String(allowed).prefix(50))
+    }
+
+    /// Makes publication, slot and progress row where they are missing. From here on the server keeps its log for us.
+    /// - Parameter scanTable: whether rows that stand in the table already are to be published too.
+    public func create(topic: String, scanTable: Bool, connection info: ConnectionInfo) throws {
+        let connection = try PostgresConnection.connect(to: info, applicationName: "allocbench feed")
+        defer { connection.close() }
+        try requireLogicalLog(on: connection)
+        let known = try connection.query("SELECT topic FROM trades.change_feeds WHERE slot_name = $1", .text(name))
+        if known.rowCount == 1, let other = known.text(0, 0), other != topic {
+            throw OperatingError(
+                "the feed \(name) publishes to topic \(other)", remedy: "go on with that topic, or drop the feed first")
+        }
+        let hasSlot = try exists("SELECT 1 FROM pg_replication_slots WHERE slot_name = $1", on: connection)
+        if known.rowCount == 1, !hasSlot {
+            throw OperatingError(
+                "the slot \(name) is gone although its feed is not finished",
+                remedy: "drop the feed (allocbench feed --drop) and start it again: it scans the whole table")
+        }
+        if try !exists("SELECT 1 FROM pg_publication WHERE pubname = $1", on: connection) {
+            try connection.execute(
+                "CREATE PUBLICATION \(publication) FOR TABLE trades.executions WITH (publish = 'insert')")
+        }
+        if !hasSlot {
+            let replication = try ReplicationConnection.connect(to: info, applicationName: "allocbench feed")
+            defer { replication.close() }
+            _ = try replication.createLogicalSlot(name)
+        }
+        // Written after the slot is made: a kill in between leaves a slot without a row, and the next start scans again.
+        try connection.query(
+            "INSERT INTO trades.change_feeds (slot_name, topic, scan_completed) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+            .text(name), .text(topic), .bool(!scanTable))
+    }
+
+    /// Drops publication, slot and progress row, so that no log is kept for nobody.
+    public func drop(connection info: ConnectionInfo) throws {
+        let connection = try PostgresConnection.connect(to: info, applicationName: "allocbench feed")
+        defer { connection.close() }
+        try connection.query(
+            "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = $1 AND active",
+            .text(name))
+        if try exists("SELECT 1 FROM pg_replication_slots WHERE slot_name = $1", on: connection) {
+            let replication = try ReplicationConnection.connect(to: info, applicationName: "allocbench feed")
+            defer { replication.close() }
+            try replication.dropSlot(name, wait: true)
+        }
+        try connection.execute("DROP PUBLICATION IF EXISTS \(publication)")
+        if try exists(
+            "SELECT 1 FROM information_schema.tables WHERE table_schema = $1 AND table_name = 'change_feeds'", "trades",
+            on: connection)
+        {
+            try connection.query("DELETE FROM trades.change_feeds WHERE slot_name = $1", .text(name))
+        }
+    }
+
+    /// Drops every slot of this project in the cluster that nobody reads and whose database is `database`.
+    public static func dropLeftovers(database: String, on connection: PostgresConnection) throws {
+        try connection.query(
+            """
+            SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots
+            WHERE database = $1 AND starts_with(slot_name, $2) AND NOT active
+            """, .text(database), .text(prefix))
+    }
+
+    func isScanCompleted(on connection: PostgresConnection) throws -> Bool {
+        let result = try connection.query(
+            "SELECT scan_completed FROM trades.change_feeds WHERE slot_name = $1", .text(name))
+        return result.rowCount == 1 && result.text(0, 0) == "t"
+    }
+
+    func markScanCompleted(on connection: PostgresConnection) throws {
+        try connection.query("UPDATE trades.change_feeds SET scan_completed = true WHERE slot_name = $1", .text(name))
+    }
+
+    private func requireLogicalLog(on connection: PostgresConnection) throws {
+        if connection.isCockroachDB {
+            throw OperatingError(
+                "this feed reads PostgreSQL's logical replication", remedy: "on CockroachDB use CREATE CHANGEFEED")
+        }
+        let level = try connection.query("SHOW wal_level").text(0, 0) ?? ""
+        guard level == "logical" else {
+            throw OperatingError(
+                "wal_level is \(level), a change feed needs logical",
+                remedy: "ALTER SYSTEM SET wal_level = logical and restart the server")
+        }
+    }
+
+    private func exists(_ sql: String, _ value: String? = nil, on connection: PostgresConnection) throws -> Bool {
+        try connection.query(sql, .text(value ?? name)).rowCount > 0
+    }
+}

@@ -1,0 +1,239 @@
+// The change feed of PostgreSQL: reads logical replication, publishes CockroachDB's envelope, and acknowledges the
+// server's log only up to what the broker has acknowledged. One thread, one replication connection, one producer.
+
+import Diagnostics
+public import Kafka
+import Measurement
+import Model
+public import Postgres
+public import Threads
+
+/// What a feed did since it started.
+public struct FeedFigures: Sendable, Equatable {
+    /// Messages that the broker acknowledged, scanned ones included.
+    public var publishedCount: Int64 = 0
+    /// Bytes of keys and values, before compression.
+    public var byteCount: Int64 = 0
+    /// Messages of the first scan of the table.
+    public var scannedCount: Int64 = 0
+    public var transactionCount: Int64 = 0
+    /// Messages per partition.
+    public var partitionCounts: [Int32: Int64] = [:]
+}
+
+/// Carries committed `trades.executions` rows to a topic, keyed by block order, at least once.
+public final class ReplicationFeed {
+    private let info: ConnectionInfo
+    private let slot: FeedSlot
+    private let producer: KafkaProducer
+    private let topic: KafkaTopic
+    private var encoder = EnvelopeEncoder()
+    private var progress = FeedProgress(from: .zero)
+    private var relations: [UInt32: PublishedRelation] = [:]
+    private var figures = FeedFigures()
+    private var commitTimeNs: Int64 = 0
+    private var deliveryFailure: KafkaError?
+
+    /// - Parameter info: the database that holds the trades stage; `slot` must have been created in it.
+    public init(connection info: ConnectionInfo, kafka: KafkaClientSettings, topic: String, slot: FeedSlot) throws {
+        // Text cells follow the session's settings, and messages must not.
+        self.info = info.with("options", "-c TimeZone=UTC -c DateStyle=ISO,YMD -c extra_float_digits=3")
+        self.slot = slot
+        producer = try KafkaProducer(settings: kafka.with("linger.ms", "2"))
+        self.topic = try producer.topic(topic)
+    }
+
+    /// Publishes until everything before `end` is acknowledged, or until `stop` is set when `end` is nil.
+    /// Blocks its thread.
+    /// - Parameter progress: called about ten times a second with the figures so far.
+    public func run(
+        until end: LSN?, stop: StopFlag, report: (FeedFigures) -> Void = { _ in }
+    ) throws -> FeedFigures {
+        try producer.requireReachable()
+        try scanIfNeeded()
+        let replication = try ReplicationConnection.connect(to: info, applicationName: "allocbench feed")
+        defer { replication.close() }
+        try replication.startReplication(slot: slot.name, publication: slot.publication)
+        var nextReportTime = monotonicNow()
+        var framesSinceServe = 0
+        while true {
+            if let frame = try replication.receive(timeoutMs: progress.isIdle ? 20 : 1) {
+                try handle(frame, from: replication)
+                framesSinceServe += 1
+                if framesSinceServe < 256 { continue }
+            }
+            framesSinceServe = 0
+            try serveDeliveries(timeoutMs: 0)
+            let now = monotonicNow()
+            if now >= nextReportTime || (end != nil && progress.isIdle) {
+                nextReportTime = now + 100_000_000
+                try acknowledge(to: replication, requestReply: end != nil)
+                report(figures)
+            }
+            if let end, progress.flushedLSN >= end { break }
+            if stop.isSet && progress.isIdle { break }
+        }
+        try acknowledge(to: replication, requestReply: false)
+        return figures
+    }
+
+    // MARK: Stream
+
+    private func handle(_ frame: ReplicationFrame, from replication: ReplicationConnection) throws {
+        switch frame {
+        case .keepalive(let walEnd, _, let replyRequested):
+            progress.skip(to: walEnd)
+            if replyRequested { try acknowledge(to: replication, requestReply: false) }
+        case .xLogData(_, _, _, let payload):
+            switch try PgOutputMessage(payload) {
+            case .begin(_, let commitTimeUs):
+                progress.begin()
+                commitTimeNs = (commitTimeUs + microsecondsFrom1970To2000) * 1000
+            case .commit(let endLSN):
+                figures.transactionCount += 1
+                progress.commit(endLSN: endLSN)
+            case .relation(let relation):
+                relations[relation.oid] = try PublishedRelation(relation)
+            case .insert(let oid, let cells):
+                guard let relation = relations[oid] else {
+                    throw PgOutputError(description: "a row of relation \(oid) came before its description")
+                }
+                try publish(cells, of: relation, in: payload)
+            case .other:
+                break
+            }
+        }
+    }
+
+    private func publish(_ cells: [PgOutputCell], of relation: PublishedRelation, in payload: [UInt8]) throws {
+        try payload.withUnsafeBytes { bytes in
+            func text(_ index: Int) -> UnsafeRawBufferPointer? {
+                cells[index].map { UnsafeRawBufferPointer(rebasing: bytes[$0]) }
+            }
+            guard cells.count == relation.columnCount, let key = text(relation.keyIndex) else {
+                throw PgOutputError(description: "a row of trades.executions with other columns than described")
+            }
+            encoder.begin(keyColumn: key)
+            for (position, column) in relation.columns.enumerated() {
+                encoder.append(column.format, isFirst: position == 0, text: text(column.index))
+            }
+            encoder.end(updatedNanoseconds: commitTimeNs)
+        }
+        try produce(tag: progress.send())
+    }
+
+    private func produce(tag: UInt64) throws {
+        try encoder.key.withUnsafeBytes { key in
+            try encoder.value.withUnsafeBytes { value in
+                try producer.produce(topic: topic, key: key, value: value, tag: tag)
+                figures.byteCount += Int64(key.count + value.count)
+            }
+        }
+    }
+
+    private func serveDeliveries(timeoutMs: Int32) throws {
+        try producer.poll(timeoutMs: timeoutMs) { tag, delivery in note(tag, delivery) }
+        if let deliveryFailure { throw deliveryFailure }
+    }
+
+    private func note(_ tag: UInt64, _ delivery: KafkaProducer.Delivery) {
+        switch delivery {
+        case .success(let place):
+            figures.publishedCount += 1
+            figures.partitionCounts[place.partition, default: 0] += 1
+            if tag != 0 { progress.acknowledge(tag) }
+        case .failure(let error):
+            // The log stays unacknowledged, so a new start publishes the message again.
+            deliveryFailure = deliveryFailure ?? error
+        }
+    }
+
+    private func acknowledge(to replication: ReplicationConnection, requestReply: Bool) throws {
+        let flushed = progress.flushedLSN
+        try replication.sendStatus(written: flushed, flushed: flushed, applied: flushed, reply: requestReply)
+    }
+
+    // MARK: First scan
+
+    /// Publishes the rows that stood in the table before the slot was made. A scan that was cut starts over; rows that
+    /// were written meanwhile are published by the stream as well, and consumers drop what they know.
+    private func scanIfNeeded() throws {
+        let connection = try PostgresConnection.connect(to: info, applicationName: "allocbench feed")
+        defer { connection.close() }
+        guard try !slot.isScanCompleted(on: connection) else { return }
+        let columns = PublishedRelation.scanColumns
+        let list = columns.map(\.format.name).joined(separator: ", ")
+        commitTimeNs = Int64(try connection.query("SELECT (extract(epoch FROM now()) * 1000000000)::INT8").int64(0, 0))
+        try connection.copyOut("COPY (SELECT \(list) FROM trades.executions ORDER BY execution_id) TO STDOUT") { row in
+            try publishScanned(row, columns: columns)
+            figures.scannedCount += 1
+            if figures.scannedCount % 1024 == 0 { try serveDeliveries(timeoutMs: 0) }
+        }
+        try producer.flush(timeoutMs: 120_000) { tag, delivery in note(tag, delivery) }
+        if let deliveryFailure { throw deliveryFailure }
+        try slot.markScanCompleted(on: connection)
+    }
+
+    /// One row of COPY's text format. Nothing in this table needs the format's escapes: codes and numbers have no tabs.
+    private func publishScanned(_ row: UnsafeRawBufferPointer, columns: [PublishedRelation.Column]) throws {
+        let line = row.last == UInt8(ascii: "\n") ? row.dropLast() : row[...]
+        let cells = line.split(separator: UInt8(ascii: "\t"), omittingEmptySubsequences: false)
+        guard cells.count == columns.count,
+            let key = columns.firstIndex(where: { $0.format.name == PublishedRelation.keyName })
+        else { throw PgOutputError(description: "the scan of trades.executions gave a row with other columns") }
+        encoder.begin(keyColumn: UnsafeRawBufferPointer(rebasing: cells[key]))
+        for (position, column) in columns.enumerated() {
+            encoder.append(
+                column.format, isFirst: position == 0, text: UnsafeRawBufferPointer(rebasing: cells[position]))
+        }
+        encoder.end(updatedNanoseconds: commitTimeNs)
+        try produce(tag: 0)
+    }
+}
+
+/// PostgreSQL counts from 2000-01-01.
+private let microsecondsFrom1970To2000: Int64 = 946_684_800_000_000
+
+/// The published table's columns, in the alphabetical order of an envelope.
+private struct PublishedRelation {
+    struct Column {
+        let format: EnvelopeColumn
+        /// Its position in a row of the stream.
+        let index: Int
+    }
+
+    static let keyName = "block_order_code"
+    let columns: [Column]
+    let columnCount: Int
+    let keyIndex: Int
+
+    init(_ relation: PgOutputRelation) throws(PgOutputError) {
+        guard let key = relation.columns.firstIndex(where: { $0.name == Self.keyName }) else {
+            throw PgOutputError(description: "\(relation.schema).\(relation.name) has no column \(Self.keyName)")
+        }
+        keyIndex = key
+        columnCount = relation.columns.count
+        columns = relation.columns.enumerated().map { index, column in
+            Column(format: EnvelopeColumn(name: column.name, kind: Self.kind(ofType: column.typeOID)), index: index)
+        }.sorted { $0.format.name < $1.format.name }
+    }
+
+    /// The same columns for the scan, in the same order.
+    static let scanColumns: [Column] = [
+        Column(format: EnvelopeColumn(name: "block_order_code", kind: .text), index: 0),
+        Column(format: EnvelopeColumn(name: "block_order_id", kind: .number), index: 1),
+        Column(format: EnvelopeColumn(name: "executed_at", kind: .timestamp), index: 2),
+        Column(format: EnvelopeColumn(name: "execution_id", kind: .number), index: 3),
+        Column(format: EnvelopeColumn(name: "price", kind: .number), index: 4),
+        Column(format: EnvelopeColumn(name: "quantity", kind: .number), index: 5),
+    ]
+
+    /// Object identifiers of the built-in types, from PostgreSQL's `pg_type.dat`.
+    private static func kind(ofType oid: UInt32) -> EnvelopeColumn.Kind {
+        switch oid {
+        case 20, 21, 23, 700, 701, 1700: .number
+        case 1114, 1184: .timestamp
+        default: .text
+        }
+    }
+}
