@@ -1,11 +1,11 @@
 // The change feed of PostgreSQL: reads logical replication, publishes CockroachDB's envelope, and acknowledges the
 // server's log only up to what the broker has acknowledged. One thread, one replication connection, one producer.
 
-import Diagnostics
 public import Kafka
 import Measurement
 import Model
 public import Postgres
+import Synchronization
 public import Threads
 
 /// What a feed did since it started.
@@ -19,6 +19,23 @@ public struct FeedFigures: Sendable, Equatable {
     public var transactionCount: Int64 = 0
     /// Messages per partition.
     public var partitionCounts: [Int32: Int64] = [:]
+}
+
+/// Where a feed ends: unknown while executions are still being written, set once the last one is.
+public final class FeedEnd: Sendable {
+    private let position = Atomic<UInt64>(0)
+
+    public init(_ end: LSN? = nil) {
+        if let end { set(end) }
+    }
+
+    /// The feed ends when everything before `end` is acknowledged.
+    public func set(_ end: LSN) { position.store(end.rawValue, ordering: .releasing) }
+
+    var value: LSN? {
+        let raw = position.load(ordering: .acquiring)
+        return raw == 0 ? nil : LSN(rawValue: raw)
+    }
 }
 
 /// Carries committed `trades.executions` rows to a topic, keyed by block order, at least once.
@@ -43,11 +60,11 @@ public final class ReplicationFeed {
         self.topic = try producer.topic(topic)
     }
 
-    /// Publishes until everything before `end` is acknowledged, or until `stop` is set when `end` is nil.
+    /// Publishes until everything before `end` is acknowledged, or until `stop` is set and nothing is under way.
     /// Blocks its thread.
-    /// - Parameter progress: called about ten times a second with the figures so far.
+    /// - Parameter report: called about ten times a second with the figures so far.
     public func run(
-        until end: LSN?, stop: StopFlag, report: (FeedFigures) -> Void = { _ in }
+        until end: FeedEnd, stop: StopFlag, report: (FeedFigures) -> Void = { _ in }
     ) throws -> FeedFigures {
         try producer.requireReachable()
         try scanIfNeeded()
@@ -65,6 +82,7 @@ public final class ReplicationFeed {
             framesSinceServe = 0
             try serveDeliveries(timeoutMs: 0)
             let now = monotonicNow()
+            let end = end.value
             if now >= nextReportTime || (end != nil && progress.isIdle) {
                 nextReportTime = now + 100_000_000
                 try acknowledge(to: replication, requestReply: end != nil)

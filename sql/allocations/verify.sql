@@ -173,4 +173,4 @@ FROM allocations.allocations AS a
 ORDER BY a.block_order_id, a.account_id, a.snapshot_number DESC;
 
 -- name: oracle_fills
-SELECT block_order_id, filled_quantity, allocated_quantity FROM allocations.block_fills ORDER BY block_order_id;
+SELECT block_order_id, allocated_quantity FROM allocations.block_fills ORDER BY block_order_id;

@@ -31,6 +31,11 @@ public final class StartingLine: Sendable {
     /// Lets everyone who waits go home: a worker failed before the start.
     func abandon() { isAbandoned.store(true, ordering: .releasing) }
 
+    /// The same, for a stop that comes from outside: once the workers run, they see it themselves.
+    public func abandonUnlessStarted() {
+        if start == 0 { abandon() }
+    }
+
     /// The start on the monotonic clock; 0 before it.
     public var start: Int64 { startTime.load(ordering: .acquiring) }
 }

@@ -1,0 +1,56 @@
+// Starts the workers of one configuration, waits for all of them and merges what they measured.
+
+public import Allocations
+import Diagnostics
+public import Kafka
+public import Measurement
+public import Model
+public import Postgres
+public import Threads
+
+/// What one configuration did with one stream.
+public struct DrainResult: Sendable {
+    public var figures: WorkerFigures
+    /// From the common start to the last commit, in nanoseconds.
+    public var elapsedNanoseconds: Int64
+}
+
+public enum WorkerPool {
+    /// Runs `plan.configuration.workers` workers, the partitions dealt out among them in turn. Blocks until all have ended.
+    /// - Throws: the first error of a worker; the others are stopped then.
+    public static func run(_ plan: WorkerPlan, stop: StopFlag) throws -> DrainResult {
+        let shares = deal(plan.partitions, among: plan.configuration.workers)
+        let line = StartingLine(workerCount: shares.count)
+        // A worker that fails sets this, so that the others end without the run's own flag being set.
+        let poolStop = StopFlag()
+        let threads = shares.enumerated().map { index, partitions in
+            var share = plan
+            share.partitions = partitions
+            let worker = share
+            return WorkerThread(name: "worker-\(index)") {
+                try AllocationWorker.run(worker, line: line, stop: poolStop)
+            }
+        }
+        let watch = WorkerThread(name: "worker-stop") {
+            while !stop.isSet && !poolStop.isSet { sleepUntil(monotonic: monotonicNow() + 20_000_000) }
+            poolStop.set()
+            line.abandonUnlessStarted()
+        }
+        var figures = WorkerFigures()
+        var failure: (any Error)?
+        for thread in threads {
+            do { figures.merge(try thread.join()) } catch { failure = failure ?? error }
+        }
+        poolStop.set()
+        try watch.join()
+        if let failure { throw failure }
+        let elapsed = figures.lastCommitTime == 0 ? 0 : figures.lastCommitTime - line.start
+        return DrainResult(figures: figures, elapsedNanoseconds: elapsed)
+    }
+
+    static func deal(_ partitions: [Int32], among workers: Int) -> [[Int32]] {
+        var shares = [[Int32]](repeating: [], count: min(workers, partitions.count))
+        for (index, partition) in partitions.enumerated() { shares[index % shares.count].append(partition) }
+        return shares
+    }
+}
