@@ -30,7 +30,8 @@ struct AllocationOracle {
     func expected(block: Int64, allocated: Int64) -> (quantities: [Int64: Int64], priceTicks: Int64?) {
         guard let truth = blocks[block] else { return ([:], nil) }
         let ordered = truth.ordered
-        let quantities = allocated == ordered ? truth.accounts.map(\.ordered) : Self.divide(truth.accounts.map(\.ordered), allocated)
+        let quantities =
+            allocated == ordered ? truth.accounts.map(\.ordered) : Self.divide(truth.accounts.map(\.ordered), allocated)
         let holders = zip(truth.accounts, quantities).filter { $0.1 > 0 }.map { ($0.0.account, $0.1) }
         var price: Int64?
         if truth.filled == ordered, allocated == ordered {
@@ -68,7 +69,9 @@ extension AllocationOracle {
     /// Compares the tables of a run with what must be.
     static func check(on connection: PostgresConnection) throws -> CheckResult {
         var oracle = AllocationOracle()
-        try AllocationsVerification.forEachOrder(on: connection) { oracle.addOrder(block: $0, account: $1, quantity: $2) }
+        try AllocationsVerification.forEachOrder(on: connection) {
+            oracle.addOrder(block: $0, account: $1, quantity: $2)
+        }
         try AllocationsVerification.forEachExecution(on: connection) {
             oracle.addExecution(block: $0, quantity: $1, priceTicks: $2)
         }
@@ -88,7 +91,8 @@ extension AllocationOracle {
         }
         try AllocationsVerification.forEachLastAllocation(on: connection) { block, account, quantity, priceTicks in
             let subject = "block \(block) account \(account)"
-            guard let truth = expected[block], let shares = expected[block]?.quantities.removeValue(forKey: account) else {
+            guard let truth = expected[block], let shares = expected[block]?.quantities.removeValue(forKey: account)
+            else {
                 return differences.add(subject, expected: "no allocation", actual: "\(quantity) shares")
             }
             if shares != quantity {
@@ -101,10 +105,12 @@ extension AllocationOracle {
         }
         for (block, truth) in expected.sorted(by: { $0.key < $1.key }) {
             for (account, shares) in truth.quantities.sorted(by: { $0.key < $1.key }) {
-                differences.add("block \(block) account \(account)", expected: "\(shares) shares", actual: "no allocation")
+                differences.add(
+                    "block \(block) account \(account)", expected: "\(shares) shares", actual: "no allocation")
             }
         }
-        return CheckResult(name: "allocations_differ_from_oracle", differenceCount: differences.count, first: differences.first)
+        return CheckResult(
+            name: "allocations_differ_from_oracle", differenceCount: differences.count, first: differences.first)
     }
 }
 

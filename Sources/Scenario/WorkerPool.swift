@@ -2,10 +2,10 @@
 
 public import Allocations
 import Diagnostics
-public import Kafka
-public import Measurement
-public import Model
-public import Postgres
+import Kafka
+import Measurement
+import Model
+import Postgres
 public import Threads
 
 /// What one configuration did with one stream.

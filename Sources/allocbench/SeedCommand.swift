@@ -11,8 +11,6 @@ import Threads
 
 enum SeedCommand {
     struct Options {
-        /// A URI, key/value pairs, or nothing for the PG* variables.
-        var connectionInfo = ""
         /// With files, only the part that is about managers, accounts and positions counts.
         var sizes = SeedSizes.small
         /// Instead of the holdings of `sizes`: holdings that route into exactly these blocks.
@@ -33,10 +31,13 @@ enum SeedCommand {
         var stop = StopFlag()
     }
 
-    static func run(options: Options) throws {
+    /// Reads and checks all input; nothing is connected yet.
+    static func prepare(_ options: Options) throws -> PreparedSeed {
+        try plan(options).prepare(parallelism: options.parallelism)
+    }
+
+    static func load(_ prepared: PreparedSeed, to info: ConnectionInfo, options: Options) throws {
         let start = monotonicNow()
-        let prepared = try plan(options).prepare(parallelism: options.parallelism)
-        let info = try ConnectionInfo(options.connectionInfo)
         let display = ProgressDisplay(isTerminal: isatty(STDERR_FILENO) == 1)
         let summary = try SeedLoader(connectionInfo: info, parallelism: options.parallelism).load(
             prepared, replace: options.replace, stop: options.stop

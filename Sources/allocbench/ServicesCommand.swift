@@ -6,6 +6,28 @@ import Glibc
 import Services
 
 enum ServicesCommand {
+    static let startVerb = Verb(
+        name: "services start", summary: "Starts an embedded PostgreSQL and broker that stay until they are stopped.",
+        flags: [TargetFlags.state, TargetFlags.kafkaHome]
+    ) { arguments in
+        try start(state: arguments.text("--state"), kafkaHome: arguments.text("--kafka-home"))
+        return .success
+    }
+
+    static let statusVerb = Verb(
+        name: "services status", summary: "Tells what runs in the state folder; status 1 if anything is down.",
+        flags: [TargetFlags.state]
+    ) { arguments in
+        try status(state: arguments.text("--state")) ? .success : .failure
+    }
+
+    static let stopVerb = Verb(
+        name: "services stop", summary: "Stops what runs in the state folder.", flags: [TargetFlags.state]
+    ) { arguments in
+        try stop(state: arguments.text("--state"))
+        return .success
+    }
+
     /// - Parameters:
     ///   - stateOption: the value of `--state`.
     ///   - kafkaHome: the value of `--kafka-home`.

@@ -1,15 +1,64 @@
 // Entry point: finds the verb, parses its flags, runs it, and turns errors into one line and an exit status.
 
+import Diagnostics
 import Glibc
+import Scenario
 import Services
+import Threads
 
-let arguments = Array(CommandLine.arguments.dropFirst())
+func overview() -> String {
+    let width = (allVerbs.map(\.name.count).max() ?? 0) + 2
+    let lines = allVerbs.map { "  " + $0.name + String(repeating: " ", count: width - $0.name.count) + $0.summary }
+    return """
+        AllocBench \(AllocBench.version): batch cycles or many small transactions? Runs both, proves them right, compares them.
 
-func option(_ name: String) -> String? {
-    arguments.firstIndex(of: name).flatMap { $0 + 1 < arguments.count ? arguments[$0 + 1] : nil }
+        usage: allocbench VERB [operands] [flags]      allocbench VERB --help
+
+        \(lines.joined(separator: "\n"))
+
+        \(ExitStatus.help)
+        """
+}
+
+func run(_ arguments: [String]) throws -> ExitStatus {
+    switch arguments.first {
+    case nil:
+        say(overview())
+        return .badInput
+    case "--help", "-h", "help":
+        print(overview())
+        return .success
+    case "--version":
+        print("allocbench \(AllocBench.version)")
+        return .success
+    case MockBrokerProcess.verb:
+        try ServicesCommand.brokerMock(arguments)
+        return .success
+    case GuardProcess.verb:
+        try ServicesCommand.servicesGuard(arguments)
+        return .success
+    case let first?:
+        // Verbs have one word or two.
+        let two = arguments.prefix(2).joined(separator: " ")
+        guard let verb = allVerbs.first(where: { $0.name == two }) ?? allVerbs.first(where: { $0.name == first }) else {
+            let near =
+                nearestWord(to: two, among: allVerbs.map(\.name)) ?? nearestWord(to: first, among: allVerbs.map(\.name))
+            throw InputError(
+                InputFault(
+                    source: "allocbench", value: first, expected: near ?? "a verb (allocbench --help lists them)"))
+        }
+        let rest = Array(arguments.dropFirst(verb.name == first ? 1 : 2))
+        if rest.contains("--help") || rest.contains("-h") {
+            print(verb.helpText)
+            return .success
+        }
+        Interrupt.install()
+        return try verb.run(try verb.parse(rest))
+    }
 }
 
 do {
+<<<<<<< HEAD
     switch (arguments.first, arguments.dropFirst().first) {
     case (MockBrokerProcess.verb, _): try ServicesCommand.brokerMock(arguments)
     case (GuardProcess.verb, _): try ServicesCommand.servicesGuard(arguments)
@@ -20,8 +69,16 @@ do {
     case ("services", "stop"): try ServicesCommand.stop(state: option("--state"))
     default: print("allocbench")
     }
+=======
+    exit(try run(Array(CommandLine.arguments.dropFirst())).rawValue)
+} catch let error as InputError {
+    say("allocbench: \(error)")
+    exit(ExitStatus.badInput.rawValue)
+} catch let fault as InputFault {
+    say("allocbench: \(fault)")
+    exit(ExitStatus.badInput.rawValue)
+>>>>>>> 8a81fe9 (Scenario runner, verifier with its oracle, and the command line)
 } catch {
-    let line = Array("allocbench: \(error)\n".utf8)
-    write(STDERR_FILENO, line, line.count)
-    exit(1)
+    say("allocbench: \(error)")
+    exit(Interrupt.flag.isSet ? ExitStatus.interrupted.rawValue : ExitStatus.failure.rawValue)
 }

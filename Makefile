@@ -1,0 +1,33 @@
+# Two commands matter: `make quickstart` and `make test`. Both install what Debian 12 lacks, build, and run.
+
+PACKAGES := libpq-dev librdkafka-dev libyaml-dev libsimdjson-dev postgresql
+STATE ?= .allocbench
+SCENARIO ?= scenarios/quickstart.yaml
+SWIFT_FLAGS ?=
+RUN_FLAGS := $(if $(SECURITIES),--securities '$(SECURITIES)') $(if $(PRICES),--prices '$(PRICES)')
+
+.PHONY: quickstart test build install lint format clean
+
+quickstart: build
+	ALLOCBENCH_STATE='$(STATE)' .build/release/allocbench run '$(SCENARIO)' $(RUN_FLAGS)
+
+build: install
+	swift build -c release --product allocbench $(SWIFT_FLAGS)
+
+# The tests start the debug binary, so it is built with them.
+test: install lint
+	swift build --build-tests $(SWIFT_FLAGS)
+	ALLOCBENCH_EXECUTABLE="$$(swift build --show-bin-path)/allocbench" swift test --skip-build $(SWIFT_FLAGS)
+
+install:
+	@scripts/install-packages $(PACKAGES)
+
+lint:
+	swift format lint --strict --recursive Package.swift Sources Tests
+
+format:
+	swift format --in-place --recursive Package.swift Sources Tests
+
+clean:
+	-.build/release/allocbench services stop --state '$(STATE)'
+	rm -rf .build

@@ -1,0 +1,240 @@
+// Runs a scenario: one recorded stream, every configuration on fresh tables, verification after each, results at the end.
+// Runs on the main thread; the workers have theirs.
+
+import Allocations
+import ChangeFeed
+import Diagnostics
+import Foundation
+import Kafka
+import Measurement
+import Model
+import Postgres
+public import Report
+import Seeding
+import Services
+public import Threads
+import Trades
+
+/// How a run ended.
+public struct RunOutcome: Sendable {
+    public let rows: [RunRow]
+    public let folder: String
+    /// Whether every run was verified.
+    public let isVerified: Bool
+    public let ranking: TerminalTable.Ranking
+}
+
+public struct ScenarioRunner {
+    private let scenario: ScenarioFile
+    private let target: Target
+    private let resultsFolder: String
+    private let commandLine: [String]
+    private let stop: StopFlag
+    private let say: (String) -> Void
+
+    /// - Parameters:
+    ///   - resultsFolder: where the run's own folder is made.
+    ///   - say: takes progress, a line at a time.
+    public init(
+        _ scenario: ScenarioFile, target: Target, resultsFolder: String, commandLine: [String], stop: StopFlag,
+        say: @escaping (String) -> Void
+    ) {
+        self.scenario = scenario
+        self.target = target
+        self.resultsFolder = resultsFolder
+        self.commandLine = commandLine
+        self.stop = stop
+        self.say = say
+    }
+
+    /// Blocks until every configuration has run every repetition.
+    /// - Throws: what makes the run worthless: a service that fails, a stream that isn't whole. A failed verification is no
+    ///   error here: its row says so, and `isVerified`.
+    public func run() throws -> RunOutcome {
+        let started = Date()
+        let runID = Self.runID(scenario.name, at: started)
+        let folder = "\(resultsFolder)/\(runID)"
+        try prepareDatabase()
+        let topic = "allocbench.\(runID).executions"
+        let stream = try RecordedStream.record(scenario, topic: topic, target: target, stop: stop, say: say)
+        defer { try? target.deleteTopic(topic) }
+
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        let runs = try CSVWriter(path: "\(folder)/runs.csv", columns: RunRow.columnNames)
+        let checks = try CSVWriter(path: "\(folder)/verify.csv", columns: VerifyRow.columnNames)
+        var rows: [RunRow] = []
+        for cell in Self.order(scenario) {
+            try requireNotStopped(stop)
+            let (row, results) = try runCell(cell, stream: stream, orderIndex: rows.count + 1)
+            rows.append(row)
+            try runs.append(row.fields)
+            for result in results {
+                try checks.append(
+                    VerifyRow(
+                        configuration: cell.configuration.name, repetition: cell.repetition, check: result.name,
+                        differences: result.differenceCount, firstDifference: result.first.first?.description
+                    ).fields)
+            }
+            say(Self.line(row, of: scenario, results))
+        }
+        try runs.finish()
+        try checks.finish()
+        try manifest(stream, started: started).write(to: "\(folder)/manifest.json")
+        return RunOutcome(
+            rows: rows, folder: folder, isVerified: rows.allSatisfy(\.verified),
+            ranking: scenario.arrivals == .backlog ? .throughput : .timeToVisibleP99)
+    }
+
+    // MARK: Cells
+
+    /// One configuration in one repetition.
+    struct Cell: Equatable {
+        let configuration: Configuration
+        /// From 1.
+        let repetition: Int
+    }
+
+    /// Every repetition goes through the configurations the other way round (ABBA), so that a drift of the machine
+    /// doesn't favour one of them.
+    static func order(_ scenario: ScenarioFile) -> [Cell] {
+        (1...scenario.repetitions).flatMap { repetition in
+            let forward = scenario.configurations.map { Cell(configuration: $0, repetition: repetition) }
+            return repetition % 2 == 1 ? forward : forward.reversed()
+        }
+    }
+
+    private func runCell(_ cell: Cell, stream: RecordedStream, orderIndex: Int) throws -> (RunRow, [CheckResult]) {
+        let connection = try PostgresConnection.connect(to: target.connection)
+        defer { connection.close() }
+        try AllocationsSource.truncate(on: connection)
+        try AllocationsSource.receive(on: connection, topic: stream.topic, partitions: stream.ends.count)
+        // A checkpoint in the middle of one configuration and not of the next would be measured as theirs.
+        if target.services != nil { try connection.execute("CHECKPOINT") }
+        let book = try AllocationsSource.book(on: connection)
+        guard let kafka = target.kafka else { throw OperatingError("a run needs a broker") }
+        var plan = WorkerPlan(
+            connection: target.connection, kafka: kafka, topic: stream.topic, partitions: stream.partitions,
+            configuration: cell.configuration, book: book)
+        plan.endOffsets = stream.ends
+        plan.schedule = scenario.arrivals
+        plan.firstExecution = stream.execution.firstExecution
+        plan.seed = scenario.seed &+ UInt64(cell.repetition)
+
+        ProcessUsage.resetOwnPeak()
+        let before = (own: ProcessUsage.own(), database: databaseUsage())
+        let result = try WorkerPool.run(plan, stop: stop)
+        let after = (own: ProcessUsage.own(), database: databaseUsage())
+        try requireNotStopped(stop)
+        let checks = try Verifier.verify(
+            on: connection, topic: stream.topic, topicEnds: try target.completeTopicEnds(stream.topic))
+        let figures = result.figures
+        let row = RunRow(
+            scenario: scenario.name, configuration: cell.configuration, repetition: cell.repetition,
+            orderIndex: orderIndex, partitions: stream.ends.count, executions: stream.execution.writtenCount,
+            elapsedNanoseconds: result.elapsedNanoseconds, timeToVisible: LatencySummary(figures.timeToVisible),
+            transactionLatency: LatencySummary(figures.transactionLatency), transactions: figures.transactionCount,
+            retries: figures.retryCount, duplicates: figures.duplicateCount, snapshots: figures.snapshotCount,
+            harnessCPUSeconds: (after.own?.cpuSeconds ?? 0) - (before.own?.cpuSeconds ?? 0),
+            databaseCPUSeconds: after.database.flatMap { end in before.database.map { end - $0 } },
+            harnessPeakResidentBytes: after.own?.peakResidentBytes ?? 0, verified: checks.isClean)
+        return (row, checks)
+    }
+
+    /// Processor seconds of the embedded PostgreSQL so far.
+    private func databaseUsage() -> Double? {
+        guard let services = target.services else { return nil }
+        let postgres = ServicesControl.status(in: services.state).first { $0.record.kind == .postgres && $0.isRunning }
+        return postgres.flatMap { ProcessUsage.ofTree(root: $0.record.process.pid)?.cpuSeconds }
+    }
+
+    private static func line(_ row: RunRow, of scenario: ScenarioFile, _ checks: [CheckResult]) -> String {
+        let cells = scenario.configurations.count * scenario.repetitions
+        let head = "[\(row.orderIndex)/\(cells)] \(row.configuration.name), repetition \(row.repetition): "
+        guard row.verified, let rate = row.executionsPerSecond else {
+            return head + "FAILED verification\n" + checks.differenceLines.map { "    \($0)" }.joined(separator: "\n")
+        }
+        let took = seconds(.nanoseconds(row.elapsedNanoseconds))
+        return head + "\(row.executions) executions in \(took) s, \(Int(rate))/s, verified"
+    }
+
+    // MARK: Surroundings
+
+    /// A run begins with empty schemas. In the embedded server they are this program's; elsewhere rows are never dropped.
+    private func prepareDatabase() throws {
+        let connection = try PostgresConnection.connect(to: target.connection)
+        defer { connection.close() }
+        if target.services != nil {
+            if let database = target.connection["dbname"] {
+                try FeedSlot.dropLeftovers(database: database, on: connection)
+                try connection.execute("DROP PUBLICATION IF EXISTS \(FeedSlot(database: database).publication)")
+            }
+            try Schemas.drop(on: connection)
+        } else {
+            let taken = try connection.query(
+                """
+                SELECT string_agg(schema_name, ', ' ORDER BY schema_name) FROM information_schema.schemata
+                WHERE schema_name = ANY ($1::TEXT[])
+                """, .textArray(["reference", "market", "holdings", "orders", "trades", "allocations"])
+            ).text(0, 0)
+            if let taken {
+                throw OperatingError(
+                    "the database has schemas of these names already: \(taken)",
+                    remedy: "give a run a database of its own, or drop them: allocbench schema drop")
+            }
+        }
+        try Schemas.create(on: connection)
+    }
+
+    private func manifest(_ stream: RecordedStream, started: Date) throws -> Manifest {
+        let connection = try PostgresConnection.connect(to: target.connection)
+        defer { connection.close() }
+        let settings = try connection.query(
+            "SELECT name, setting || coalesce(' ' || unit, '') FROM pg_settings WHERE source NOT IN ('default', 'client') OR name = ANY ($1::TEXT[]) ORDER BY name",
+            .textArray(["fsync", "synchronous_commit", "wal_level", "shared_buffers", "full_page_writes"]))
+        return Manifest(
+            scenarioName: scenario.name, scenarioPath: scenario.path, scenarioText: scenario.text, seed: scenario.seed,
+            commandLine: commandLine, build: BuildDescription.current(),
+            versions: [
+                Manifest.Entry("allocbench", AllocBench.version),
+                Manifest.Entry("libpq", String(PostgresConnection.libraryVersion)),
+                Manifest.Entry("librdkafka", KafkaAdmin.libraryVersion),
+                Manifest.Entry("libyaml", ScenarioFile.yamlVersion),
+                Manifest.Entry("database", try connection.query("SELECT version()").text(0, 0) ?? "unknown"),
+                Manifest.Entry("broker", target.brokerKind),
+            ],
+            connection: target.connection.redacted,
+            serverSettings: (0..<settings.rowCount).map {
+                Manifest.Entry(settings.text($0, 0) ?? "", settings.text($0, 1) ?? "")
+            },
+            brokerSettings: [
+                Manifest.Entry("bootstrap.servers", target.kafka?.bootstrapServers ?? ""),
+                Manifest.Entry("partitions", String(stream.ends.count)),
+                Manifest.Entry("messages", String(stream.ends.values.reduce(0, +))),
+            ],
+            machine: MachineDescription.current(), startedAtUnixMs: Int64(started.timeIntervalSince1970 * 1000),
+            endedAtUnixMs: Int64(Date().timeIntervalSince1970 * 1000), dataSets: try dataSets(on: connection))
+    }
+
+    private func dataSets(on connection: PostgresConnection) throws -> [Manifest.DataSet] {
+        let counts = try SeedLoader.rowCounts(on: connection)
+        let checksums = try SeedLoader.tableChecksums(on: connection)
+        return counts.keys.sorted().map {
+            Manifest.DataSet(name: $0, rowCount: Int64(counts[$0] ?? 0), checksum: checksums[$0] ?? "")
+        }
+    }
+
+    /// `quickstart-20241114-153000-4711`: sortable, and unique among the harnesses of a machine.
+    private static func runID(_ name: String, at time: Date) -> String {
+        let format = DateFormatter()
+        format.locale = Locale(identifier: "en_US_POSIX")
+        format.timeZone = TimeZone(identifier: "UTC")
+        format.dateFormat = "yyyyMMdd-HHmmss"
+        let safe = String(name.map { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-") ? $0 : "-" })
+        return "\(safe)-\(format.string(from: time))-\(getpid())"
+    }
+}
+
+/// This program.
+public enum AllocBench {
+    public static let version = "0.1.0"
+}

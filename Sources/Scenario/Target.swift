@@ -1,0 +1,139 @@
+// Where a verb works: which database, which broker. Embedded services by default, servers of the user's by options.
+
+import Allocations
+import Diagnostics
+import Holdings
+public import Kafka
+import Market
+import Orders
+public import Postgres
+import Reference
+public import Services
+import Trades
+
+/// A database and a broker that are up.
+public struct Target: Sendable {
+    /// What the command line says about where to work.
+    public struct Options: Sendable {
+        /// The state folder of embedded services; nil for the default.
+        public var state: String?
+        public var kafkaHome: String?
+        /// A URI, key=value words, or nil for the embedded PostgreSQL.
+        public var connection: String?
+        /// Name of the database in the embedded PostgreSQL.
+        public var database = "allocbench"
+        /// HOST:PORT,… of a Kafka of the user's; nil for the embedded broker.
+        public var brokers: String?
+
+        public init() {}
+    }
+
+    public let connection: ConnectionInfo
+    /// Nil where a verb needs no broker.
+    public let kafka: KafkaClientSettings?
+    /// Nil when both servers are the user's.
+    public let services: EmbeddedServices?
+    public let brokerKind: String
+
+    /// Reaches the servers, and starts embedded ones where none are named.
+    /// - Throws: `OperatingError` or the server's own refusal when one can't be reached.
+    public static func open(_ options: Options) throws -> Target {
+        if let text = options.connection, let brokers = options.brokers {
+            return Target(
+                connection: try ConnectionInfo(text), kafka: KafkaClientSettings(bootstrapServers: brokers),
+                services: nil, brokerKind: "kafka")
+        }
+        guard options.connection == nil, options.brokers == nil else {
+            throw InputError(
+                InputFault(
+                    source: options.connection == nil ? "--brokers" : "--database",
+                    expected: "--database and --brokers together, or neither for embedded services"))
+        }
+        let services = try EmbeddedServices.start(
+            in: StateFolder(options.state), broker: BrokerChoice(kafkaHome: options.kafkaHome))
+        do {
+            let server = try ConnectionInfo(services.connectionInfo)
+            try createDatabase(options.database, on: server)
+            return Target(
+                connection: server.with(database: options.database), kafka: services.broker.clientSettings,
+                services: services, brokerKind: services.brokerKind.rawValue)
+        } catch {
+            services.stop()
+            throw error
+        }
+    }
+
+    public func close() { services?.stop() }
+
+    private static func createDatabase(_ name: String, on server: ConnectionInfo) throws {
+        let connection = try PostgresConnection.connect(to: server)
+        defer { connection.close() }
+        guard try connection.query("SELECT 1 FROM pg_database WHERE datname = $1", .text(name)).rowCount == 0 else {
+            return
+        }
+        try connection.execute("CREATE DATABASE \(quotedIdentifier(name))")
+    }
+
+    static func quotedIdentifier(_ name: String) -> String {
+        "\"" + name.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""
+    }
+
+    // MARK: Topics
+
+    /// Makes a topic; on the user's own Kafka by its admin interface.
+    public func createTopic(_ name: String, partitions: Int) throws {
+        if let services { return try services.createTopic(name: name, partitions: partitions) }
+        try admin().createTopic(name, partitions: partitions)
+    }
+
+    public func deleteTopic(_ name: String) throws {
+        if let services { return try services.deleteTopic(name: name) }
+        try admin().deleteTopic(name)
+    }
+
+    /// Partitions of a topic; nil if there is none of that name.
+    public func partitionCount(of topic: String) throws -> Int? { try admin().partitionCount(of: topic) }
+
+    /// By partition the offset behind its last message.
+    /// - Throws: when the broker has dropped messages: what is left of the stream is not the stream.
+    public func completeTopicEnds(_ topic: String) throws -> [Int32: Int64] {
+        let admin = try admin()
+        try admin.requireComplete(topic: topic)
+        let marks = try admin.watermarks(of: topic)
+        return Dictionary(uniqueKeysWithValues: marks.enumerated().map { (Int32($0), $1.high) })
+    }
+
+    private func admin() throws -> KafkaAdmin {
+        guard let kafka else { throw OperatingError("this needs a broker") }
+        return try KafkaAdmin(settings: kafka)
+    }
+}
+
+/// The six schemas together.
+public enum Schemas {
+    /// Creates what is missing.
+    public static func create(on connection: PostgresConnection) throws {
+        try ReferenceSchema.create(on: connection)
+        try MarketSchema.create(on: connection)
+        try HoldingsSchema.create(on: connection)
+        try OrdersSchema.create(on: connection)
+        try TradesSchema.create(on: connection)
+        try AllocationsSchema.create(on: connection)
+    }
+
+    public static func drop(on connection: PostgresConnection) throws {
+        try AllocationsSchema.drop(on: connection)
+        try TradesSchema.drop(on: connection)
+        try OrdersSchema.drop(on: connection)
+        try HoldingsSchema.drop(on: connection)
+        try MarketSchema.drop(on: connection)
+        try ReferenceSchema.drop(on: connection)
+    }
+
+    /// How the database differs from `sql/`: one line per table or column.
+    public static func check(on connection: PostgresConnection) throws -> [String] {
+        try ReferenceSchema.check(on: connection) + MarketSchema.check(on: connection)
+            + HoldingsSchema.check(on: connection) + OrdersSchema.check(on: connection)
+            + TradesSchema.check(on: connection) + AllocationsSchema.check(on: connection)
+    }
+}

@@ -1,0 +1,157 @@
+// The command line: a verb, its flags and its operands. Everything wrong with it is told before anything starts.
+
+import Diagnostics
+
+/// A flag of a verb, as `--help` shows it.
+struct Flag: Sendable {
+    let name: String
+    /// What stands for its value in the help; nil for a flag without one.
+    let value: String?
+    let help: String
+
+    init(_ name: String, _ value: String? = nil, _ help: String) {
+        self.name = name
+        self.value = value
+        self.help = help
+    }
+}
+
+/// A verb: what `--help` says of it, and what it does.
+struct Verb: Sendable {
+    let name: String
+    let summary: String
+    /// Operands, as the help shows them, such as `FILE`.
+    var operands: [String] = []
+    var flags: [Flag] = []
+    /// Returns the exit status.
+    let run: @Sendable (ParsedArguments) throws -> ExitStatus
+
+    func parse(_ arguments: [String]) throws(InputError) -> ParsedArguments {
+        var faults: [InputFault] = []
+        var values: [String: String] = [:]
+        var operandsFound: [String] = []
+        var index = 0
+        while index < arguments.count {
+            let argument = arguments[index]
+            index += 1
+            guard argument.hasPrefix("-"), argument != "-" else {
+                operandsFound.append(argument)
+                continue
+            }
+            let parts = argument.split(separator: "=", maxSplits: 1).map(String.init)
+            guard let flag = flags.first(where: { $0.name == parts[0] }) else {
+                let near = nearestWord(to: parts[0], among: flags.map(\.name))
+                faults.append(
+                    InputFault(
+                        source: "allocbench \(name)", value: parts[0],
+                        expected: near.map { "\($0)" } ?? "a flag of this verb (allocbench \(name) --help)"))
+                continue
+            }
+            if values[flag.name] != nil {
+                faults.append(InputFault(source: flag.name, expected: "to be given once"))
+            }
+            if flag.value == nil {
+                if parts.count == 2 {
+                    faults.append(InputFault(source: flag.name, value: parts[1], expected: "no value"))
+                }
+                values[flag.name] = ""
+            } else if parts.count == 2 {
+                values[flag.name] = parts[1]
+            } else if index < arguments.count, !arguments[index].hasPrefix("--") {
+                values[flag.name] = arguments[index]
+                index += 1
+            } else {
+                faults.append(InputFault(source: flag.name, expected: "a value: \(flag.value ?? "")"))
+            }
+        }
+        if operandsFound.count != operands.count {
+            faults.append(
+                InputFault(
+                    source: "allocbench \(name)",
+                    value: operandsFound.isEmpty ? nil : operandsFound.joined(separator: " "),
+                    expected: operands.isEmpty ? "no operand" : operands.joined(separator: " ")))
+        }
+        if !faults.isEmpty { throw InputError(faults) }
+        return ParsedArguments(values: values, operands: operandsFound)
+    }
+
+    var helpText: String {
+        let usage = (["usage: allocbench \(name)"] + operands + (flags.isEmpty ? [] : ["[flags]"])).joined(
+            separator: " ")
+        let left = flags.map { "  \($0.name)\($0.value.map { " \($0)" } ?? "")" }
+        let width = (left.map(\.count).max() ?? 0) + 2
+        let lines = zip(left, flags).map { $0 + String(repeating: " ", count: width - $0.count) + $1.help }
+        return ([usage, "", summary] + (lines.isEmpty ? [] : [""] + lines)).joined(separator: "\n")
+    }
+}
+
+/// What the process ends with.
+enum ExitStatus: Int32 {
+    case success = 0
+    /// Something outside failed: a service, a connection, a file that can't be written.
+    case failure = 1
+    /// The command line, a scenario or a data file is wrong; nothing was done.
+    case badInput = 2
+    /// Verification found differences: there is no result.
+    case differencesFound = 3
+    /// Ended by Ctrl-C or TERM.
+    case interrupted = 130
+
+    static let help = """
+        exit status: 0 success; 1 a service, connection or file failed; 2 wrong input, nothing was done;
+        3 verification found differences; 130 interrupted
+        """
+}
+
+/// Flags and operands, each flag known to its verb.
+struct ParsedArguments {
+    private let values: [String: String]
+    let operands: [String]
+
+    init(values: [String: String], operands: [String]) {
+        self.values = values
+        self.operands = operands
+    }
+
+    func text(_ flag: String) -> String? { values[flag] }
+    func has(_ flag: String) -> Bool { values[flag] != nil }
+
+    func integer(_ flag: String, in range: ClosedRange<Int>) throws(InputError) -> Int? {
+        guard let text = values[flag] else { return nil }
+        guard let value = Int(text), range.contains(value) else {
+            throw InputError(
+                InputFault(
+                    source: flag, value: text,
+                    expected: "a whole number from \(range.lowerBound) to \(range.upperBound)"))
+        }
+        return value
+    }
+
+    func seed() throws(InputError) -> UInt64? {
+        guard let text = values["--seed"] else { return nil }
+        guard let value = UInt64(text) else {
+            throw InputError(
+                InputFault(source: "--seed", value: text, expected: "a whole number from 0 to \(UInt64.max)"))
+        }
+        return value
+    }
+
+    func rate(_ flag: String) throws(InputError) -> Double? {
+        guard let text = values[flag] else { return nil }
+        guard let value = Double(text), value >= 0.001, value <= 1e9 else {
+            throw InputError(InputFault(source: flag, value: text, expected: "a rate per second above 0"))
+        }
+        return value
+    }
+
+    func word<Word: RawRepresentable & CaseIterable>(
+        _ flag: String, _: Word.Type
+    ) throws(InputError) -> Word? where Word.RawValue == String {
+        guard let text = values[flag] else { return nil }
+        if let word = Word(rawValue: text) { return word }
+        let words = Word.allCases.map(\.rawValue)
+        let near = nearestWord(to: text, among: words).map { " (did you mean \($0)?)" } ?? ""
+        throw InputError(
+            InputFault(source: flag, value: text, expected: "one of \(words.joined(separator: ", "))\(near)"))
+    }
+}

@@ -1,0 +1,151 @@
+// The verbs between the stages: feed, work, verify. `run` does the same by itself.
+
+import Allocations
+import ChangeFeed
+import Diagnostics
+import Model
+import Postgres
+import Scenario
+import Services
+import Threads
+
+enum PipelineCommands {
+    static let feed = Verb(
+        name: "feed", summary: "Publishes committed executions to the topic; without an end it goes on until Ctrl-C.",
+        flags: [
+            TargetFlags.topic,
+            Flag("--partitions", "N", "partitions of the topic, when it is made (default 8)"),
+            Flag("--until-caught-up", nil, "ends when everything committed before the start is published"),
+            Flag("--keep-slot", nil, "leaves the slot at the end, so that the next feed goes on from here"),
+            Flag("--drop", nil, "only drops the slot and the publication of an earlier feed"),
+        ] + TargetFlags.all
+    ) { arguments in
+        let topic = arguments.text("--topic") ?? TargetFlags.topicDefault
+        let partitions = try arguments.integer("--partitions", in: 1...256) ?? 8
+        return try TargetFlags.withConnection(arguments) { target, connection in
+            let slot = FeedSlot(database: try databaseName(of: target))
+            if arguments.has("--drop") {
+                try slot.drop(connection: target.connection)
+                return .success
+            }
+            try requireLastingBroker(target)
+            guard let kafka = target.kafka else { return .failure }
+            try Schemas.create(on: connection)
+            if try target.partitionCount(of: topic) == nil { try target.createTopic(topic, partitions: partitions) }
+            try slot.create(topic: topic, scanTable: true, connection: target.connection)
+            let end = FeedEnd()
+            if arguments.has("--until-caught-up"),
+                let position = LSN(try connection.query("SELECT pg_current_wal_lsn()").text(0, 0) ?? "")
+            {
+                end.set(position)
+            }
+            let feed = try ReplicationFeed(
+                connection: target.connection, kafka: kafka, topic: topic, slot: slot)
+            let figures = try feed.run(until: end, stop: Interrupt.flag)
+            if !arguments.has("--keep-slot") { try slot.drop(connection: target.connection) }
+            print(
+                "published \(figures.publishedCount) messages (\(figures.scannedCount) from the first scan), "
+                    + "\(figures.byteCount) bytes, to topic \(topic)")
+            return .success
+        }
+    }
+
+    static let work = Verb(
+        name: "work", summary: "Runs allocation workers on the topic until its end, or until Ctrl-C with --follow.",
+        flags: [
+            TargetFlags.topic,
+            Flag("--mode", "MODE", "row, concurrent (default), adaptive, batch or cycle"),
+            Flag("--workers", "N", "worker threads (default 4)"),
+            Flag("--txn-size", "N", "concurrent: messages a transaction (default 1)"),
+            Flag("--pipeline-depth", "N", "concurrent: transactions in flight (default 1)"),
+            Flag("--batch-size", "N", "adaptive, batch, cycle: messages a transaction at most"),
+            Flag("--batch-window-ms", "N", "batch: how long a batch waits to fill (default 20)"),
+            Flag("--cycle-interval-ms", "N", "cycle: time between cycles (default 500)"),
+            Flag("--fresh", nil, "empties the allocations tables first"),
+            Flag("--follow", nil, "goes on with what comes later"),
+        ] + TargetFlags.all
+    ) { arguments in
+        let topic = arguments.text("--topic") ?? TargetFlags.topicDefault
+        let configuration = try configuration(arguments)
+        return try TargetFlags.withConnection(arguments) { target, connection in
+            try requireLastingBroker(target)
+            guard let kafka = target.kafka else { return .failure }
+            guard let partitions = try target.partitionCount(of: topic) else {
+                throw OperatingError(
+                    "there is no topic \(topic)", remedy: "publish first: allocbench feed --topic \(topic)")
+            }
+            guard configuration.workers <= partitions else {
+                throw InputError(
+                    InputFault(
+                        source: "--workers", value: String(configuration.workers),
+                        expected: "at most \(partitions), the partitions of \(topic)"))
+            }
+            try Schemas.create(on: connection)
+            if arguments.has("--fresh") { try AllocationsSource.truncate(on: connection) }
+            try AllocationsSource.receive(on: connection, topic: topic, partitions: partitions)
+            var plan = WorkerPlan(
+                connection: target.connection, kafka: kafka, topic: topic,
+                partitions: (0..<partitions).map { Int32($0) }, configuration: configuration,
+                book: try AllocationsSource.book(on: connection))
+            if !arguments.has("--follow") { plan.endOffsets = try target.completeTopicEnds(topic) }
+            let result = try WorkerPool.run(plan, stop: Interrupt.flag)
+            let figures = result.figures
+            print(
+                "\(configuration.name): \(figures.messageCount) messages, \(figures.capturedCount) executions captured, "
+                    + "\(figures.duplicateCount) duplicates, \(figures.parkedCount) parked, "
+                    + "\(figures.snapshotCount) snapshots, \(figures.transactionCount) transactions, "
+                    + "\(figures.retryCount) retries")
+            return Interrupt.flag.isSet && !arguments.has("--follow") ? .interrupted : .success
+        }
+    }
+
+    static let verify = Verb(
+        name: "verify", summary: "Compares executions, fills, allocations and offsets; status 3 if anything differs.",
+        flags: [
+            TargetFlags.topic,
+            Flag("--without-topic", nil, "leaves the offsets unchecked, when the topic is gone"),
+        ] + TargetFlags.all
+    ) { arguments in
+        let topic = arguments.text("--topic") ?? TargetFlags.topicDefault
+        let checks = try TargetFlags.withConnection(arguments) { target, connection in
+            let ends = arguments.has("--without-topic") ? nil : try target.completeTopicEnds(topic)
+            return try Verifier.verify(on: connection, topic: topic, topicEnds: ends)
+        }
+        for check in checks { print("\(check.differenceCount == 0 ? "ok  " : "FAIL") \(check.name)") }
+        if arguments.has("--without-topic") { print("skip offsets_differ_from_topic") }
+        checks.differenceLines.forEach { print($0) }
+        return checks.isClean ? .success : .differencesFound
+    }
+
+    private static func configuration(_ arguments: ParsedArguments) throws -> Configuration {
+        let mode = try arguments.word("--mode", Mode.self) ?? .concurrent
+        for (flag, setting) in [
+            ("--txn-size", ModeSetting.transactionSize), ("--pipeline-depth", .pipelineDepth),
+            ("--batch-size", .batchSize), ("--batch-window-ms", .batchWindowMs),
+            ("--cycle-interval-ms", .cycleIntervalMs),
+        ] where arguments.has(flag) && !setting.modes.contains(mode) {
+            let modes = setting.modes.map(\.rawValue).joined(separator: ", ")
+            throw InputError(InputFault(source: flag, expected: "one of the modes it belongs to: \(modes)"))
+        }
+        return Configuration(
+            mode: mode, workers: try arguments.integer("--workers", in: 1...256) ?? Configuration.workersDefault,
+            transactionSize: try arguments.integer("--txn-size", in: 1...100_000),
+            pipelineDepth: try arguments.integer("--pipeline-depth", in: 1...1024),
+            batchSize: try arguments.integer("--batch-size", in: 1...100_000),
+            batchWindowMs: try arguments.integer("--batch-window-ms", in: 1...60_000),
+            cycleIntervalMs: try arguments.integer("--cycle-interval-ms", in: 1...3_600_000))
+    }
+
+    /// A broker that this command would start for itself ends with it, and the topic with the broker.
+    private static func requireLastingBroker(_ target: Target) throws {
+        guard let services = target.services, !services.isShared else { return }
+        throw OperatingError("no services are running", remedy: "start them first: allocbench services start")
+    }
+
+    private static func databaseName(of target: Target) throws -> String {
+        guard let name = target.connection["dbname"] else {
+            throw OperatingError("the connection names no database", remedy: "name one in --database")
+        }
+        return name
+    }
+}

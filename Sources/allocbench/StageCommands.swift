@@ -1,0 +1,158 @@
+// The verbs that run one stage at a time: schema, seed, route, execute. `run` does the same by itself.
+
+import ChangeFeed
+import Diagnostics
+import Holdings
+import Market
+import Model
+import Orders
+import Postgres
+import Scenario
+import Seeding
+import Trades
+
+enum StageCommands {
+    static let schemaCreate = Verb(
+        name: "schema create", summary: "Creates the six schemas where they are missing.", flags: TargetFlags.all
+    ) { arguments in
+        try TargetFlags.withConnection(arguments) { _, connection in try Schemas.create(on: connection) }
+        return .success
+    }
+
+    static let schemaDrop = Verb(
+        name: "schema drop", summary: "Drops the six schemas with all their rows, and the change feed's slot.",
+        flags: TargetFlags.all
+    ) { arguments in
+        try TargetFlags.withConnection(arguments) { target, connection in
+            if let database = target.connection["dbname"] {
+                try FeedSlot(database: database).drop(connection: target.connection)
+            }
+            try Schemas.drop(on: connection)
+        }
+        return .success
+    }
+
+    static let schemaCheck = Verb(
+        name: "schema check", summary: "Compares the database's tables with sql/; status 3 if they differ.",
+        flags: TargetFlags.all
+    ) { arguments in
+        let differences = try TargetFlags.withConnection(arguments) { _, connection in
+            try Schemas.check(on: connection)
+        }
+        differences.forEach { print($0) }
+        if differences.isEmpty { print("the six schemas are as sql/ declares them") }
+        return differences.isEmpty ? .success : .differencesFound
+    }
+
+    static let seed = Verb(
+        name: "seed", summary: "Fills reference, market and holdings: generated, or from files.",
+        flags: [
+            Flag("--size", "NAME", "tiny, small (default), medium or large"),
+            Flag("--securities-count", "N", "securities, instead of the size's"),
+            Flag("--days", "N", "days of prices"),
+            Flag("--managers", "N", "managers"),
+            Flag("--manager-groups", "N", "groups of managers; each aggregates its own block orders"),
+            Flag("--accounts", "N", "accounts"),
+            Flag("--positions-per-account", "N", "positions of each account"),
+            Flag("--seed", "N", "seed of the generator (default 1)"),
+            Flag("--securities", "FILE", "real securities: a CSV; goes with --prices"),
+            Flag("--prices", "DIR", "real prices: a folder with one CSV per symbol"),
+            Flag("--date", "DAY", "the day whose opens the holdings are made for (default: the last one)"),
+            Flag("--parallel", "N", "connections that load side by side (default 2)"),
+            Flag("--replace", nil, "empties tables that hold rows"),
+            Flag("--quiet", nil, "no progress"),
+        ] + TargetFlags.all
+    ) { arguments in
+        var options = SeedCommand.Options()
+        options.sizes = try sizes(arguments)
+        options.seed = try arguments.seed() ?? 1
+        options.securitiesFile = arguments.text("--securities")
+        options.pricesFolder = arguments.text("--prices")
+        options.routingDate = try TargetFlags.date(arguments)
+        options.parallelism = try arguments.integer("--parallel", in: 1...64) ?? 2
+        options.replace = arguments.has("--replace")
+        options.quiet = arguments.has("--quiet")
+        options.stop = Interrupt.flag
+        let prepared = try SeedCommand.prepare(options)
+        try TargetFlags.withConnection(arguments) { target, connection in
+            try Schemas.create(on: connection)
+            try SeedCommand.load(prepared, to: target.connection, options: options)
+        }
+        return .success
+    }
+
+    static let route = Verb(
+        name: "route", summary: "Routes a trading day: positions against target weights become block orders.",
+        flags: [
+            Flag("--date", "DAY", "the trade date (default: the last day that has prices)"),
+            Flag("--replace", nil, "routes a day again, and forgets its orders"),
+        ] + TargetFlags.all
+    ) { arguments in
+        let wanted = try TargetFlags.date(arguments)
+        let summary = try TargetFlags.withConnection(arguments) { _, connection in
+            try Schemas.create(on: connection)
+            try SeedLoader.requireComplete(on: connection)
+            return try OrdersSource.route(
+                try day(wanted, on: connection), replace: arguments.has("--replace"), on: connection)
+        }
+        print(
+            "\(summary.date): \(summary.customerOrderCount) customer orders, \(summary.blockOrderCount) block orders, "
+                + "\(summary.quantity) shares")
+        for (outcome, count) in summary.outcomes.sorted(by: { $0.key < $1.key }) {
+            print("  left alone, \(outcome): \(count)")
+        }
+        return .success
+    }
+
+    static let execute = Verb(
+        name: "execute",
+        summary: "Draws executions of 50 to 500 shares until every block order of the day is complete.",
+        flags: [
+            Flag("--date", "DAY", "the trade date (default: the last day that has prices)"),
+            Flag("--seed", "N", "seed of the drawing (default 1)"),
+            Flag("--count", "N", "exactly so many executions (default: as they fall)"),
+            Flag("--txn-size", "N", "executions in one transaction (default 1000)"),
+            Flag("--rate", "N", "executions per second (default: all at once)"),
+            Flag("--replace", nil, "forgets the day's executions first"),
+        ] + TargetFlags.all
+    ) { arguments in
+        let wanted = try TargetFlags.date(arguments)
+        let seed = try arguments.seed() ?? 1
+        let count = try arguments.integer("--count", in: 1...1_000_000_000)
+        let transactionSize = try arguments.integer("--txn-size", in: 1...1_000_000)
+        let rate = try arguments.rate("--rate")
+        let summary = try TargetFlags.withConnection(arguments) { _, connection in
+            try Schemas.create(on: connection)
+            var plan = ExecutionPlan(date: try day(wanted, on: connection), seed: seed)
+            plan.count = count.map(Int64.init)
+            plan.transactionSize = transactionSize ?? plan.transactionSize
+            plan.ratePerSecond = rate
+            plan.replace = arguments.has("--replace")
+            return try TradesStore.execute(plan, on: connection, stop: Interrupt.flag) { _ in }
+        }
+        let before = summary.resumedCount > 0 ? " (\(summary.resumedCount) stood there before)" : ""
+        print("\(summary.writtenCount) executions\(before), blocks complete: \(summary.isComplete ? "yes" : "no")")
+        return summary.isComplete ? .success : .interrupted
+    }
+
+    private static func day(_ wanted: TradeDate?, on connection: PostgresConnection) throws -> TradeDate {
+        if let wanted { return wanted }
+        guard let last = try MarketStore.latestDate(on: connection) else {
+            throw OperatingError("there are no prices", remedy: "seed first: allocbench seed")
+        }
+        return last
+    }
+
+    private static func sizes(_ arguments: ParsedArguments) throws -> SeedSizes {
+        var sizes = try SeedSizes(name: arguments.text("--size") ?? "small")
+        let fields: [(String, WritableKeyPath<SeedSizes, Int>)] = [
+            ("--securities-count", \.securities), ("--days", \.days), ("--managers", \.managers),
+            ("--manager-groups", \.managerGroups), ("--accounts", \.accounts),
+            ("--positions-per-account", \.positionsPerAccount),
+        ]
+        for (flag, field) in fields {
+            if let value = try arguments.integer(flag, in: Int.min...Int.max) { sizes[keyPath: field] = value }
+        }
+        return sizes
+    }
+}

@@ -1,0 +1,50 @@
+// The flags by which every verb finds its database and its broker.
+
+import Diagnostics
+import Model
+import Postgres
+import Scenario
+
+enum TargetFlags {
+    static let state = Flag(
+        "--state", "DIR", "folder of the embedded services (default .allocbench, or ALLOCBENCH_STATE)")
+    static let kafkaHome = Flag(
+        "--kafka-home", "DIR", "a Kafka distribution instead of the mock broker (or KAFKA_HOME)")
+    static let database = Flag(
+        "--database", "CONNINFO", "your PostgreSQL: a URI, key=value words, or '' for PG* variables")
+    static let name = Flag("--name", "NAME", "database in the embedded PostgreSQL (default allocbench)")
+    static let brokers = Flag("--brokers", "HOST:PORT,...", "your Kafka; goes with --database")
+    static let topic = Flag("--topic", "NAME", "topic of the executions (default executions)")
+    static let topicDefault = "executions"
+
+    static let all = [state, kafkaHome, name, database, brokers]
+
+    static func options(_ arguments: ParsedArguments) -> Target.Options {
+        var options = Target.Options()
+        options.state = arguments.text("--state")
+        options.kafkaHome = arguments.text("--kafka-home")
+        options.connection = arguments.text("--database")
+        options.brokers = arguments.text("--brokers")
+        if let name = arguments.text("--name") { options.database = name }
+        return options
+    }
+
+    static func date(_ arguments: ParsedArguments) throws(InputError) -> TradeDate? {
+        guard let text = arguments.text("--date") else { return nil }
+        guard let date = TradeDate(iso: text) else {
+            throw InputError(InputFault(source: "--date", value: text, expected: "a day such as 2024-11-14"))
+        }
+        return date
+    }
+
+    /// Opens the target, runs the body with a connection to it, and closes both.
+    static func withConnection<R>(
+        _ arguments: ParsedArguments, _ body: (Target, PostgresConnection) throws -> R
+    ) throws -> R {
+        let target = try Target.open(options(arguments))
+        defer { target.close() }
+        let connection = try PostgresConnection.connect(to: target.connection)
+        defer { connection.close() }
+        return try body(target, connection)
+    }
+}
