@@ -58,18 +58,6 @@ func run(_ arguments: [String]) throws -> ExitStatus {
 }
 
 do {
-<<<<<<< HEAD
-    switch (arguments.first, arguments.dropFirst().first) {
-    case (MockBrokerProcess.verb, _): try ServicesCommand.brokerMock(arguments)
-    case (GuardProcess.verb, _): try ServicesCommand.servicesGuard(arguments)
-    case ("services-hold", _): try ServicesCommand.servicesHold(arguments)
-    case ("services", "start"):
-        try ServicesCommand.start(state: option("--state"), kafkaHome: option("--kafka-home"))
-    case ("services", "status"): exit(try ServicesCommand.status(state: option("--state")) ? 0 : 1)
-    case ("services", "stop"): try ServicesCommand.stop(state: option("--state"))
-    default: print("allocbench")
-    }
-=======
     exit(try run(Array(CommandLine.arguments.dropFirst())).rawValue)
 } catch let error as InputError {
     say("allocbench: \(error)")
@@ -77,7 +65,6 @@ do {
 } catch let fault as InputFault {
     say("allocbench: \(fault)")
     exit(ExitStatus.badInput.rawValue)
->>>>>>> 8a81fe9 (Scenario runner, verifier with its oracle, and the command line)
 } catch {
     say("allocbench: \(error)")
     exit(Interrupt.flag.isSet ? ExitStatus.interrupted.rawValue : ExitStatus.failure.rawValue)
