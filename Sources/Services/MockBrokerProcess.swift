@@ -2,6 +2,7 @@
 // The mock of librdkafka 2.0.2 has no CreateTopics request, so topics are made over a small control socket:
 // one line asks, one line answers (`ok …` or `error …`).
 
+import CSpawn
 import Diagnostics
 import Glibc
 import Kafka

@@ -6,6 +6,9 @@ import Glibc
 import Services
 
 enum ServicesCommand {
+    /// Hidden: holds services as a run does, until its input ends.
+    static let holdVerb = "services-hold"
+
     static let startVerb = Verb(
         name: "services start", summary: "Starts an embedded PostgreSQL and broker that stay until they are stopped.",
         flags: [TargetFlags.state, TargetFlags.kafkaHome]

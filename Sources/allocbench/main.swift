@@ -37,6 +37,9 @@ func run(_ arguments: [String]) throws -> ExitStatus {
     case GuardProcess.verb:
         try ServicesCommand.servicesGuard(arguments)
         return .success
+    case ServicesCommand.holdVerb:
+        try ServicesCommand.servicesHold(arguments)
+        return .success
     case let first?:
         // Verbs have one word or two.
         let two = arguments.prefix(2).joined(separator: " ")
