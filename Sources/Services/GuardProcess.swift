@@ -3,6 +3,7 @@
 
 import Diagnostics
 import Glibc
+import Synchronization
 
 public enum GuardProcess {
     public static let verb = "services-guard"
@@ -49,13 +50,20 @@ public enum GuardProcess {
 }
 
 /// A guard of this process, as long as it is needed.
-struct RunningGuard: Sendable {
+final class RunningGuard: Sendable {
     let process: ProcessIdentity
-    let writeEnd: Int32
+    /// nil once it is closed: the number may be another file's then.
+    private let writeEnd: Mutex<Int32?>
 
-    /// Ends the guard without letting it act: the services are stopped or about to be.
+    init(process: ProcessIdentity, writeEnd: Int32) {
+        self.process = process
+        self.writeEnd = Mutex(writeEnd)
+    }
+
+    /// Ends the guard without letting it act: the services are stopped or about to be. Harmless when repeated.
     func dismiss() {
+        guard let descriptor = writeEnd.withLock({ $0.take() }) else { return }
         ChildProcess.terminate(process.pid, startTicks: process.startTicks, signal: SIGKILL)
-        close(writeEnd)
+        close(descriptor)
     }
 }

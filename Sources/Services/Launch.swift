@@ -28,7 +28,8 @@ struct Launch: Sendable {
         }
         do {
             let (postgres, broker) = try startBoth()
-            return EmbeddedServices(self, postgres: postgres, broker: broker, isShared: false, runningGuard: running)
+            return EmbeddedServices(
+                self, postgres: postgres, broker: broker, isShared: owner == .servicesStart, runningGuard: running)
         } catch {
             try? Leftovers.stop(in: state) { $0 == owner }
             running?.dismiss()

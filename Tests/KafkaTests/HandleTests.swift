@@ -1,5 +1,7 @@
 // Every C object is freed once, whatever way its owner ends.
 
+import Glibc
+import Measurement
 import TestSupport
 import Testing
 
@@ -45,6 +47,27 @@ import Testing
                 #expect(error.message.contains("\"x\""), "\(error)")
             }
             #expect(ledger.adoptedCount(.newTopic) == 1)
+            #expect(ledger.open.isEmpty, "\(ledger.open)")
+        }
+    }
+
+    @Test func `a consumer with thousands of fetched messages unread closes in time and frees everything`() throws {
+        try withTopic(partitions: 4) { broker, topic in
+            let producer = try KafkaProducer(settings: broker.settings)
+            for partition in 0..<Int32(4) {
+                try producer.produceAll((0..<5_000).map { "v\($0)" }, to: topic, partition: partition)
+            }
+            let ledger = HandleLedger()
+            try HandleLedger.$current.withValue(ledger) {
+                let consumer = try KafkaConsumer(settings: broker.settings)
+                try consumer.assign(
+                    (0..<4).map { TopicPartitionOffset(topic: topic, partition: $0, offset: 0) })
+                #expect(try consumer.values(count: 1) == ["v0"])
+                usleep(200_000)
+                let start = monotonicNow()
+                #expect(consumer.close())
+                #expect(monotonicNow() - start < 5_000_000_000)
+            }
             #expect(ledger.open.isEmpty, "\(ledger.open)")
         }
     }

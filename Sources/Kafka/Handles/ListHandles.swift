@@ -25,9 +25,12 @@ struct PartitionListHandle: ~Copyable {
 @safe
 struct QueueHandle: ~Copyable {
     let pointer: OpaquePointer?
+    /// rd_kafka_destroy waits for what lies in a queue, so the client must outlive it.
+    private let client: RDKafkaClient
     private let ledger = HandleLedger.current
 
     init(of client: RDKafkaClient) {
+        self.client = client
         unsafe pointer = rd_kafka_queue_new(client.pointer)
         ledger?.adopted(.queue)
     }

@@ -3,6 +3,7 @@
 
 internal import CRDKafka
 import Glibc
+import Threads
 
 /// Messages and topics retain their client, so the C client is destroyed after the last of them: rd_kafka_destroy
 /// would otherwise wait for them for ever.
@@ -53,10 +54,30 @@ final class RDKafkaClient {
     }
 
     deinit {
-        // KafkaConsumer.close has already closed the consumer, with a deadline; closing here would have none.
-        unsafe rd_kafka_destroy_flags(pointer, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE)
-        unsafe retainedContext.release()
-        ledger?.freed(.client)
+        if unsafe Self.destroy(pointer, retainedContext) { ledger?.freed(.client) }
+    }
+
+    /// rd_kafka_destroy waits for every reference to the client without a limit, and hangs for ever if librdkafka itself
+    /// has lost count of one. So it runs on a thread of its own, which is left behind after 10 s.
+    /// - Returns: whether the client is gone.
+    private static func destroy(_ pointer: OpaquePointer, _ context: Unmanaged<ClientContext>) -> Bool {
+        let isDone = StopFlag()
+        // Handed over: nothing here touches them any more.
+        nonisolated(unsafe) let pointer = unsafe pointer
+        nonisolated(unsafe) let context = unsafe context
+        let thread = WorkerThread<Void>(name: "kafka destroy") {
+            // KafkaConsumer.close has already closed the consumer, with a deadline; closing here would have none.
+            unsafe rd_kafka_destroy_flags(pointer, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE)
+            unsafe context.release()
+            isDone.set()
+        }
+        let deadline = monotonicNowMs() + 10_000
+        while !isDone.isSet {
+            guard monotonicNowMs() < deadline else { return false }
+            usleep(500)
+        }
+        _ = try? thread.join()
+        return true
     }
 
     // MARK: Reachability
