@@ -42,10 +42,8 @@ extension AllocationWorker {
             return try resolveMissedGuard(queue: index, unit: unit)
         }
         stagedArrivals.append(contentsOf: queues[index].arrivals[unit.range])
-        updateFigures {
-            $0.transactionCount += 1
-            $0.messageCount += Int64(unit.range.count)
-        }
+        figures.transactionCount += 1
+        figures.messageCount += Int64(unit.range.count)
         queues[index].markCommitted(unit)
     }
 
@@ -62,10 +60,8 @@ extension AllocationWorker {
                 }
                 return recordCycle(captured: captured ?? 0, began: began)
             } catch let error as PostgresError where error.isRetryable && attempt < plan.retry.maxAttempts {
-                updateFigures {
-                    $0.retries[error.sqlState ?? .serializationFailure, default: 0] += 1
-                    $0.retriedMessageCount += Int64(stagedArrivals.count)
-                }
+                figures.retries[error.sqlState ?? .serializationFailure, default: 0] += 1
+                figures.retriedMessageCount += Int64(stagedArrivals.count)
                 sleepThread(for: plan.retry.delay(attempt: attempt, jitter: Double(attempt % 7) / 7))
             }
         }
@@ -76,12 +72,10 @@ extension AllocationWorker {
         recordVisible(stagedArrivals[...], at: now)
         stagedArrivals.removeAll(keepingCapacity: true)
         hasStagedLeftovers = false
-        updateFigures {
-            $0.transactionLatency.record(now - began)
-            $0.transactionCount += 1
-            $0.capturedCount += captured
-            $0.lastCommitTime = now
-        }
+        figures.transactionLatency.record(now - began)
+        figures.transactionCount += 1
+        figures.capturedCount += captured
+        figures.lastCommitTime = now
         // Cycles keep to their own clock; one that took longer than the interval skips the ones it missed.
         let interval = Int64(plan.configuration.cycleIntervalMs) * 1_000_000
         nextCycleTime += max(1, (now - nextCycleTime) / interval + 1) * interval

@@ -16,11 +16,11 @@ extension AllocationWorker {
         do {
             return try body()
         } catch let error as PostgresError where error.isConnectionLost || error.isAmbiguous {
-            if error.isAmbiguous { updateFigures { $0.ambiguousCount += 1 } }
+            if error.isAmbiguous { figures.ambiguousCount += 1 }
             try reconnect()
-            if try resolveOffsets(), error.isAmbiguous { updateFigures { $0.ambiguousCommittedCount += 1 } }
+            if try resolveOffsets(), error.isAmbiguous { figures.ambiguousCommittedCount += 1 }
         } catch is GuardMissed {
-            try store.connection.exitPipelineMode()
+            if usesPipeline { try store.connection.exitPipelineMode() }
             guard try resolveOffsets() else {
                 throw OperatingError("a guarded transaction moved no offset although its partition is unchanged")
             }
@@ -41,10 +41,8 @@ extension AllocationWorker {
         for attempt in 1..<max(2, plan.retry.maxAttempts) {
             if failure.isDataError { return try isolate(unit, of: queue, after: failure) }
             guard failure.isRetryable, let state = failure.sqlState else { throw failure }
-            updateFigures {
-                $0.retries[state, default: 0] += 1
-                $0.retriedMessageCount += Int64(unit.range.count)
-            }
+            figures.retries[state, default: 0] += 1
+            figures.retriedMessageCount += Int64(unit.range.count)
             let jitter = Double(random.integer(in: 0...1_000_000)) / 1_000_000
             sleepThread(for: plan.retry.delay(attempt: attempt, jitter: jitter))
             do {
@@ -93,7 +91,7 @@ extension AllocationWorker {
             let moved = try inTransaction { try sendParking(message, unit: unit, of: index) ? true : nil }
             guard moved == true else { throw GuardMissed() }
         }
-        updateFigures { $0.parkedCount += 1 }
+        figures.parkedCount += 1
         recordCommit(of: unit, in: index, began: began, captured: 0)
         queues[index].markCommitted(unit)
         // Messages of the block that are queued already must be parked too, so they are read again.
@@ -171,9 +169,10 @@ extension AllocationWorker {
     private func inPipeline<R>(_ body: () throws -> R) throws -> R {
         guard !usesPipeline else { return try body() }
         try store.connection.enterPipelineMode()
-        let value = try body()
-        try store.connection.exitPipelineMode()
-        return value
+        let result = Result { try body() }
+        // A lost connection can't leave the mode; its error says more than this one's.
+        do { try store.connection.exitPipelineMode() } catch { return try result.get() }
+        return try result.get()
     }
 
     // MARK: Connection
@@ -185,7 +184,7 @@ extension AllocationWorker {
             do {
                 store = try AllocationsStore.connect(
                     to: plan.connection, topic: plan.topic, configuration: plan.configuration)
-                updateFigures { $0.reconnectCount += 1 }
+                figures.reconnectCount += 1
                 return
             } catch let error as PostgresError {
                 guard error.isConnectionLost || error.sqlState == .cannotConnectNow, monotonicNow() < deadline else {
@@ -225,6 +224,7 @@ extension AllocationWorker {
             partition: queue.partition, offsets: queue.committedOffset..<nextOffset)
         if mode == .cycle {
             stagedArrivals.append(contentsOf: queue.arrivals[unit.range])
+            figures.messageCount += Int64(unit.range.count)
         } else {
             recordCommit(of: unit, in: index, began: monotonicNow(), captured: captured)
         }

@@ -79,7 +79,7 @@ extension AllocationWorker {
             $0.append(int64: block.id.rawValue)
             $0.append(int64: snapshot.number)
         }
-        updateFigures { $0.snapshotCount += 1 }
+        figures.snapshotCount += 1
     }
 
     @discardableResult
@@ -88,7 +88,7 @@ extension AllocationWorker {
         bind(parameters)
         let result = try store.connection.executePrepared(name, parameters: parameters, resultFormat: .binary)
         // The offset's move is counted with the unit, like any mode's transaction.
-        if name != "move_offset" { updateFigures { $0.transactionCount += 1 } }
+        if name != "move_offset" { figures.transactionCount += 1 }
         return result
     }
 }

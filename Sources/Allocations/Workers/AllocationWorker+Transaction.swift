@@ -168,7 +168,7 @@ extension AllocationWorker {
             guard let block = plan.book.position(of: snapshot.block) else { continue }
             allocated[block] = predictedFilled[block]
         }
-        updateFigures { $0.snapshotCount += Int64(snapshots.count) }
+        figures.snapshotCount += Int64(snapshots.count)
         return answer
     }
 

@@ -46,7 +46,7 @@ public final class AllocationWorker {
     let plan: WorkerPlan
     var store: AllocationsStore
     var queues: [PartitionQueue] = []
-    private(set) var figures = WorkerFigures()
+    var figures = WorkerFigures()
     /// Built once and refilled, so that a transaction allocates nothing for its parameters.
     let parameters = ParameterBuffer()
     let noParameters = ParameterBuffer()
@@ -329,8 +329,6 @@ public final class AllocationWorker {
             for arrival in arrivals { figures.timeToVisible.record(now - arrival) }
         }
     }
-
-    func updateFigures(_ change: (inout WorkerFigures) -> Void) { change(&figures) }
 }
 
 /// A transaction that was sent and not answered yet.
