@@ -111,29 +111,23 @@ public struct Target: Sendable {
 
 /// The six schemas together.
 public enum Schemas {
+    /// In the order in which a stage needs what the one before it holds.
+    private static let all: [any StageSchema.Type] = [
+        ReferenceSchema.self, MarketSchema.self, HoldingsSchema.self, OrdersSchema.self, TradesSchema.self,
+        AllocationsSchema.self,
+    ]
+
     /// Creates what is missing.
     public static func create(on connection: PostgresConnection) throws {
-        try ReferenceSchema.create(on: connection)
-        try MarketSchema.create(on: connection)
-        try HoldingsSchema.create(on: connection)
-        try OrdersSchema.create(on: connection)
-        try TradesSchema.create(on: connection)
-        try AllocationsSchema.create(on: connection)
+        for schema in all { try schema.create(on: connection) }
     }
 
     public static func drop(on connection: PostgresConnection) throws {
-        try AllocationsSchema.drop(on: connection)
-        try TradesSchema.drop(on: connection)
-        try OrdersSchema.drop(on: connection)
-        try HoldingsSchema.drop(on: connection)
-        try MarketSchema.drop(on: connection)
-        try ReferenceSchema.drop(on: connection)
+        for schema in all.reversed() { try schema.drop(on: connection) }
     }
 
     /// How the database differs from `sql/`: one line per table or column.
     public static func check(on connection: PostgresConnection) throws -> [String] {
-        try ReferenceSchema.check(on: connection) + MarketSchema.check(on: connection)
-            + HoldingsSchema.check(on: connection) + OrdersSchema.check(on: connection)
-            + TradesSchema.check(on: connection) + AllocationsSchema.check(on: connection)
+        try all.flatMap { try $0.check(on: connection) }
     }
 }
