@@ -8,7 +8,8 @@ public import Postgres
 public enum OrdersSource {
     /// Routes one trade date.
     /// - Parameter replace: whether to forget an earlier routing of the date first.
-    /// - Throws: `OperatingError` when the date has no prices or is routed already; nothing is written then.
+    /// - Throws: `InputError` when the date has no prices although others have, `OperatingError` when no date has any or
+    ///   this one is routed already; nothing is written then.
     public static func route(_ date: TradeDate, replace: Bool, on connection: PostgresConnection) throws
         -> RoutingSummary
     {
@@ -37,8 +38,10 @@ public enum OrdersSource {
         let (before, after) = try OrdersStore.nearestTradingDays(to: date, on: connection)
         let near = [before.map { "the last one before is \($0)" }, after.map { "the next one is \($0)" }].compactMap(
             \.self)
-        throw OperatingError(
-            "\(date) is not a trading day: no security has a price",
-            remedy: near.isEmpty ? "seed prices first" : near.joined(separator: ", "))
+        guard !near.isEmpty else { throw OperatingError("there are no prices", remedy: "seed first: allocbench seed") }
+        throw InputError(
+            InputFault(
+                source: "--date", value: date.description,
+                expected: "a trading day, on which securities have prices: \(near.joined(separator: ", "))"))
     }
 }

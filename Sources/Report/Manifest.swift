@@ -31,6 +31,26 @@ public struct Manifest: Sendable {
         }
     }
 
+    /// How the run ended, and how much of it is in runs.csv.
+    public struct Outcome: Sendable, Equatable {
+        public enum Ending: String, Sendable {
+            case complete
+            /// By Ctrl-C or TERM.
+            case interrupted
+            case failed
+        }
+
+        public var ending: Ending
+        public var runsFinished: Int
+        public var runsPlanned: Int
+        public init(_ ending: Ending, runsFinished: Int, runsPlanned: Int) {
+            self.ending = ending
+            self.runsFinished = runsFinished
+            self.runsPlanned = runsPlanned
+        }
+    }
+
+    public var outcome: Outcome
     public var scenarioName: String
     public var scenarioPath: String
     public var scenarioText: String
@@ -50,11 +70,13 @@ public struct Manifest: Sendable {
     public var dataSets: [DataSet]
 
     public init(
-        scenarioName: String, scenarioPath: String, scenarioText: String, seed: UInt64, commandLine: [String],
+        outcome: Outcome, scenarioName: String, scenarioPath: String, scenarioText: String, seed: UInt64,
+        commandLine: [String],
         build: BuildDescription, versions: [Entry], connection: String, serverSettings: [Entry],
         brokerSettings: [Entry], machine: MachineDescription, startedAtUnixMs: Int64, endedAtUnixMs: Int64,
         dataSets: [DataSet]
     ) {
+        self.outcome = outcome
         self.scenarioName = scenarioName
         self.scenarioPath = scenarioPath
         self.scenarioText = scenarioText
@@ -82,6 +104,13 @@ public struct Manifest: Sendable {
     public var json: String {
         JSON.object([
             .init("format_version", .integer(Int64(Manifest.formatVersion))),
+            .init(
+                "outcome",
+                .object([
+                    .init("ending", .string(outcome.ending.rawValue)),
+                    .init("runs_finished", .integer(Int64(outcome.runsFinished))),
+                    .init("runs_planned", .integer(Int64(outcome.runsPlanned))),
+                ])),
             .init("started_at", .string(utc(unixMs: startedAtUnixMs))),
             .init("ended_at", .string(utc(unixMs: endedAtUnixMs))),
             .init("command_line", .array(Redaction.arguments(commandLine).map(JSON.string))),

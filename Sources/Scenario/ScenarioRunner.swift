@@ -59,27 +59,29 @@ public struct ScenarioRunner {
         let stream = try RecordedStream.record(scenario, topic: topic, target: target, stop: stop, say: say)
         defer { try? target.deleteTopic(topic) }
 
+        var manifest = try manifest(stream, started: started)
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        let runs = try CSVWriter(path: "\(folder)/runs.csv", columns: RunRow.columnNames)
-        let checks = try CSVWriter(path: "\(folder)/verify.csv", columns: VerifyRow.columnNames)
+        let files = try ResultFiles(folder: folder)
         var rows: [RunRow] = []
-        for cell in Self.order(scenario) {
-            try requireNotStopped(stop)
-            let (row, results) = try runCell(cell, stream: stream, orderIndex: rows.count + 1)
-            rows.append(row)
-            try runs.append(row.fields)
-            for result in results {
-                try checks.append(
-                    VerifyRow(
-                        configuration: cell.configuration.name, repetition: cell.repetition, check: result.name,
-                        differences: result.differenceCount, firstDifference: result.first.first?.description
-                    ).fields)
+        do {
+            for cell in Self.order(scenario) {
+                try requireNotStopped(stop)
+                let (row, results) = try runCell(cell, stream: stream, orderIndex: rows.count + 1)
+                try files.append(row, results)
+                rows.append(row)
+                say(Self.line(row, of: scenario, results))
             }
-            say(Self.line(row, of: scenario, results))
+            manifest.outcome = Manifest.Outcome(.complete, runsFinished: rows.count, runsPlanned: rows.count)
+            try files.finish(manifest)
+        } catch {
+            // What was measured and verified before stays true, and the manifest says that it isn't all.
+            manifest.outcome.ending = stop.isSet ? .interrupted : .failed
+            manifest.outcome.runsFinished = rows.count
+            if (try? files.finish(manifest)) != nil {
+                say("\(rows.count) of \(manifest.outcome.runsPlanned) runs were finished; their rows are in \(folder)")
+            }
+            throw error
         }
-        try runs.finish()
-        try checks.finish()
-        try manifest(stream, started: started).write(to: "\(folder)/manifest.json")
         return RunOutcome(
             rows: rows, folder: folder, isVerified: rows.allSatisfy(\.verified),
             ranking: scenario.arrivals == .backlog ? .throughput : .timeToVisibleP99)
@@ -164,9 +166,9 @@ public struct ScenarioRunner {
         let connection = try PostgresConnection.connect(to: target.connection)
         defer { connection.close() }
         if target.services != nil {
+            // The lock on the state folder is ours, so whoever still reads the slot is what a killed run left.
             if let database = target.connection["dbname"] {
-                try FeedSlot.dropLeftovers(database: database, on: connection)
-                try connection.execute("DROP PUBLICATION IF EXISTS \(FeedSlot(database: database).publication)")
+                try FeedSlot(database: database).drop(connection: target.connection)
             }
             try Schemas.drop(on: connection)
         } else {
@@ -191,8 +193,10 @@ public struct ScenarioRunner {
         let settings = try connection.query(
             "SELECT name, setting || coalesce(' ' || unit, '') FROM pg_settings WHERE source NOT IN ('default', 'client') OR name = ANY ($1::TEXT[]) ORDER BY name",
             .textArray(["fsync", "synchronous_commit", "wal_level", "shared_buffers", "full_page_writes"]))
+        let planned = scenario.configurations.count * scenario.repetitions
         return Manifest(
-            scenarioName: scenario.name, scenarioPath: scenario.path, scenarioText: scenario.text, seed: scenario.seed,
+            outcome: Manifest.Outcome(.failed, runsFinished: 0, runsPlanned: planned), scenarioName: scenario.name,
+            scenarioPath: scenario.path, scenarioText: scenario.text, seed: scenario.seed,
             commandLine: commandLine, build: BuildDescription.current(),
             versions: [
                 Manifest.Entry("allocbench", AllocBench.version),
@@ -212,7 +216,7 @@ public struct ScenarioRunner {
                 Manifest.Entry("messages", String(stream.ends.values.reduce(0, +))),
             ],
             machine: MachineDescription.current(), startedAtUnixMs: Int64(started.timeIntervalSince1970 * 1000),
-            endedAtUnixMs: Int64(Date().timeIntervalSince1970 * 1000), dataSets: try dataSets(on: connection))
+            endedAtUnixMs: Int64(started.timeIntervalSince1970 * 1000), dataSets: try dataSets(on: connection))
     }
 
     private func dataSets(on connection: PostgresConnection) throws -> [Manifest.DataSet] {

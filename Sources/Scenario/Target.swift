@@ -13,6 +13,16 @@ import Trades
 
 /// A database and a broker that are up.
 public struct Target: Sendable {
+    /// What a verb wants of the broker.
+    public enum BrokerNeed: Sendable {
+        /// Nothing: a database alone will do.
+        case none
+        /// One that may end with the verb.
+        case own
+        /// One that outlives the verb, as a topic must that another verb made or will read.
+        case lasting
+    }
+
     /// What the command line says about where to work.
     public struct Options: Sendable {
         /// The state folder of embedded services; nil for the default.
@@ -24,8 +34,25 @@ public struct Target: Sendable {
         public var database = "allocbench"
         /// HOST:PORT,… of a Kafka of the user's; nil for the embedded broker.
         public var brokers: String?
+        public var broker = BrokerNeed.own
 
         public init() {}
+
+        /// Whether both servers are the user's, as far as they are needed.
+        public var isExternal: Bool { connection != nil }
+
+        /// What can be told before anything is made or started.
+        public func validate() throws {
+            if connection == nil, brokers != nil {
+                throw InputError(
+                    InputFault(source: "--brokers", expected: "--database with it, or neither for embedded services"))
+            }
+            if connection != nil, brokers == nil, broker != .none {
+                throw InputError(
+                    InputFault(source: "--database", expected: "--brokers with it, or neither for embedded services"))
+            }
+            if connection == nil { try BrokerChoice.requireDistribution(kafkaHome: kafkaHome) }
+        }
     }
 
     public let connection: ConnectionInfo
@@ -38,17 +65,14 @@ public struct Target: Sendable {
     /// Reaches the servers, and starts embedded ones where none are named.
     /// - Throws: `OperatingError` or the server's own refusal when one can't be reached.
     public static func open(_ options: Options) throws -> Target {
-        if let text = options.connection, let brokers = options.brokers {
+        try options.validate()
+        if let text = options.connection {
             return Target(
-                connection: try ConnectionInfo(text), kafka: KafkaClientSettings(bootstrapServers: brokers),
-                services: nil, brokerKind: "kafka")
+                connection: try ConnectionInfo(text),
+                kafka: options.brokers.map { KafkaClientSettings(bootstrapServers: $0) }, services: nil,
+                brokerKind: "kafka")
         }
-        guard options.connection == nil, options.brokers == nil else {
-            throw InputError(
-                InputFault(
-                    source: options.connection == nil ? "--brokers" : "--database",
-                    expected: "--database and --brokers together, or neither for embedded services"))
-        }
+        if options.broker == .lasting { try requireLastingServices(options.state) }
         let services = try EmbeddedServices.start(
             in: StateFolder(options.state), broker: BrokerChoice(kafkaHome: options.kafkaHome))
         do {
@@ -64,6 +88,17 @@ public struct Target: Sendable {
     }
 
     public func close() { services?.stop() }
+
+    /// A broker that a verb starts for itself ends with it, and the mock's topics with the broker.
+    private static func requireLastingServices(_ state: String?) throws {
+        let isThere = StateFolder.isPresent(state)
+        if isThere,
+            try ServicesControl.status(in: StateFolder(state)).contains(where: { $0.record.owner == .servicesStart })
+        {
+            return
+        }
+        throw OperatingError("no services are running", remedy: "start them first: allocbench services start")
+    }
 
     private static func createDatabase(_ name: String, on server: ConnectionInfo) throws {
         let connection = try PostgresConnection.connect(to: server)

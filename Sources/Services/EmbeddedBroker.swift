@@ -1,7 +1,7 @@
 // A broker of our own, of either kind behind one face: librdkafka's mock in a child process, or one node of a real Kafka.
 // Blocks the calling thread. Who started it and for whom is written down by EmbeddedServices.
 
-import Diagnostics
+public import Diagnostics
 import Glibc
 public import Kafka
 
@@ -13,8 +13,21 @@ public enum BrokerChoice: Sendable, Hashable {
 
     /// `--kafka-home` if given, else KAFKA_HOME, else the mock, which needs nothing installed.
     public init(kafkaHome option: String?) {
+        if let home = Self.home(option)?.path { self = .kafka(home: home) } else { self = .mock }
+    }
+
+    /// Refuses a folder that holds no Kafka, before anything is made or started.
+    public static func requireDistribution(kafkaHome option: String?) throws(InputError) {
+        guard let home = home(option), let missing = KafkaNode.missingScript(of: home.path) else { return }
+        throw InputError(
+            InputFault(
+                source: home.source, value: home.path, expected: "a Kafka distribution: it has no bin/\(missing)"))
+    }
+
+    private static func home(_ option: String?) -> (source: String, path: String)? {
         let variable = getenv("KAFKA_HOME").map { String(cString: $0) }
-        if let home = option ?? variable, !home.isEmpty { self = .kafka(home: home) } else { self = .mock }
+        let home = option.map { ("--kafka-home", $0) } ?? variable.map { ("KAFKA_HOME", $0) }
+        return home.flatMap { $0.1.isEmpty ? nil : $0 }
     }
 
     public var kind: ServiceRecord.Kind {

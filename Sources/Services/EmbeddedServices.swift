@@ -43,7 +43,8 @@ public struct EmbeddedServices: Sendable {
                 "the services in \(state.path) belong to \(other.owner)",
                 remedy: "wait for it, or use another folder: --state DIR")
         }
-        if let broker = running.first(where: { $0.kind.isBroker }), broker.kind != choice.kind {
+        // The mock is what nobody asked for; a Kafka that runs here already is at least as good.
+        if let broker = running.first(where: { $0.kind.isBroker }), broker.kind != choice.kind, choice != .mock {
             throw OperatingError(
                 "the broker that runs in \(state.path) is a \(broker.kind.rawValue), but a \(choice.kind.rawValue) is wanted",
                 remedy: "`allocbench services stop` first, or use another folder: --state DIR")

@@ -32,8 +32,13 @@ struct KafkaNode {
         preconditionFailure("the loop above returns or throws")
     }
 
+    /// The script that a folder lacks to be a distribution; nil if it has all.
+    static func missingScript(of home: String) -> String? {
+        ["kafka-storage.sh", "kafka-server-start.sh"].first { access("\(home)/bin/\($0)", X_OK) != 0 }
+    }
+
     private func checkDistribution() throws(OperatingError) {
-        for script in ["kafka-storage.sh", "kafka-server-start.sh"] where access("\(home)/bin/\(script)", X_OK) != 0 {
+        if let script = Self.missingScript(of: home) {
             throw OperatingError(
                 "\(home) is not a Kafka distribution: it has no bin/\(script)",
                 remedy: "name the folder of one with --kafka-home or KAFKA_HOME")

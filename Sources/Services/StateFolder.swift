@@ -12,9 +12,7 @@ public struct StateFolder: Sendable, Hashable {
     /// Makes the folder if there is none.
     /// - Parameter option: the value of `--state`, which wins over ALLOCBENCH_STATE.
     public init(_ option: String? = nil) throws(OperatingError) {
-        let variable = getenv("ALLOCBENCH_STATE").map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
-        var wanted = option ?? variable ?? ".allocbench"
-        while wanted.count > 1, wanted.hasSuffix("/") { wanted.removeLast() }
+        let wanted = Self.wanted(option)
         guard !wanted.isEmpty else { throw OperatingError("--state \"\" names no folder") }
         // Root's PostgreSQL runs as another user, who must be able to pass through to its data.
         try Files.makeFolder(wanted, mode: geteuid() == 0 ? 0o711 : 0o700)
@@ -22,6 +20,16 @@ public struct StateFolder: Sendable, Hashable {
             throw .system("use the state folder \(wanted)")
         }
         self.path = path
+    }
+
+    /// Whether there is a folder already: what only looks must not make one.
+    public static func isPresent(_ option: String? = nil) -> Bool { Files.isFolder(wanted(option)) }
+
+    private static func wanted(_ option: String?) -> String {
+        let variable = getenv("ALLOCBENCH_STATE").map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
+        var wanted = option ?? variable ?? ".allocbench"
+        while wanted.count > 1, wanted.hasSuffix("/") { wanted.removeLast() }
+        return wanted
     }
 
     // MARK: What is where

@@ -48,7 +48,9 @@ public enum TradesStore {
         var count = written
         var isComplete = false
         while !stop.isSet && !isComplete {
-            sleepUntil(monotonic: schedule.intendedArrival(sequence: count - written, start: start))
+            let due = schedule.intendedArrival(sequence: count - written, start: start)
+            while !stop.isSet, monotonicNow() < due { sleepUntil(monotonic: min(due, monotonicNow() + 50_000_000)) }
+            if stop.isSet { break }
             var copied: Int64 = 0
             try connection.begin()
             copied = Int64(

@@ -8,11 +8,14 @@ struct Flag: Sendable {
     /// What stands for its value in the help; nil for a flag without one.
     let value: String?
     let help: String
+    /// Whether `''` means something.
+    let mayBeEmpty: Bool
 
-    init(_ name: String, _ value: String? = nil, _ help: String) {
+    init(_ name: String, _ value: String? = nil, _ help: String, mayBeEmpty: Bool = false) {
         self.name = name
         self.value = value
         self.help = help
+        self.mayBeEmpty = mayBeEmpty
     }
 }
 
@@ -31,6 +34,7 @@ struct Verb: Sendable {
         var values: [String: String] = [:]
         var operandsFound: [String] = []
         var index = 0
+        var hasUnknownFlag = false
         while index < arguments.count {
             let argument = arguments[index]
             index += 1
@@ -44,7 +48,8 @@ struct Verb: Sendable {
                 faults.append(
                     InputFault(
                         source: "allocbench \(name)", value: parts[0],
-                        expected: near.map { "\($0)" } ?? "a flag of this verb (allocbench \(name) --help)"))
+                        expected: near ?? "a flag of this verb (allocbench \(name) --help)"))
+                hasUnknownFlag = true
                 continue
             }
             if values[flag.name] != nil {
@@ -64,7 +69,11 @@ struct Verb: Sendable {
                 faults.append(InputFault(source: flag.name, expected: "a value: \(flag.value ?? "")"))
             }
         }
-        if operandsFound.count != operands.count {
+        for flag in flags where flag.value != nil && !flag.mayBeEmpty && values[flag.name] == "" {
+            faults.append(InputFault(source: flag.name, expected: "a value: \(flag.value ?? "")"))
+        }
+        // Behind a flag that isn't known, a value can't be told from an operand.
+        if operandsFound.count != operands.count, !hasUnknownFlag {
             faults.append(
                 InputFault(
                     source: "allocbench \(name)",

@@ -22,13 +22,13 @@ enum PipelineCommands {
     ) { arguments in
         let topic = arguments.text("--topic") ?? TargetFlags.topicDefault
         let partitions = try arguments.integer("--partitions", in: 1...256) ?? 8
-        return try TargetFlags.withConnection(arguments) { target, connection in
+        let need = arguments.has("--drop") ? Target.BrokerNeed.none : .lasting
+        return try TargetFlags.withConnection(arguments, broker: need) { target, connection in
             let slot = FeedSlot(database: try databaseName(of: target))
             if arguments.has("--drop") {
                 try slot.drop(connection: target.connection)
                 return .success
             }
-            try requireLastingBroker(target)
             guard let kafka = target.kafka else { return .failure }
             try Schemas.create(on: connection)
             if try target.partitionCount(of: topic) == nil { try target.createTopic(topic, partitions: partitions) }
@@ -67,8 +67,7 @@ enum PipelineCommands {
     ) { arguments in
         let topic = arguments.text("--topic") ?? TargetFlags.topicDefault
         let configuration = try configuration(arguments)
-        return try TargetFlags.withConnection(arguments) { target, connection in
-            try requireLastingBroker(target)
+        return try TargetFlags.withConnection(arguments, broker: .lasting) { target, connection in
             guard let kafka = target.kafka else { return .failure }
             guard let partitions = try target.partitionCount(of: topic) else {
                 throw OperatingError(
@@ -107,7 +106,8 @@ enum PipelineCommands {
         ] + TargetFlags.all
     ) { arguments in
         let topic = arguments.text("--topic") ?? TargetFlags.topicDefault
-        let checks = try TargetFlags.withConnection(arguments) { target, connection in
+        let need = arguments.has("--without-topic") ? Target.BrokerNeed.none : .lasting
+        let checks = try TargetFlags.withConnection(arguments, broker: need) { target, connection in
             let ends = arguments.has("--without-topic") ? nil : try target.completeTopicEnds(topic)
             return try Verifier.verify(on: connection, topic: topic, topicEnds: ends)
         }
@@ -134,12 +134,6 @@ enum PipelineCommands {
             batchSize: try arguments.integer("--batch-size", in: 1...100_000),
             batchWindowMs: try arguments.integer("--batch-window-ms", in: 1...60_000),
             cycleIntervalMs: try arguments.integer("--cycle-interval-ms", in: 1...3_600_000))
-    }
-
-    /// A broker that this command would start for itself ends with it, and the topic with the broker.
-    private static func requireLastingBroker(_ target: Target) throws {
-        guard let services = target.services, !services.isShared else { return }
-        throw OperatingError("no services are running", remedy: "start them first: allocbench services start")
     }
 
     private static func databaseName(of target: Target) throws -> String {

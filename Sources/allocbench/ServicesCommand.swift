@@ -35,6 +35,7 @@ enum ServicesCommand {
     ///   - stateOption: the value of `--state`.
     ///   - kafkaHome: the value of `--kafka-home`.
     static func start(state stateOption: String?, kafkaHome: String?) throws {
+        try BrokerChoice.requireDistribution(kafkaHome: kafkaHome)
         let state = try StateFolder(stateOption)
         let services = try EmbeddedServices.start(
             in: state, broker: BrokerChoice(kafkaHome: kafkaHome), owner: .servicesStart)
@@ -45,6 +46,10 @@ enum ServicesCommand {
     /// - Returns: whether all services that are recorded, and at least one, are running.
     @discardableResult
     static func status(state stateOption: String?) throws -> Bool {
+        guard StateFolder.isPresent(stateOption) else {
+            print("no services: there is no state folder")
+            return false
+        }
         let state = try StateFolder(stateOption)
         printStatus(of: state)
         let services = ServicesControl.status(in: state)
@@ -52,6 +57,7 @@ enum ServicesCommand {
     }
 
     static func stop(state stateOption: String?) throws {
+        guard StateFolder.isPresent(stateOption) else { return print("nothing was running: there is no state folder") }
         let state = try StateFolder(stateOption)
         let stopped = try ServicesControl.stop(in: state)
         for service in stopped { print("stopped \(service.kind.rawValue) (pid \(service.process.pid))") }

@@ -9,9 +9,11 @@ enum TargetFlags {
     static let state = Flag(
         "--state", "DIR", "folder of the embedded services (default .allocbench, or ALLOCBENCH_STATE)")
     static let kafkaHome = Flag(
-        "--kafka-home", "DIR", "a Kafka distribution instead of the mock broker (or KAFKA_HOME)")
+        "--kafka-home", "DIR", "a Kafka distribution instead of the mock broker (or KAFKA_HOME); '' for the mock",
+        mayBeEmpty: true)
     static let database = Flag(
-        "--database", "CONNINFO", "your PostgreSQL: a URI, key=value words, or '' for PG* variables")
+        "--database", "CONNINFO", "your PostgreSQL: a URI, key=value words, or '' for PG* variables",
+        mayBeEmpty: true)
     static let name = Flag("--name", "NAME", "database in the embedded PostgreSQL (default allocbench)")
     static let brokers = Flag("--brokers", "HOST:PORT,...", "your Kafka; goes with --database")
     static let topic = Flag("--topic", "NAME", "topic of the executions (default executions)")
@@ -39,9 +41,12 @@ enum TargetFlags {
 
     /// Opens the target, runs the body with a connection to it, and closes both.
     static func withConnection<R>(
-        _ arguments: ParsedArguments, _ body: (Target, PostgresConnection) throws -> R
+        _ arguments: ParsedArguments, broker: Target.BrokerNeed = .none,
+        _ body: (Target, PostgresConnection) throws -> R
     ) throws -> R {
-        let target = try Target.open(options(arguments))
+        var options = options(arguments)
+        options.broker = broker
+        let target = try Target.open(options)
         defer { target.close() }
         let connection = try PostgresConnection.connect(to: target.connection)
         defer { connection.close() }

@@ -63,10 +63,11 @@ func run(_ arguments: [String]) throws -> ExitStatus {
 do {
     exit(try run(Array(CommandLine.arguments.dropFirst())).rawValue)
 } catch let error as InputError {
-    say("allocbench: \(error)")
+    // Every line begins with the file or the flag it is about.
+    say("\(error)")
     exit(ExitStatus.badInput.rawValue)
 } catch let fault as InputFault {
-    say("allocbench: \(fault)")
+    say("\(fault)")
     exit(ExitStatus.badInput.rawValue)
 } catch {
     say("allocbench: \(error)")

@@ -11,7 +11,7 @@ private let secret = "hunter2"
 
 private func makeManifest() -> Manifest {
     Manifest(
-        scenarioName: "test", scenarioPath: "scenarios/test.yaml", scenarioText: "seed: 1\n# \"x\"\\\t\u{1}é\n",
+        outcome: Manifest.Outcome(.interrupted, runsFinished: 2, runsPlanned: 5), scenarioName: "test", scenarioPath: "scenarios/test.yaml", scenarioText: "seed: 1\n# \"x\"\\\t\u{1}é\n",
         seed: .max, commandLine: ["allocbench", "run", "scenarios/test.yaml"],
         build: BuildDescription(gitCommit: "abc", gitIsDirty: false, swiftVersion: "6.3", isOptimized: true),
         versions: [.init("allocbench", "0.1.0"), .init("libpq", "15.18")], connection: "host=/tmp dbname=allocbench",
@@ -29,6 +29,11 @@ private func makeManifest() -> Manifest {
             makeManifest().json == #"""
                 {
                   "format_version": 1,
+                  "outcome": {
+                    "ending": "interrupted",
+                    "runs_finished": 2,
+                    "runs_planned": 5
+                  },
                   "started_at": "2024-11-14T09:30:00.123Z",
                   "ended_at": "2024-11-14T09:31:01.000Z",
                   "command_line": [

@@ -1,0 +1,65 @@
+// What the tests run: scenarios small enough for a debug build, and price files small enough to read.
+
+import Foundation
+import Testing
+
+enum Fixture {
+    /// All five modes on one small stream.
+    static let tiny = """
+        name: tiny
+        seed: 7
+        workload: { executions: 600, blocks: 10, accounts_per_block: 4, partitions: 4 }
+        configurations:
+          - { mode: row, workers: 4 }
+          - { mode: concurrent, workers: 4 }
+          - { mode: adaptive, workers: 2 }
+          - { mode: batch, workers: 4, batch_size: 64 }
+          - { mode: cycle, workers: 4, cycle_interval_ms: 100 }
+
+        """
+
+    /// A quick configuration, then one that takes seconds: time to interrupt it in the middle.
+    static let slow = """
+        name: slow
+        workload: { executions: 4000, blocks: 10, accounts_per_block: 4, partitions: 4 }
+        configurations:
+          - { name: quick, mode: batch, workers: 4 }
+          - { name: slow, mode: row, workers: 1 }
+
+        """
+
+    static let securitiesHeader = "asset_class,symbol,name,market_cap,country,ipo_year,sector,industry\n"
+    static let pricesHeader = "Date,Open,High,Low,Close,Volume\r\n"
+
+    /// Three securities in the formats of published data: US dates with a time, a volume of 0, a symbol without prices.
+    static func writeRealFiles(to place: Place) throws {
+        try place.write(
+            "securities.csv",
+            securitiesHeader
+                + "Equity,AAA,\"Triple A, Inc.\",1000.0,United States,2012,Health Care,Biotechnology: Products\n"
+                + "Equity,BBB,Double B,2000.0,Ireland,,Energy,\n" + "Equity,CCC,No prices,1.0,United States,2001,,\n")
+        for (symbol, price) in [("AAA", 37), ("BBB", 120)] {
+            let rows = (4...8).map { day in
+                "11/\(day)/2024 16:00:00,\(price),\(price + day).5,\(price - 1).25,\(price + 1),\(day == 6 ? 0 : 7500)\r\n"
+            }
+            try place.write("prices/\(symbol).csv", pricesHeader + rows.joined())
+        }
+    }
+}
+
+/// Rows of a CSV without quotes, by column.
+func rows(ofCSV text: String) throws -> [[String: String]] {
+    let lines = text.components(separatedBy: "\r\n")
+    try #require(lines.last == "", "the last line has an end")
+    let columns = lines[0].components(separatedBy: ",")
+    return try lines.dropFirst().dropLast().map { line in
+        let fields = line.components(separatedBy: ",")
+        try #require(fields.count == columns.count, "\(line)")
+        return Dictionary(uniqueKeysWithValues: zip(columns, fields))
+    }
+}
+
+/// The object of a manifest.
+func manifest(_ text: String) throws -> [String: Any] {
+    try #require(try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
+}
