@@ -9,7 +9,7 @@
 /// and every account is always within one share of its exact proportion.
 ///
 /// Giving out one share at a time costs `h` steps. `allocate` reaches the same result in about
-/// `total / smallest ordered` steps, from this observation. Read the `j`-th share of an account as a job that may run
+/// `total / smallest ordered` steps of logarithmic cost, from this observation. Read the `j`-th share of an account as a job that may run
 /// from house size `⌊(j − 1) × total / ordered⌋ + 1` on and has the deadline `j × total / ordered`: the method is then
 /// earliest-deadline-first, and it meets every deadline (that is its lower quota). At house size `h` every job with a
 /// deadline up to `h` is done, so only one job of each account is open: the one that would lift it from `⌊quota⌋` to
@@ -55,25 +55,23 @@ public struct QuotaApportionment: Sendable {
         }
         // Up to here no open job was released, so every share went to one of the others.
         var othersServed = house
-        // Per account: the jobs released up to `house`, and how far the next release is, in units of 1/ordered.
-        var released = ordered.map { (house * $0 + total - 1) / total }
-        var slack = ordered.indices.map { released[$0] * total - house * ordered[$0] }
-        var othersReleased = released.reduce(0, +)
+        var releases = ReleaseQueue(ordered.indices.map { nextRelease(of: $0, after: house) })
+        var othersReleased = ordered.indices.reduce(Int64(0)) { $0 + (house * ordered[$1] + total - 1) / total }
         var waiting: [Int] = []
         var served: [Int] = []
         while count > 0 {
             house += 1
-            for account in ordered.indices {
-                slack[account] -= ordered[account]
-                if slack[account] < 0 {
-                    slack[account] += total
-                    released[account] += 1
-                    if released[account] <= lowerQuota[account] {
-                        othersReleased += 1
-                    } else if hasOpenJob[account] {
-                        waiting.append(account)
-                    }
+            while releases.earliestHouse <= house {
+                let account = releases.earliestAccount
+                let job = (house * ordered[account] + total - 1) / total
+                if job <= lowerQuota[account] {
+                    othersReleased += 1
+                } else if hasOpenJob[account] {
+                    waiting.append(account)
                 }
+                // An account's open job is its last one up to `filled`; what comes behind it is no concern of ours.
+                let isLast = job > lowerQuota[account]
+                releases.replaceEarliest(withHouse: isLast ? .max : nextRelease(of: account, after: house))
             }
             if othersReleased > othersServed {
                 othersServed += 1
@@ -86,6 +84,12 @@ public struct QuotaApportionment: Sendable {
         return served
     }
 
+    /// The house size at which the account's first job that isn't released at `house` becomes one that may run.
+    private func nextRelease(of account: Int, after house: Int64) -> Int64 {
+        let released = (house * ordered[account] + total - 1) / total
+        return released * total / ordered[account] + 1
+    }
+
     /// The position in `waiting` of the account with the smallest `(lowerQuota + 1) / ordered`, the first account of equals.
     private func earliestDeadline(among waiting: [Int], lowerQuota: [Int64]) -> Int {
         var best = 0
@@ -95,5 +99,35 @@ public struct QuotaApportionment: Sendable {
             if left < right || (left == right && waiting[candidate] < waiting[best]) { best = candidate }
         }
         return best
+    }
+}
+
+/// Accounts by the house size of their next release: a binary heap in two columns.
+private struct ReleaseQueue {
+    private var houses: [Int64]
+    private var accounts: [Int]
+
+    init(_ houses: [Int64]) {
+        accounts = houses.indices.sorted { houses[$0] < houses[$1] }
+        self.houses = accounts.map { houses[$0] }
+    }
+
+    var earliestHouse: Int64 { houses[0] }
+    var earliestAccount: Int { accounts[0] }
+
+    mutating func replaceEarliest(withHouse house: Int64) {
+        let account = accounts[0]
+        var hole = 0
+        while true {
+            var child = 2 * hole + 1
+            guard child < houses.count else { break }
+            if child + 1 < houses.count, houses[child + 1] < houses[child] { child += 1 }
+            guard houses[child] < house else { break }
+            houses[hole] = houses[child]
+            accounts[hole] = accounts[child]
+            hole = child
+        }
+        houses[hole] = house
+        accounts[hole] = account
     }
 }
