@@ -2,6 +2,8 @@
 
 #include "CEnvelope.h"
 
+// Without them a result that holds an error doesn't convert to its value silently: that would throw through C into Swift.
+#define SIMDJSON_EXCEPTIONS 0
 #include <simdjson.h>
 
 #include <cstring>
@@ -90,15 +92,17 @@ extern "C" envelope_kind envelope_parse(envelope_parser *parser, const void *jso
         return malformed(row, "JSON");
     }
     if (document.get_object().get(envelope)) return malformed(row, "JSON object");
-    bool found = false;
+    bool has_after = false, has_resolved = false;
     envelope_kind kind = ENVELOPE_MALFORMED;
     for (auto item : envelope) {
         std::string_view key;
         value field;
         if (item.unescaped_key().get(key) || item.value().get(field)) return malformed(row, "JSON");
         if (key == "after") {
-            found = true;
-            if (field.is_null()) {
+            has_after = true;
+            bool is_null = false;
+            if (field.is_null().get(is_null)) return malformed(row, "after");
+            if (is_null) {
                 kind = ENVELOPE_DELETED;
                 continue;
             }
@@ -107,13 +111,14 @@ extern "C" envelope_kind envelope_parse(envelope_parser *parser, const void *jso
             kind = read_row(after, row);
             if (kind == ENVELOPE_MALFORMED) return kind;
         } else if (key == "resolved") {
-            found = true;
-            kind = ENVELOPE_RESOLVED;
+            has_resolved = true;
         }
     }
-    if (!found) return malformed(row, "after");
+    // A mark stands alone; a row beside one must not be skipped as if it were a mark.
+    if (has_after && has_resolved) return malformed(row, "resolved");
+    if (!has_after && !has_resolved) return malformed(row, "after");
     // At the end of the text there is no current location: simdjson answers OUT_OF_BOUNDS.
     const char *rest = nullptr;
     if (!document.current_location().get(rest)) return malformed(row, "end of JSON");
-    return kind;
+    return has_resolved ? ENVELOPE_RESOLVED : kind;
 }

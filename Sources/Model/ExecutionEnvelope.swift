@@ -31,7 +31,12 @@ public final class EnvelopeDecoder {
         var row = envelope_row()
         switch envelope_parse(parser, value.baseAddress, value.count, &row) {
         case ENVELOPE_ROW:
-            guard row.quantity > 0 else { return .malformed(field: "after.quantity") }
+            guard row.execution_id > 0 else { return .malformed(field: "after.execution_id") }
+            guard row.block_order_id > 0 else { return .malformed(field: "after.block_order_id") }
+            // No block is larger, and sums of what is larger would leave 64 bits.
+            guard (1...QuotaApportionment.totalMaximum).contains(row.quantity) else {
+                return .malformed(field: "after.quantity")
+            }
             let digits = UnsafeBufferPointer(start: row.price, count: row.price_length)
             guard let price = Price(decimal: digits), price.ticks > 0 else { return .malformed(field: "after.price") }
             return .execution(

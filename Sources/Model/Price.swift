@@ -55,21 +55,25 @@ public struct Price: Hashable, Comparable, Sendable, CustomStringConvertible {
     public var description: String { Price.format(ticks: Int128(ticks)) }
 
     /// Reads an amount that may exceed a price's range, such as a NUMERIC(38,4) notional: `123456.7800`.
-    /// Nil for anything but digits with at most four decimals.
+    /// Nil for anything but digits with at most four decimals, and for what NUMERIC(38,4) doesn't hold.
     public static func ticks(decimal text: some Collection<UInt8>) -> Int128? {
         var ticks: Int128 = 0
+        var wholeDigits = 0
         var decimals: Int?
         for byte in text {
-            if byte == UInt8(ascii: "."), decimals == nil {
+            if byte == UInt8(ascii: "."), decimals == nil, wholeDigits > 0 {
                 decimals = 0
                 continue
             }
             guard (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte), decimals != scale else { return nil }
+            if decimals == nil { wholeDigits += 1 }
+            if wholeDigits > 34 { return nil }
             ticks = ticks * 10 + Int128(byte - UInt8(ascii: "0"))
             decimals = decimals.map { $0 + 1 }
         }
+        guard wholeDigits > 0, decimals != 0 else { return nil }
         for _ in (decimals ?? 0)..<scale { ticks *= 10 }
-        return text.isEmpty ? nil : ticks
+        return ticks
     }
 
     /// Formats any amount in ticks, sums of quantity × price included.

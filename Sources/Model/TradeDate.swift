@@ -24,7 +24,8 @@ public struct TradeDate: Hashable, Comparable, Sendable, CustomStringConvertible
     /// Reads ISO 8601, `2024-11-14`.
     public init?(iso text: some StringProtocol) {
         let parts = text.split(separator: "-", omittingEmptySubsequences: false)
-        guard parts.count == 3, parts[0].count == 4, parts[1].count == 2, parts[2].count == 2,
+        // `Int` would read a sign as well.
+        guard parts.map(\.utf8.count) == [4, 2, 2], parts.allSatisfy({ $0.utf8.allSatisfy(isDigit) }),
             let year = Int(parts[0]), let month = Int(parts[1]), let day = Int(parts[2])
         else { return nil }
         self.init(year: year, month: month, day: day)
@@ -33,7 +34,7 @@ public struct TradeDate: Hashable, Comparable, Sendable, CustomStringConvertible
     public static func < (a: Self, b: Self) -> Bool { a.dayNumber < b.dayNumber }
 
     /// Monday is 1, Sunday is 7.
-    public var weekday: Int { (dayNumber + 3) % 7 + (dayNumber < -3 ? 8 : 1) }
+    public var weekday: Int { ((dayNumber + 3) % 7 + 7) % 7 + 1 }
     public var isWeekend: Bool { weekday >= 6 }
 
     public func advanced(by days: Int) -> TradeDate { TradeDate(dayNumber: dayNumber + days) }
@@ -62,3 +63,5 @@ public struct TradeDate: Hashable, Comparable, Sendable, CustomStringConvertible
         }
     }
 }
+
+private func isDigit(_ byte: UInt8) -> Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) }

@@ -1,0 +1,77 @@
+// The average price and when it is due: exact to the tick, and nothing is lost to rounding.
+
+import Measurement
+import Model
+import Testing
+
+@Suite struct AveragePriceTests {
+    @Test(arguments: [
+        (30, 3, 10, 0), (31, 3, 10, 1), (32, 3, 11, -1), (1, 2, 1, -1), (3, 2, 2, -1), (5, 2, 3, -1), (7, 4, 2, -1),
+        (9, 4, 2, 1), (0, 5, 0, 0), (10, 4, 3, -2), (6, 4, 2, -2),
+    ]) func `an average is the nearest tick, halves go up, and the rest is kept`(
+        _ notional: Int, _ quantity: Int64, _ price: Int64, _ residual: Int
+    ) {
+        let average = AveragePrice(notionalTicks: Int128(notional), quantity: quantity)
+        #expect(average.price == Price(ticks: price))
+        #expect(average.residualTicks == Int128(residual))
+    }
+
+    @Test func `the residual conserves cash and is at most half a tick per share`() {
+        let seed = UInt64.random(in: 0...UInt64.max)
+        var random = SeededRandom(seed: seed)
+        for _ in 0..<20_000 {
+            let quantity = random.integer(in: 1...([10, 1_000, 2_000_000_000][Int(random.integer(in: 0...2))]))
+            let price = random.integer(
+                in: 1...([7, 1_000_000, 999_999_999_999_999_999][Int(random.integer(in: 0...2))]))
+            // Between price × quantity − quantity and price × quantity: every rounding there is.
+            let notional = Int128(price) * Int128(quantity) - Int128(random.integer(in: 0...quantity))
+            let average = AveragePrice(notionalTicks: notional, quantity: quantity)
+            let booked = Int128(average.price.ticks) * Int128(quantity) + average.residualTicks
+            #expect(booked == notional, "seed \(seed)")
+            #expect(2 * average.residualTicks.magnitude <= UInt128(quantity), "seed \(seed)")
+            // Halves go up: a residual of exactly plus half a tick per share would have been rounded the other way.
+            #expect(2 * average.residualTicks < Int128(quantity), "seed \(seed)")
+        }
+    }
+
+    @Test func `one price for all executions leaves no residual`() {
+        let average = AveragePrice(notionalTicks: 110_000 * 1_234_567, quantity: 110_000)
+        #expect(average == AveragePrice(notionalTicks: 2 * 110_000 * 1_234_567, quantity: 220_000))
+        #expect(average.residualTicks == 0)
+    }
+}
+
+@Suite struct SnapshotPolicyTests {
+    @Test(arguments: [
+        (0, 24, false), (0, 25, true), (25, 49, false), (25, 50, true), (49, 50, true), (50, 74, false),
+        (75, 99, false),
+        (75, 100, true), (99, 100, true), (0, 100, true), (100, 100, false), (0, 0, false),
+    ]) func `quarters are due when the fills pass one`(_ allocated: Int64, _ filled: Int64, _ isDue: Bool) {
+        #expect(SnapshotPolicy.quarters.isDue(allocated: allocated, filled: filled, ordered: 100) == isDue)
+    }
+
+    @Test func `one part is due at completion only, whatever the block`() {
+        let policy = SnapshotPolicy(parts: 1)
+        for ordered: Int64 in [1, 2, 3, 500, 2_000_000_000] {
+            #expect(policy.isDue(allocated: 0, filled: ordered, ordered: ordered))
+            #expect(!policy.isDue(allocated: 0, filled: ordered - 1, ordered: ordered))
+        }
+    }
+
+    @Test func `however the fills are cut, no quarter is missed and the last snapshot is the completion`() {
+        let seed = UInt64.random(in: 0...UInt64.max)
+        var random = SeededRandom(seed: seed)
+        for _ in 0..<500 {
+            let ordered = random.integer(in: 1...5_000)
+            var (filled, allocated): (Int64, Int64) = (0, 0)
+            while filled < ordered {
+                filled = min(ordered, filled + random.integer(in: 1...700))
+                if SnapshotPolicy.quarters.isDue(allocated: allocated, filled: filled, ordered: ordered) {
+                    allocated = filled
+                }
+                #expect(filled * 4 / ordered == allocated * 4 / ordered, "seed \(seed)")
+            }
+            #expect(allocated == ordered, "seed \(seed)")
+        }
+    }
+}
