@@ -1,0 +1,93 @@
+// A run that is stopped in the middle: by Ctrl-C in order, by kill -9 without a word. What was finished stays true, no
+// process stays, and the state folder is as good as before.
+
+import Glibc
+import Postgres
+import Services
+import Testing
+
+@Suite(.serialized, .timeLimit(.minutes(3))) struct InterruptedRunTests {
+    /// Starts the slow scenario and returns in the middle of its second configuration.
+    private func startSlow(in place: Place) throws -> RunningProgram {
+        try place.write("slow.yaml", Fixture.slow)
+        let run = try place.start(["run", "slow.yaml"])
+        try #require(run.waitFor("[1/2]"), "\(run.errors)")
+        usleep(300_000)
+        try #require(run.isRunning, "it was over before it was stopped: \(run.errors)")
+        return run
+    }
+
+    @Test(arguments: [SIGINT, SIGTERM])
+    func `Ctrl-C and TERM stop a run in order and keep the rows of what was finished`(signal: Int32) throws {
+        try withPlace { place in
+            let run = try startSlow(in: place)
+            run.signal(signal)
+            let end = try run.wait(seconds: 20)
+            #expect(end.status == 130, "\(end.errors)")
+            #expect(end.output == "", "a table of half a run")
+            #expect(place.leftovers() == [])
+            let folder = try place.onlyResult()
+            #expect(
+                Array(end.errorLines.suffix(2)) == [
+                    "1 of 2 runs were finished; their rows are in \(folder)", "allocbench: interrupted",
+                ])
+            #expect(place.names(in: folder) == ["manifest.json", "runs.csv", "verify.csv"])
+            let rows = try rows(ofCSV: place.read("\(folder)/runs.csv"))
+            #expect(rows.map { $0["configuration"] } == ["quick"])
+            #expect(rows.map { $0["verified"] } == ["true"])
+            let outcome = try manifest(place.read("\(folder)/manifest.json"))["outcome"] as? [String: Any]
+            #expect(outcome?["ending"] as? String == "interrupted")
+            #expect(outcome?["runs_finished"] as? Int == 1)
+            #expect(outcome?["runs_planned"] as? Int == 2)
+        }
+    }
+
+    @Test func `kill -9 of a run takes its services with it, and the next run in its folder succeeds`() throws {
+        try withPlace { place in
+            let run = try startSlow(in: place)
+            run.killNow()
+            // The guard stops them; nobody else does.
+            #expect(place.leftovers(seconds: 30) == [])
+            let folder = try place.onlyResult()
+            #expect(place.names(in: folder) == ["runs.csv.partial", "verify.csv.partial"])
+            try place.write("tiny.yaml", Fixture.tiny)
+            let next = try place.run("run", "tiny.yaml", "--results", "next")
+            #expect(next.status == 0, "\(next.errors)")
+            #expect(place.leftovers() == [])
+        }
+    }
+
+    @Test func `kill -9 of a run on started services leaves a stream that work finishes with nothing lost or twice`()
+        throws
+    {
+        try withPlace { place in
+            try place.succeed("services", "start")
+            let run = try startSlow(in: place)
+            run.killNow()
+            let database = "allocbench_run"
+            let captured = Int(try place.value("SELECT count(*) FROM allocations.captured_trades", in: database)) ?? 0
+            try #require((1..<4000).contains(captured), "killed at \(captured) of 4000")
+            let topic = try place.value("SELECT min(topic) FROM allocations.consumer_offsets", in: database)
+            let unfinished = try place.run("verify", "--name", database, "--topic", topic)
+            #expect(unfinished.status == 3)
+            #expect(unfinished.output.contains("FAIL executions_not_captured"))
+            let wrongMode = try place.run("work", "--name", database, "--topic", topic, "--mode", "cycle")
+            // Mode row may have been between capturing a trade and filling its block; then only mode row can go on.
+            if wrongMode.status != 0 {
+                #expect(wrongMode.errors.contains("go on with mode row"), "\(wrongMode.errors)")
+                try place.succeed("work", "--name", database, "--topic", topic, "--mode", "row")
+            }
+            try place.succeed("verify", "--name", database, "--topic", topic)
+
+            // While the stream is recorded, a slot is being read.
+            try place.write("tiny.yaml", Fixture.tiny)
+            let recording = try place.start(["run", "slow.yaml"])
+            try #require(recording.waitFor("routed"), "\(recording.errors)")
+            recording.killNow()
+            let next = try place.run("run", "tiny.yaml", "--results", "next")
+            #expect(next.status == 0, "\(next.errors)")
+            #expect(try place.value("SELECT count(*) FROM pg_replication_slots", in: database) == "0")
+            #expect(try place.run("services", "status").status == 0)
+        }
+    }
+}

@@ -1,0 +1,117 @@
+// The verbs one by one, as somebody uses them who seeds a database or looks at one stage.
+
+import Glibc
+import Postgres
+import Services
+import TestSupport
+import Testing
+
+@Suite(.serialized, .timeLimit(.minutes(3))) struct StageVerbTests {
+    @Test(arguments: BrokerKind.available)
+    func `seed, route, execute, feed, work and verify follow one another`(broker: BrokerKind) throws {
+        try withPlace(broker) { place in
+            try place.succeed("services", "start")
+            try place.succeed("schema", "create")
+            #expect(try place.succeed("seed", "--size", "tiny").contains("route with --date 2024-11-14"))
+            let routed = try place.succeed("route")
+            #expect(routed.contains(#/^2024-11-14: \d+ customer orders, \d+ block orders, \d+ shares/#))
+            let executed = try place.succeed("execute", "--count", "1000")
+            #expect(executed == "1000 executions, blocks complete: yes\n")
+            let published = try place.succeed("feed", "--until-caught-up", "--partitions", "4")
+            #expect(published.hasPrefix("published 1000 messages (1000 from the first scan), "), "\(published)")
+            #expect(try place.value("SELECT count(*) FROM pg_replication_slots") == "0")
+            #expect(try place.value("SELECT count(*) FROM pg_publication") == "0")
+            let worked = try place.succeed("work", "--mode", "batch", "--workers", "2")
+            #expect(worked.contains("1000 messages, 1000 executions captured, 0 duplicates, 0 parked"), "\(worked)")
+            let verified = try place.succeed("verify")
+            #expect(!verified.contains("FAIL") && verified.contains("ok   allocations_differ_from_oracle"))
+            #expect(try place.succeed("schema", "check") == "the six schemas are as sql/ declares them\n")
+
+            // The same topic again for another mode, on fresh tables.
+            let again = try place.succeed("work", "--fresh", "--mode", "cycle", "--cycle-interval-ms", "50")
+            #expect(again.contains("1000 executions captured"))
+            try place.succeed("verify")
+            try expectRefusals(in: place)
+
+            // What somebody changed by hand is found, and named.
+            let connection = try place.connect()
+            try connection.execute(
+                "UPDATE allocations.captured_trades SET quantity = quantity + 1 WHERE execution_id = 1")
+            connection.close()
+            let wrong = try place.run("verify")
+            #expect(wrong.status == 3)
+            #expect(wrong.output.contains("FAIL captured_without_execution"), "\(wrong.output)")
+            #expect(wrong.output.contains("captured trade 1"))
+            try place.succeed("schema", "drop")
+            #expect(try place.run("schema", "check").status == 3)
+            try place.succeed("services", "stop")
+            #expect(place.leftovers() == [])
+        }
+    }
+
+    /// Doing a step twice, or in the wrong order, is refused with the remedy.
+    private func expectRefusals(in place: Place) throws {
+        for (arguments, message) in [
+            (["seed", "--size", "tiny"], "this database is seeded already; --replace empties it first"),
+            (["route"], "2024-11-14 is routed already; route it again with --replace"),
+            (
+                ["route", "--name", "empty"], "this database isn't seeded; run: allocbench seed"
+            ),
+            (
+                ["execute", "--count", "1001"],
+                "the executions of 2024-11-14 were drawn with seed 1 and count 1000; give the same, or start over with --replace"
+            ),
+            (["work", "--topic", "none"], "there is no topic none; publish first: allocbench feed --topic none"),
+        ] {
+            let refused = try place.start(arguments).wait()
+            #expect(refused.status == 1, "\(arguments)")
+            #expect(refused.errorLines == ["allocbench: \(message)"], "\(arguments)")
+        }
+    }
+
+    @Test func `real files are seeded, routed and executed like generated ones`() throws {
+        try withPlace { place in
+            try Fixture.writeRealFiles(to: place)
+            try place.succeed("services", "start")
+            let seeded = try place.succeed(
+                "seed", "--securities", "securities.csv", "--prices", "prices", "--managers", "2", "--accounts", "6",
+                "--positions-per-account", "2")
+            #expect(seeded.contains(#/reference.securities +3 rows/#), "\(seeded)")
+            #expect(seeded.contains(#/market.daily_prices +10 rows/#), "\(seeded)")
+            #expect(seeded.contains("route with --date 2024-11-08"))
+            #expect(try place.value("SELECT count(*) FROM market.daily_prices WHERE volume = 0") == "2")
+            try place.succeed("route")
+            try place.succeed("execute")
+            try place.succeed("feed", "--until-caught-up", "--partitions", "2")
+            try place.succeed("work", "--mode", "adaptive", "--workers", "2")
+            try place.succeed("verify")
+            #expect(Int(try place.value("SELECT count(*) FROM allocations.allocations")) ?? 0 > 0)
+
+            try place.write("real.yaml", Fixture.tiny)
+            try place.succeed(
+                "run", "real.yaml", "--securities", "securities.csv", "--prices", "prices")
+        }
+    }
+
+    @Test func `a database alone is enough for the verbs that need no broker`() throws {
+        try withPlace { place in
+            try place.succeed("services", "start")
+            let address = try place.service(.postgres).address
+            for arguments in [
+                ["seed", "--size", "tiny", "--quiet"], ["route"], ["execute"], ["verify", "--without-topic"],
+            ] {
+                let run = try place.start(arguments + ["--database", address], state: false).wait()
+                #expect(run.status == (arguments[0] == "verify" ? 3 : 0), "\(arguments): \(run.errors)")
+            }
+            #expect(!place.names().contains(".allocbench"))
+            for verb in ["feed", "work", "verify"] {
+                let refused = try place.start([verb, "--database", address], state: false).wait()
+                #expect(refused.status == 2)
+                #expect(
+                    refused.errorLines == [
+                        "--database: expected --brokers with it, or neither for embedded services"
+                    ])
+            }
+        }
+    }
+}
