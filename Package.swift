@@ -108,7 +108,7 @@ let package = Package(
             "StageTests",
             [
                 "Orders", "Trades", "Allocations", "ChangeFeed", "Diagnostics", "Kafka", "Measurement", "Model",
-                "Postgres", "TestSupport", "Threads",
+                "Postgres", "Scenario", "Services", "TestSupport", "Threads",
             ]),
         tests("ReportTests", ["Report", "Diagnostics", "Measurement", "Model"]),
         tests("ScenarioTests", ["Scenario", "Diagnostics", "Measurement", "Model", "TestSupport"]),

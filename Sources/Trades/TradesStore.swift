@@ -35,12 +35,9 @@ public enum TradesStore {
         _ plan: ExecutionPlan, on connection: PostgresConnection, stop: StopFlag, progress: (Int64) -> Void
     ) throws -> ExecutionSummary {
         let blocks = try fillableBlocks(plan.date, on: connection)
-        if plan.replace {
-            try connection.query(sql["delete_executions"], .text(plan.date.description))
-            try connection.query(sql["delete_drawing"], .text(plan.date.description))
-        }
-        let (first, written) = try openDrawing(plan, on: connection)
+        // Refuses an impossible number before anything is noted or forgotten.
         var draw = try ExecutionDraw(blocks: blocks, seed: plan.seed, count: plan.count)
+        let (first, next, written) = try openDrawing(plan, on: connection)
         for _ in 0..<written { _ = draw.next() }
 
         let schedule = plan.ratePerSecond.map { ArrivalSchedule.uniform(ratePerSecond: $0) } ?? .backlog
@@ -56,7 +53,7 @@ public enum TradesStore {
             copied = Int64(
                 try connection.copyIn(sql["copy_executions"]) { writer in
                     while copied < plan.transactionSize, let execution = draw.next() {
-                        writeRow(execution, id: first + count + copied, of: blocks, plan.date, to: &writer)
+                        writeRow(execution, id: next + count - written + copied, of: blocks, plan.date, to: &writer)
                         try writer.endRow()
                         copied += 1
                     }
@@ -110,22 +107,40 @@ public enum TradesStore {
     }
 
     /// Notes how the date is drawn, or finds what was noted and how far it came.
+    /// - Returns: the first execution of the date, the next one to write, and how many are written. Another date may have
+    ///   been drawn since this one was interrupted, so the next is not always the first plus those written.
     private static func openDrawing(
         _ plan: ExecutionPlan, on connection: PostgresConnection
-    ) throws -> (first: Int64, written: Int64) {
+    ) throws -> (first: Int64, next: Int64, written: Int64) {
         let date = PostgresValue.text(plan.date.description)
-        let known = try connection.query(sql["drawing"], date)
-        guard known.rowCount == 1 else {
-            let made = try connection.query(
-                sql["insert_drawing"], date, .int64(Int64(bitPattern: plan.seed)), .int64(plan.count ?? 0))
-            return (made.int64(0, 0), 0)
+        try connection.begin()
+        do {
+            if plan.replace {
+                try connection.query(sql["delete_executions"], date)
+                try connection.query(sql["delete_drawing"], date)
+            }
+            let known = try connection.query(sql["drawing"], date)
+            if known.rowCount == 0 {
+                try connection.query(
+                    sql["insert_drawing"], date, .int64(Int64(bitPattern: plan.seed)), .int64(plan.count ?? 0))
+            } else {
+                try requireSameDrawing(plan, seed: UInt64(bitPattern: known.int64(0, 0)), count: known.int64(0, 1))
+            }
+            let state = try connection.query(sql["drawn"], date)
+            try connection.commit()
+            return (state.int64(0, 0), state.int64(0, 1), state.int64(0, 2))
+        } catch {
+            // The rollback's own failure would only hide what went wrong first.
+            try? connection.rollback()
+            throw error
         }
-        let seed = UInt64(bitPattern: known.int64(0, 0))
-        guard seed == plan.seed, known.int64(0, 1) == plan.count ?? 0 else {
+    }
+
+    private static func requireSameDrawing(_ plan: ExecutionPlan, seed: UInt64, count: Int64) throws {
+        guard seed == plan.seed, count == plan.count ?? 0 else {
             throw OperatingError(
-                "the executions of \(plan.date) were drawn with seed \(seed) and count \(known.int64(0, 1))",
+                "the executions of \(plan.date) were drawn with seed \(seed) and count \(count)",
                 remedy: "give the same, or start over with --replace")
         }
-        return (known.int64(0, 2), try connection.query(sql["drawn_count"], date).int64(0, 0))
     }
 }

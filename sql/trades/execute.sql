@@ -9,18 +9,19 @@ WHERE b.trade_date = $1::DATE
 ORDER BY b.block_order_id;
 
 -- name: drawing
-SELECT seed, executions_wanted, first_execution_id FROM trades.drawings WHERE trade_date = $1::DATE;
+SELECT seed, executions_wanted FROM trades.drawings WHERE trade_date = $1::DATE;
 
 -- name: insert_drawing
-INSERT INTO trades.drawings (trade_date, seed, executions_wanted, first_execution_id)
-SELECT $1::DATE, $2::INT8, $3::INT8, coalesce(max(execution_id), 0) + 1 FROM trades.executions
-RETURNING first_execution_id;
+INSERT INTO trades.drawings (trade_date, seed, executions_wanted) VALUES ($1::DATE, $2::INT8, $3::INT8);
 
--- name: drawn_count
-SELECT count(*), coalesce(max(e.execution_id), 0)
-FROM trades.executions AS e
-JOIN orders.block_orders AS b ON b.block_order_id = e.block_order_id
-WHERE b.trade_date = $1::DATE;
+-- name: drawn
+-- The date's first execution, the next one to write, and how many of the date are written.
+SELECT coalesce(min(e.execution_id), max(n.next_id)), max(n.next_id), count(e.execution_id)
+FROM (SELECT coalesce(max(execution_id), 0) + 1 AS next_id FROM trades.executions) AS n
+LEFT JOIN (
+  trades.executions AS e
+  JOIN orders.block_orders AS b ON b.block_order_id = e.block_order_id AND b.trade_date = $1::DATE
+) ON true;
 
 -- name: delete_executions
 DELETE FROM trades.executions

@@ -15,11 +15,10 @@ CREATE TABLE IF NOT EXISTS trades.executions (
 
 -- How the executions of a trade date were drawn, so that an interrupted drawing goes on where it stopped.
 CREATE TABLE IF NOT EXISTS trades.drawings (
-  trade_date         DATE NOT NULL PRIMARY KEY,
-  seed               INT8 NOT NULL,
+  trade_date        DATE NOT NULL PRIMARY KEY,
+  seed              INT8 NOT NULL,
   -- 0 when the number of executions was left to the drawing.
-  executions_wanted  INT8 NOT NULL,
-  first_execution_id INT8 NOT NULL
+  executions_wanted INT8 NOT NULL
 );
 
 -- Change feeds that publish executions, and whether their first scan of the table reached the broker.

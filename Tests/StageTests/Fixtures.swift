@@ -1,0 +1,75 @@
+// Databases with the six schemas, and the few rows that a test of one stage needs from the stages before it.
+
+import Model
+import Postgres
+import Scenario
+import TestSupport
+
+/// Calls `body` with a new database that has all six schemas, empty, and a connection to it.
+func withStages<R>(_ body: (ConnectionInfo, PostgresConnection) throws -> R) throws -> R {
+    try withTemporaryDatabase { info in
+        let connection = try PostgresConnection.connect(to: info)
+        defer { connection.close() }
+        try Schemas.create(on: connection)
+        return try body(info, connection)
+    }
+}
+
+let tradingDay = TradeDate(dayNumber: 20_041)
+
+extension PostgresConnection {
+    /// All rows of a query as one line each, columns joined by blanks.
+    func lines(_ sql: String, _ parameters: PostgresValue...) throws -> [String] {
+        let result = try query(sql, parameters: parameters)
+        return (0..<result.rowCount).map { row in
+            (0..<result.columnCount).map { result.text(row, $0) ?? "null" }.joined(separator: " ")
+        }
+    }
+
+    /// The first column of the first row.
+    func number(_ sql: String, _ parameters: PostgresValue...) throws -> Int64 {
+        try query(sql, parameters: parameters).int64(0, 0)
+    }
+
+    func addPrice(
+        _ security: Int64, on date: TradeDate = tradingDay, open: String, low: String? = nil, high: String? = nil
+    )
+        throws
+    {
+        try query(
+            "INSERT INTO market.daily_prices VALUES ($1, $2, $3::NUMERIC, $4::NUMERIC, $5::NUMERIC, $3::NUMERIC, 0)",
+            .int64(security), .text(date.description), .text(open), .text(high ?? open), .text(low ?? open))
+    }
+
+    /// A block order of the trading day with the shares that its accounts want: account 1 the first of them.
+    func addBlock(_ id: Int64, accounts: [Int64], security: Int64? = nil, on date: TradeDate = tradingDay) throws {
+        let quantity = accounts.reduce(0, +)
+        try query(
+            "INSERT INTO orders.block_orders VALUES ($1, $2, $3, $4, 'BUY', 1, $5, $6)",
+            .int64(id), .text(blockCode(id)), .text(date.description), .int64(security ?? id), .int64(quantity),
+            .int64(Int64(accounts.count)))
+        for (index, shares) in accounts.enumerated() {
+            try query(
+                "INSERT INTO orders.block_order_accounts VALUES ($1, $2, $3, $4)",
+                .int64(id), .int64(Int64(index + 1)), .int64(id * 1000 + Int64(index)), .int64(shares))
+        }
+    }
+
+    func addExecution(_ execution: Execution) throws {
+        try query(
+            "INSERT INTO trades.executions VALUES ($1, $2, $3, $4, $5::NUMERIC, '2024-11-14 14:30:00+00')",
+            .int64(execution.id.rawValue), .int64(execution.blockOrder.rawValue),
+            .text(blockCode(execution.blockOrder.rawValue)), .int64(execution.quantity),
+            .text(execution.price.description))
+    }
+}
+
+func blockCode(_ id: Int64) -> String { "B20241114-\(String(repeating: "0", count: 7 - String(id).count))\(id)" }
+
+/// What `body` throws, in words; empty when it throws nothing.
+func errorText(_ body: () throws -> Void) -> String {
+    do {
+        try body()
+        return ""
+    } catch { return "\(error)" }
+}
