@@ -44,7 +44,7 @@ struct Verb: Sendable {
             }
             let parts = argument.split(separator: "=", maxSplits: 1).map(String.init)
             guard let flag = flags.first(where: { $0.name == parts[0] }) else {
-                let near = nearestWord(to: parts[0], among: flags.map(\.name))
+                let near = nearestWord(to: parts[0], among: flags.map(\.name) + ["--help"])
                 faults.append(
                     InputFault(
                         source: "allocbench \(name)", value: parts[0],
