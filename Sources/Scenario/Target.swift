@@ -51,6 +51,7 @@ public struct Target: Sendable {
                 throw InputError(
                     InputFault(source: "--database", expected: "--brokers with it, or neither for embedded services"))
             }
+            if let connection { _ = try Target.connectionInfo(connection) }
             if connection == nil { try BrokerChoice.requireDistribution(kafkaHome: kafkaHome) }
         }
     }
@@ -67,10 +68,14 @@ public struct Target: Sendable {
     public static func open(_ options: Options) throws -> Target {
         try options.validate()
         if let text = options.connection {
-            return Target(
-                connection: try ConnectionInfo(text),
-                kafka: options.brokers.map { KafkaClientSettings(bootstrapServers: $0) }, services: nil,
-                brokerKind: "kafka")
+            let kafka = options.brokers.map { KafkaClientSettings(bootstrapServers: $0) }
+            let info = try connectionInfo(text)
+            if let kafka, options.broker != .none {
+                // Before anything is written to the database; the database first, because it refuses sooner.
+                try PostgresConnection.connect(to: info).close()
+                try KafkaAdmin(settings: kafka).requireReachable()
+            }
+            return Target(connection: info, kafka: kafka, services: nil, brokerKind: "kafka")
         }
         if options.broker == .lasting { try requireLastingServices(options.state) }
         let services = try EmbeddedServices.start(
@@ -88,6 +93,17 @@ public struct Target: Sendable {
     }
 
     public func close() { services?.stop() }
+
+    private static func connectionInfo(_ text: String) throws(InputError) -> ConnectionInfo {
+        do {
+            return try ConnectionInfo(text)
+        } catch {
+            // The text itself may hold a password.
+            throw InputError(
+                InputFault(
+                    source: "--database", expected: "a URI or key=value words as libpq has them: \(error.message)"))
+        }
+    }
 
     /// A broker that a verb starts for itself ends with it, and the mock's topics with the broker.
     private static func requireLastingServices(_ state: String?) throws {

@@ -136,6 +136,15 @@ struct ParsedArguments {
         return value
     }
 
+    /// A number whose range is checked later, together with what it must fit.
+    func integer(_ flag: String) throws(InputError) -> Int? {
+        guard let text = values[flag] else { return nil }
+        guard let value = Int(text) else {
+            throw InputError(InputFault(source: flag, value: text, expected: "a whole number"))
+        }
+        return value
+    }
+
     func seed() throws(InputError) -> UInt64? {
         guard let text = values["--seed"] else { return nil }
         guard let value = UInt64(text) else {

@@ -125,7 +125,10 @@ enum PipelineCommands {
             ("--cycle-interval-ms", .cycleIntervalMs),
         ] where arguments.has(flag) && !setting.modes.contains(mode) {
             let modes = setting.modes.map(\.rawValue).joined(separator: ", ")
-            throw InputError(InputFault(source: flag, expected: "one of the modes it belongs to: \(modes)"))
+            throw InputError(
+                InputFault(
+                    source: flag, value: arguments.text(flag),
+                    expected: "a flag of mode \(mode.rawValue); this one belongs to \(modes)"))
         }
         return Configuration(
             mode: mode, workers: try arguments.integer("--workers", in: 1...256) ?? Configuration.workersDefault,

@@ -151,7 +151,7 @@ enum StageCommands {
             ("--positions-per-account", \.positionsPerAccount),
         ]
         for (flag, field) in fields {
-            if let value = try arguments.integer(flag, in: Int.min...Int.max) { sizes[keyPath: field] = value }
+            if let value = try arguments.integer(flag) { sizes[keyPath: field] = value }
         }
         return sizes
     }

@@ -20,11 +20,26 @@ func overview() -> String {
         """
 }
 
+func unknownVerb(_ first: String, _ two: String) -> InputError {
+    let names = allVerbs.map(\.name)
+    let family = names.filter { $0.hasPrefix(first + " ") }
+    let near =
+        family.isEmpty
+        ? nearestWord(to: two, among: names) ?? nearestWord(to: first, among: names)
+        : nearestWord(to: two, among: family) ?? family.joined(separator: ", ")
+    return InputError(
+        InputFault(
+            source: "allocbench", value: family.isEmpty ? first : two,
+            expected: near ?? "a verb (allocbench --help lists them)"))
+}
+
 func run(_ arguments: [String]) throws -> ExitStatus {
     switch arguments.first {
     case nil:
         say(overview())
         return .badInput
+    case "help" where arguments.count > 1:
+        return try run(arguments.dropFirst() + ["--help"])
     case "--help", "-h", "help":
         print(overview())
         return .success
@@ -44,11 +59,7 @@ func run(_ arguments: [String]) throws -> ExitStatus {
         // Verbs have one word or two.
         let two = arguments.prefix(2).joined(separator: " ")
         guard let verb = allVerbs.first(where: { $0.name == two }) ?? allVerbs.first(where: { $0.name == first }) else {
-            let near =
-                nearestWord(to: two, among: allVerbs.map(\.name)) ?? nearestWord(to: first, among: allVerbs.map(\.name))
-            throw InputError(
-                InputFault(
-                    source: "allocbench", value: first, expected: near ?? "a verb (allocbench --help lists them)"))
+            throw unknownVerb(first, two)
         }
         let rest = Array(arguments.dropFirst(verb.name == first ? 1 : 2))
         if rest.contains("--help") || rest.contains("-h") {

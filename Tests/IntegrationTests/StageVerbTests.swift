@@ -103,6 +103,14 @@ import Testing
                 let run = try place.start(arguments + ["--database", address], state: false).wait()
                 #expect(run.status == (arguments[0] == "verify" ? 3 : 0), "\(arguments): \(run.errors)")
             }
+            try place.write("tiny.yaml", Fixture.tiny)
+            let lonely = try place.start(
+                ["run", "tiny.yaml", "--brokers", "127.0.0.1:1", "--database", address + " password=hunter2"],
+                state: false
+            ).wait()
+            #expect(lonely.status == 1)
+            #expect(lonely.errorLines.count == 1 && lonely.errors.contains("127.0.0.1:1"), "\(lonely.errors)")
+            #expect(!lonely.errors.contains("hunter2"))
             #expect(!place.names().contains(".allocbench"))
             for verb in ["feed", "work", "verify"] {
                 let refused = try place.start([verb, "--database", address], state: false).wait()

@@ -1,0 +1,63 @@
+// What the program says about itself.
+
+import Testing
+
+@Suite(.serialized, .timeLimit(.minutes(1))) struct HelpTests {
+    /// Every verb with the flags it has.
+    private static let target = ["--state", "--kafka-home", "--name", "--database", "--brokers"]
+    private static let verbs: [String: [String]] = [
+        "run": ["FILE", "--results", "--securities", "--prices", "--state", "--kafka-home", "--database", "--brokers"],
+        "check": ["FILE", "--securities", "--prices"],
+        "services start": ["--state", "--kafka-home"],
+        "services status": ["--state"],
+        "services stop": ["--state"],
+        "schema create": target,
+        "schema drop": target,
+        "schema check": target,
+        "seed": [
+            "--size", "--securities-count", "--days", "--managers", "--manager-groups", "--accounts",
+            "--positions-per-account", "--seed", "--securities", "--prices", "--date", "--parallel", "--replace",
+            "--quiet",
+        ] + target,
+        "route": ["--date", "--replace"] + target,
+        "execute": ["--date", "--seed", "--count", "--txn-size", "--rate", "--replace"] + target,
+        "feed": ["--topic", "--partitions", "--until-caught-up", "--keep-slot", "--drop"] + target,
+        "work": [
+            "--topic", "--mode", "--workers", "--txn-size", "--pipeline-depth", "--batch-size", "--batch-window-ms",
+            "--cycle-interval-ms", "--fresh", "--follow",
+        ] + target,
+        "verify": ["--topic", "--without-topic"] + target,
+    ]
+
+    @Test func `every verb has a help that names its operands and all its flags`() throws {
+        try withPlace { place in
+            for (verb, flags) in Self.verbs {
+                let words = verb.split(separator: " ").map(String.init)
+                let help = try place.start(words + ["--help"], state: false).wait()
+                #expect(help.status == 0 && help.errors == "", "\(verb)")
+                #expect(help.output.hasPrefix("usage: allocbench \(verb)"), "\(verb)")
+                let named = help.output.matches(of: #/\n  (--[a-z-]+)/#).map { String($0.output.1) }
+                #expect(named.sorted() == flags.filter { $0.hasPrefix("--") }.sorted(), "\(verb)")
+                for operand in flags where !operand.hasPrefix("--") { #expect(help.output.contains(" \(operand) ")) }
+                let other = try place.start(["help"] + words, state: false).wait()
+                #expect(other.status == 0 && other.output == help.output, "help \(verb)")
+            }
+            #expect(place.names().allSatisfy { $0.hasPrefix("program-") })
+        }
+    }
+
+    @Test func `the overview lists every verb and the exit statuses`() throws {
+        try withPlace { place in
+            let overview = try place.run("--help", state: false)
+            #expect(overview.status == 0)
+            let listed = overview.output.matches(of: #/\n  ([a-z]+(?: [a-z]+)?)  /#).map { String($0.output.1) }
+            #expect(listed.sorted() == Self.verbs.keys.sorted())
+            for status in ["0 success", "1 a service", "2 wrong input", "3 verification", "130 interrupted"] {
+                #expect(overview.output.contains(status))
+            }
+            let nothing = try place.run(state: false)
+            #expect(nothing.status == 2 && nothing.output == "" && nothing.errors == overview.output)
+            #expect(try place.run("--version", state: false).output.hasPrefix("allocbench "))
+        }
+    }
+}
