@@ -13,8 +13,16 @@ public struct FeedSlot: Sendable, Hashable {
     public static let prefix = "allocbench_"
 
     public init(database: String) {
-        let allowed = database.lowercased().map { $0.isASCII && ($0.isLetter || $0.isNumber) ? $0 : "_" }
-        name = FeedSlot.prefix + String(String(allowed).prefix(50))
+        // A slot's name has lower-case letters, digits and underscores only, and at most 63 of them.
+        let allowed = String(database.lowercased().map { $0.isASCII && ($0.isLetter || $0.isNumber) ? $0 : "_" })
+        let isPlain = allowed == database && allowed.utf8.count <= 50
+        name = FeedSlot.prefix + (isPlain ? allowed : "\(allowed.prefix(40))_\(Self.digest(database))")
+    }
+
+    /// Tells apart names that the rules for slots would make the same: FNV-1a of the whole name.
+    private static func digest(_ text: String) -> String {
+        let hash = text.utf8.reduce(UInt32(2_166_136_261)) { ($0 ^ UInt32($1)) &* 16_777_619 }
+        return String(hash, radix: 16)
     }
 
     /// Makes publication, slot and progress row where they are missing. From here on the server keeps its log for us.

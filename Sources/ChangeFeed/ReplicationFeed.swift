@@ -41,6 +41,8 @@ public final class FeedEnd: Sendable {
 /// Carries committed `trades.executions` rows to a topic, keyed by block order, at least once.
 public final class ReplicationFeed {
     private let info: ConnectionInfo
+    /// How long to wait for the first answer of a broker.
+    private let reachTimeoutMs: Int32
     private let slot: FeedSlot
     private let producer: KafkaProducer
     private let topic: KafkaTopic
@@ -56,6 +58,7 @@ public final class ReplicationFeed {
         // Text cells follow the session's settings, and messages must not.
         self.info = info.with("options", "-c TimeZone=UTC -c DateStyle=ISO,YMD -c extra_float_digits=3")
         self.slot = slot
+        reachTimeoutMs = min(10_000, kafka.unreachableTimeoutMs)
         producer = try KafkaProducer(settings: kafka.with("linger.ms", "2"))
         self.topic = try producer.topic(topic)
     }
@@ -66,7 +69,7 @@ public final class ReplicationFeed {
     public func run(
         until end: FeedEnd, stop: StopFlag, report: (FeedFigures) -> Void = { _ in }
     ) throws -> FeedFigures {
-        try producer.requireReachable()
+        try producer.requireReachable(timeoutMs: reachTimeoutMs)
         try scanIfNeeded()
         let replication = try ReplicationConnection.connect(to: info, applicationName: "allocbench feed")
         defer { replication.close() }
