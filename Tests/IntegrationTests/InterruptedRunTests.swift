@@ -42,6 +42,20 @@ import Testing
         }
     }
 
+    @Test func `Ctrl-C doesn't wait for a database that is gone`() throws {
+        try withPlace { place in
+            let run = try startSlow(in: place)
+            try place.killPostgres()
+            usleep(500_000)
+            #expect(run.isRunning, "workers seek their connection again: \(run.errors)")
+            run.signal(SIGINT)
+            let end = try run.wait(seconds: 10)
+            #expect(end.status == 130)
+            #expect(try rows(ofCSV: place.read("\(place.onlyResult())/runs.csv")).count == 1)
+            #expect(place.leftovers() == [])
+        }
+    }
+
     @Test func `kill -9 of a run takes its services with it, and the next run in its folder succeeds`() throws {
         try withPlace { place in
             let run = try startSlow(in: place)

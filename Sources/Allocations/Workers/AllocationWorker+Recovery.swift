@@ -5,6 +5,7 @@ import Glibc
 import Measurement
 import Model
 import Postgres
+import Threads
 
 /// The guard of a transaction moved no row: the partition has another owner, or the work was done before.
 private struct GuardMissed: Error {}
@@ -12,12 +13,12 @@ private struct GuardMissed: Error {}
 extension AllocationWorker {
     /// Runs `body`; when the connection is lost, or the outcome of a commit is unknown, connects again and looks at the
     /// offset rows, which tell exactly what is committed.
-    func recovering(_ body: () throws -> Bool) throws -> Bool {
+    func recovering(stop: StopFlag, _ body: () throws -> Bool) throws -> Bool {
         do {
             return try body()
         } catch let error as PostgresError where error.isConnectionLost || error.isAmbiguous {
             if error.isAmbiguous { figures.ambiguousCount += 1 }
-            try reconnect()
+            try reconnect(stop: stop)
             if try resolveOffsets(), error.isAmbiguous { figures.ambiguousCommittedCount += 1 }
         } catch is GuardMissed {
             if usesPipeline { try store.connection.exitPipelineMode() }
@@ -177,7 +178,7 @@ extension AllocationWorker {
 
     // MARK: Connection
 
-    private func reconnect() throws {
+    private func reconnect(stop: StopFlag) throws {
         store.connection.close()
         let deadline = monotonicNow() + plan.reconnectTimeoutNs
         while true {
@@ -187,9 +188,9 @@ extension AllocationWorker {
                 figures.reconnectCount += 1
                 return
             } catch let error as PostgresError {
-                guard error.isConnectionLost || error.sqlState == .cannotConnectNow, monotonicNow() < deadline else {
-                    throw error
-                }
+                guard error.isConnectionLost || error.sqlState == .cannotConnectNow, monotonicNow() < deadline,
+                    !stop.isSet
+                else { throw error }
                 usleep(100_000)
             }
         }

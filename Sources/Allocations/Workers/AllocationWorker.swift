@@ -129,7 +129,7 @@ public final class AllocationWorker {
     private func loop(stop: StopFlag) throws {
         while !stop.isSet && !isFinished {
             let polled = try fillQueues()
-            let worked = try recovering { try work() }
+            let worked = try recovering(stop: stop) { try work() }
             for index in queues.indices { queues[index].compact() }
             if !polled && !worked { try idle() }
         }
