@@ -44,7 +44,8 @@ let package = Package(
         .target(name: "Measurement", swiftSettings: settings),
         .target(name: "Postgres", dependencies: ["CLibPQ", "Threads"], swiftSettings: wrapperSettings),
         .target(name: "Kafka", dependencies: ["CRDKafka", "Diagnostics", "Threads"], swiftSettings: wrapperSettings),
-        .target(name: "Services", dependencies: ["CSpawn", "Diagnostics", "Kafka", "Threads"], swiftSettings: settings),
+        .target(
+            name: "Services", dependencies: ["CSpawn", "Diagnostics", "Kafka", "Threads"], swiftSettings: settings),
 
         // The domain: the shared vocabulary, then one module per stage; stages never import each other.
         .target(name: "Model", dependencies: ["CEnvelope", "Diagnostics"], swiftSettings: settings),
@@ -60,7 +61,8 @@ let package = Package(
         stage("Orders", sql: ["schema", "drop", "route"]),
         stage("Trades", sql: ["schema", "drop", "execute"]),
         stage(
-            "Allocations", sql: ["schema", "drop", "prepare", "apply", "row", "cycle", "verify"], dependencies: ["Kafka"]),
+            "Allocations", sql: ["schema", "drop", "prepare", "apply", "row", "cycle", "verify"],
+            dependencies: ["Kafka"]),
         .target(
             name: "ChangeFeed",
             dependencies: ["Diagnostics", "Kafka", "Measurement", "Model", "Postgres", "Threads"],

@@ -80,12 +80,20 @@ struct AllocationsStore {
     }
 
     /// What another mode left half done can only be finished by that mode; say so instead of losing it.
-    func requireNothingUnfinished(of mode: Mode, partitions: [Int32]) throws {
+    func requireNothingUnfinished(
+        of mode: Mode, partitions: [Int32], book: BlockBook, policy: SnapshotPolicy
+    ) throws {
         if mode != .row {
-            let unfilled = try connection.query(Self.prepareScript["unfilled_count"])
-            if unfilled.int64(0, 0) > 0 {
+            let unfilled = try connection.query(Self.prepareScript["unfilled_count"]).int64(0, 0)
+            // Every other mode takes a snapshot in the transaction that makes it due.
+            let overdue = try blockStates(of: book).count {
+                policy.isDue(
+                    allocated: $0.allocated, filled: $0.filled, ordered: book.blocks[$0.block].orderedQuantity)
+            }
+            if unfilled > 0 || overdue > 0 {
                 throw OperatingError(
-                    "mode row left \(unfilled.int64(0, 0)) captured trades unfilled", remedy: "go on with mode row")
+                    "mode row left \(unfilled) captured trades unfilled and \(overdue) snapshots untaken",
+                    remedy: "go on with mode row")
             }
         }
         if mode != .cycle {

@@ -34,8 +34,15 @@ public struct ProcessUsage: Sendable, Equatable {
     /// A process with all its descendants, those included that have ended and were waited for: a PostgreSQL
     /// postmaster with its backends. Nil when the root doesn't exist.
     public static func ofTree(root: Int32) -> ProcessUsage? {
-        var stats: [Int32: ProcessStat] = [:]
-        for processID in processIDs() { stats[processID] = ProcessStat.read(processID) }
+        var stats = readAll()
+        // A process that ends between the reading of its parent and its own is counted nowhere, so the picture is taken
+        // again until nothing has come or gone meanwhile.
+        for _ in 0..<20 {
+            let known = Set(stats.keys)
+            usleep(2_000)
+            stats = readAll()
+            if Set(stats.keys) == known { break }
+        }
         guard stats[root] != nil else { return nil }
         var total = ProcessUsage(cpuSeconds: 0, peakResidentBytes: 0, residentBytes: 0, processCount: 0)
         for processID in tree(root: root, parents: stats.mapValues(\.parentID)) {
@@ -50,6 +57,12 @@ public struct ProcessUsage: Sendable, Equatable {
             total.processCount += 1
         }
         return total
+    }
+
+    private static func readAll() -> [Int32: ProcessStat] {
+        var stats: [Int32: ProcessStat] = [:]
+        for processID in processIDs() { stats[processID] = ProcessStat.read(processID) }
+        return stats
     }
 
     /// Makes this process's peak start again from what is resident now, so that each run has a peak of its own.

@@ -33,6 +33,9 @@ public enum OrdersSource {
         }
     }
 
+    /// Forgets all routing.
+    public static func truncate(on connection: PostgresConnection) throws { try OrdersStore.truncate(on: connection) }
+
     private static func requireTradingDay(_ date: TradeDate, on connection: PostgresConnection) throws {
         guard try OrdersStore.pricedSecurityCount(date, on: connection) == 0 else { return }
         let (before, after) = try OrdersStore.nearestTradingDays(to: date, on: connection)

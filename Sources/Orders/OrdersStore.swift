@@ -39,6 +39,8 @@ enum OrdersStore {
                 }))
     }
 
+    static func truncate(on connection: PostgresConnection) throws { try connection.execute(sql["truncate"]) }
+
     static func delete(_ date: TradeDate, on connection: PostgresConnection) throws {
         for name in ["delete_block_order_accounts", "delete_block_orders", "delete_customer_orders", "delete_outcomes"]
         {

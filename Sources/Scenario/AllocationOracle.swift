@@ -31,7 +31,7 @@ struct AllocationOracle {
         guard let truth = blocks[block] else { return ([:], nil) }
         let ordered = truth.ordered
         let quantities =
-            allocated == ordered ? truth.accounts.map(\.ordered) : Self.divide(truth.accounts.map(\.ordered), allocated)
+            allocated >= ordered ? truth.accounts.map(\.ordered) : Self.divide(truth.accounts.map(\.ordered), allocated)
         let holders = zip(truth.accounts, quantities).filter { $0.1 > 0 }.map { ($0.0.account, $0.1) }
         var price: Int64?
         if truth.filled == ordered, allocated == ordered {
@@ -85,6 +85,11 @@ extension AllocationOracle {
             if oracle.isComplete(block), shares != oracle.orderedQuantity(of: block) {
                 differences.add(
                     "block \(block)", expected: "\(oracle.orderedQuantity(of: block)) shares allocated",
+                    actual: "\(shares) shares allocated")
+            }
+            if shares > oracle.orderedQuantity(of: block) {
+                differences.add(
+                    "block \(block)", expected: "at most \(oracle.orderedQuantity(of: block)) shares allocated",
                     actual: "\(shares) shares allocated")
             }
             expected[block] = oracle.expected(block: block, allocated: shares)

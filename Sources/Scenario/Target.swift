@@ -181,4 +181,14 @@ public enum Schemas {
     public static func check(on connection: PostgresConnection) throws -> [String] {
         try all.flatMap { try $0.check(on: connection) }
     }
+
+    /// Whose rows are about to be replaced.
+    public enum ReplacedStage: Sendable { case holdings, orders, trades }
+
+    /// Empties every stage behind `stage`: its rows were made from rows that are about to mean something else.
+    public static func emptyStages(behind stage: ReplacedStage, on connection: PostgresConnection) throws {
+        try AllocationsSource.truncate(on: connection)
+        if stage != .trades { try TradesStore.truncate(on: connection) }
+        if stage == .holdings { try OrdersSource.truncate(on: connection) }
+    }
 }

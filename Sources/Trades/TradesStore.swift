@@ -93,6 +93,9 @@ public enum TradesStore {
             + padded(time % 1_000_000, 6)
     }
 
+    /// Forgets all executions and how they were drawn.
+    public static func truncate(on connection: PostgresConnection) throws { try connection.execute(sql["truncate"]) }
+
     private static func fillableBlocks(_ date: TradeDate, on connection: PostgresConnection) throws -> [FillableBlock] {
         let result = try connection.query(sql["blocks"], .text(date.description))
         guard result.rowCount > 0 else {

@@ -59,7 +59,7 @@ enum StageCommands {
             Flag("--prices", "DIR", "real prices: a folder with one CSV per symbol"),
             Flag("--date", "DAY", "the day whose opens the holdings are made for (default: the last one)"),
             Flag("--parallel", "N", "connections that load side by side (default 2)"),
-            Flag("--replace", nil, "empties tables that hold rows"),
+            Flag("--replace", nil, "empties tables that hold rows, and the stages behind them"),
             Flag("--quiet", nil, "no progress"),
         ] + TargetFlags.all
     ) { arguments in
@@ -76,6 +76,7 @@ enum StageCommands {
         let prepared = try SeedCommand.prepare(options)
         try TargetFlags.withConnection(arguments) { target, connection in
             try Schemas.create(on: connection)
+            if options.replace { try Schemas.emptyStages(behind: .holdings, on: connection) }
             try SeedCommand.load(prepared, to: target.connection, options: options)
         }
         return .success
@@ -85,13 +86,14 @@ enum StageCommands {
         name: "route", summary: "Routes a trading day: positions against target weights become block orders.",
         flags: [
             Flag("--date", "DAY", "the trade date (default: the last day that has prices)"),
-            Flag("--replace", nil, "routes a day again, and forgets its orders"),
+            Flag("--replace", nil, "routes a day again; empties executions and allocations"),
         ] + TargetFlags.all
     ) { arguments in
         let wanted = try TargetFlags.date(arguments)
         let summary = try TargetFlags.withConnection(arguments) { _, connection in
             try Schemas.create(on: connection)
             try SeedLoader.requireComplete(on: connection)
+            if arguments.has("--replace") { try Schemas.emptyStages(behind: .orders, on: connection) }
             return try OrdersSource.route(
                 try day(wanted, on: connection), replace: arguments.has("--replace"), on: connection)
         }
@@ -113,7 +115,7 @@ enum StageCommands {
             Flag("--count", "N", "exactly so many executions (default: as they fall)"),
             Flag("--txn-size", "N", "executions in one transaction (default 1000)"),
             Flag("--rate", "N", "executions per second (default: all at once)"),
-            Flag("--replace", nil, "forgets the day's executions first"),
+            Flag("--replace", nil, "forgets the day's executions first, and empties allocations"),
         ] + TargetFlags.all
     ) { arguments in
         let wanted = try TargetFlags.date(arguments)
@@ -128,6 +130,7 @@ enum StageCommands {
             plan.transactionSize = transactionSize ?? plan.transactionSize
             plan.ratePerSecond = rate
             plan.replace = arguments.has("--replace")
+            if plan.replace { try Schemas.emptyStages(behind: .trades, on: connection) }
             return try TradesStore.execute(plan, on: connection, stop: Interrupt.flag) { _ in }
         }
         let before = summary.resumedCount > 0 ? " (\(summary.resumedCount) stood there before)" : ""

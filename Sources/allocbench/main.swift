@@ -2,6 +2,7 @@
 
 import Diagnostics
 import Glibc
+import Postgres
 import Scenario
 import Services
 import Threads
@@ -80,6 +81,9 @@ do {
 } catch let fault as InputFault {
     say("\(fault)")
     exit(ExitStatus.badInput.rawValue)
+} catch let error as PostgresError where error.sqlState == .undefinedTable {
+    say("allocbench: \(error); create the tables first: allocbench schema create")
+    exit(ExitStatus.failure.rawValue)
 } catch {
     say("allocbench: \(error)")
     exit(Interrupt.flag.isSet ? ExitStatus.interrupted.rawValue : ExitStatus.failure.rawValue)

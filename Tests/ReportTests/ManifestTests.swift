@@ -11,7 +11,8 @@ private let secret = "hunter2"
 
 private func makeManifest() -> Manifest {
     Manifest(
-        outcome: Manifest.Outcome(.interrupted, runsFinished: 2, runsPlanned: 5), scenarioName: "test", scenarioPath: "scenarios/test.yaml", scenarioText: "seed: 1\n# \"x\"\\\t\u{1}é\n",
+        outcome: Manifest.Outcome(.interrupted, runsFinished: 2, runsPlanned: 5), scenarioName: "test",
+        scenarioPath: "scenarios/test.yaml", scenarioText: "seed: 1\n# \"x\"\\\t\u{1}é\n",
         seed: .max, commandLine: ["allocbench", "run", "scenarios/test.yaml"],
         build: BuildDescription(gitCommit: "abc", gitIsDirty: false, swiftVersion: "6.3", isOptimized: true),
         versions: [.init("allocbench", "0.1.0"), .init("libpq", "15.18")], connection: "host=/tmp dbname=allocbench",

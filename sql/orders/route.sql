@@ -112,3 +112,6 @@ DELETE FROM orders.routing_outcomes WHERE trade_date = $1::DATE;
 SELECT (SELECT count(*) FROM orders.customer_orders WHERE trade_date = $1::DATE),
        count(*), coalesce(sum(quantity), 0)::INT8
 FROM orders.block_orders WHERE trade_date = $1::DATE;
+
+-- name: truncate
+TRUNCATE TABLE orders.block_order_accounts, orders.block_orders, orders.customer_orders, orders.routing_outcomes;

@@ -32,3 +32,6 @@ DELETE FROM trades.drawings WHERE trade_date = $1::DATE;
 
 -- name: copy_executions
 COPY trades.executions (execution_id, block_order_id, block_order_code, quantity, price, executed_at) FROM STDIN;
+
+-- name: truncate
+TRUNCATE TABLE trades.executions, trades.drawings;

@@ -83,7 +83,8 @@ public final class AllocationWorker {
         consumer = try KafkaConsumer(
             settings: plan.kafka.with("queued.min.messages", "20000").with("queued.max.messages.kbytes", "16384")
                 .with("fetch.wait.max.ms", "10"))
-        try store.requireNothingUnfinished(of: plan.configuration.mode, partitions: plan.partitions)
+        try store.requireNothingUnfinished(
+            of: plan.configuration.mode, partitions: plan.partitions, book: plan.book, policy: plan.snapshotPolicy)
         for partition in plan.partitions {
             let claim = try store.claim(partition: partition)
             try requireMessages(from: claim.nextOffset, in: partition)
