@@ -39,7 +39,9 @@ import Testing
                     let target = min(before + Int(random.integer(in: 1...500)), total - 1)
                     let work = try place.start(["work", "--mode"] + mode + (attempt == 1 ? ["--fresh"] : []))
                     // With --fresh the rows of the mode before are gone only after a while.
-                    _ = try eventually { try !work.isRunning || (target..<total).contains(consumedCount(watch)) }
+                    _ = try eventually(everyMs: 2) {
+                        try !work.isRunning || (target..<total).contains(consumedCount(watch))
+                    }
                     usleep(UInt32(random.integer(in: 0...3_000)))
                     work.killNow()
                     let consumed = try consumedCount(watch)
@@ -95,7 +97,7 @@ import Testing
         let topic = try TopicWatch(place, broker, topic: "executions")
         for _ in 1...5 where halfDoneCount < 2 {
             let feed = try place.start(["feed", "--partitions", "4"])
-            #expect(eventually { !feed.isRunning || topic.messageCount > published }, "\(feed.errors)")
+            #expect(eventually(everyMs: 2) { !feed.isRunning || topic.messageCount > published }, "\(feed.errors)")
             feed.killNow()
             let count = topic.messageCount - published
             published += count

@@ -142,7 +142,7 @@ final class Place {
 
     /// What is left once everybody had time to go.
     func leftovers(seconds: Int = 15) -> [String] {
-        _ = eventually(seconds: seconds) { processes(naming: path).isEmpty }
+        _ = eventually(seconds: seconds, everyMs: 50) { processes(naming: path).isEmpty }
         return processes(naming: path).map { "\($0): \(commandLine(of: $0))" }
     }
 
@@ -220,7 +220,7 @@ final class RunningProgram {
 
     /// Waits for its end. A program that doesn't end fails the test.
     func wait(seconds: Int = 60, sourceLocation: SourceLocation = #_sourceLocation) throws -> FinishedProgram {
-        if !eventually(seconds: seconds, { !isRunning }) {
+        if !eventually(seconds: seconds, everyMs: 20, { !isRunning }) {
             Issue.record("\(command) still runs after \(seconds) s\n\(errors)", sourceLocation: sourceLocation)
             killNow()
         }
@@ -232,12 +232,12 @@ final class RunningProgram {
     }
 }
 
-/// Whether `condition` comes true in time.
-func eventually(seconds: Int = 20, _ condition: () throws -> Bool) rethrows -> Bool {
+/// Whether `condition` comes true in time. A short interval catches a process in the middle, and costs processor time.
+func eventually(seconds: Int = 20, everyMs: Int = 10, _ condition: () throws -> Bool) rethrows -> Bool {
     let deadline = ContinuousClock.now.advanced(by: .seconds(seconds))
     while try !condition() {
         guard ContinuousClock.now < deadline else { return false }
-        usleep(2_000)
+        usleep(UInt32(everyMs) * 1_000)
     }
     return true
 }

@@ -3,13 +3,11 @@
 import Glibc
 import Postgres
 import Services
-import TestSupport
 import Testing
 
 @Suite(.serialized, .timeLimit(.minutes(3))) struct StageVerbTests {
-    @Test(arguments: BrokerKind.available)
-    func `seed, route, execute, feed, work and verify follow one another`(broker: BrokerKind) throws {
-        try withPlace(broker) { place in
+    @Test func `seed, route, execute, feed, work and verify follow one another`() throws {
+        try withPlace { place in
             try place.succeed("services", "start")
             try place.succeed("schema", "create")
             #expect(try place.succeed("seed", "--size", "tiny").contains("route with --date 2024-11-14"))
