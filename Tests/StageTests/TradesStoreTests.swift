@@ -98,7 +98,7 @@ private func table(_ connection: PostgresConnection) throws -> [String] {
             let written = try table(connection)
             #expect(
                 errorText { _ = try execute(connection, seed: 12) }
-                    == "the executions of 2024-11-14 were drawn with seed 11 and count 0; give the same, or start over with "
+                    == "the executions of 2024-11-14 were drawn with seed 11; give the same, or start over with "
                     + "--replace")
             #expect(errorText { _ = try execute(connection, seed: 11, count: 200) }.contains("seed 11 and count 0"))
             #expect(try table(connection) == written)
