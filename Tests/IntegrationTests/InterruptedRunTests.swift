@@ -12,8 +12,13 @@ import Testing
         try place.write("slow.yaml", Fixture.slow)
         let run = try place.start(["run", "slow.yaml"])
         try #require(run.waitFor("[1/2]"), "\(run.errors)")
-        usleep(300_000)
-        try #require(run.isRunning, "it was over before it was stopped: \(run.errors)")
+        // The tables of the first one are full until they are emptied for the second.
+        let watch = try place.connect("allocbench_run")
+        defer { watch.close() }
+        let isInTheMiddle = try eventually {
+            (100..<3000).contains(try watch.query("SELECT count(*) FROM allocations.captured_trades").int64(0, 0))
+        }
+        try #require(isInTheMiddle && run.isRunning, "\(run.errors)")
         return run
     }
 
@@ -79,8 +84,6 @@ import Testing
             let run = try startSlow(in: place)
             run.killNow()
             let database = "allocbench_run"
-            let captured = Int(try place.value("SELECT count(*) FROM allocations.captured_trades", in: database)) ?? 0
-            try #require((1..<4000).contains(captured), "killed at \(captured) of 4000")
             let topic = try place.value("SELECT min(topic) FROM allocations.consumer_offsets", in: database)
             let unfinished = try place.run("verify", "--name", database, "--topic", topic)
             #expect(unfinished.status == 3)
