@@ -91,8 +91,12 @@ public enum ChildProcess {
             guard ContinuousClock.now < deadline else { return false }
             usleep(5_000)
         }
-        // ECHILD, for a process that isn't our child, is as good an answer.
-        if processStartTicks(pid) == startTicks { waitpid(pid, nil, WNOHANG) }
+        // Its first thread, which gives the process its state, may be gone while others aren't yet; "waitpid" then says 0.
+        // ECHILD, for a process that isn't our child, is as good an answer as its number.
+        while processStartTicks(pid) == startTicks, waitpid(pid, nil, WNOHANG) == 0 {
+            guard ContinuousClock.now < deadline else { return false }
+            usleep(1_000)
+        }
         return true
     }
 

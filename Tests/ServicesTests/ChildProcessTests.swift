@@ -126,6 +126,22 @@ import Testing
         #expect(waitpid(pid, nil, 0) == pid)
     }
 
+    @Test func `a child with many threads is gone, and no zombie, once it is terminated`() throws {
+        try withFolder { folder in
+            for _ in 1...40 {
+                let pid = try spawn([
+                    HarnessProcess.executable, "broker-mock", "--control", folder + "/s", "--state", folder,
+                ])
+                let ticks = try #require(ChildProcess.processStartTicks(pid))
+                let tasks = { try ChildProcess.run(["ls", "/proc/\(pid)/task"]).output.split(separator: "\n").count }
+                #expect(try eventually { try tasks() > 2 })
+                #expect(ChildProcess.terminate(pid, startTicks: ticks, signal: SIGKILL))
+                #expect(ChildProcess.processStartTicks(pid) == nil)
+                waitpid(pid, nil, 0)
+            }
+        }
+    }
+
     @Test func `a program's name with parentheses and spaces doesn't hide its start`() throws {
         try withFolder { folder in
             let program = folder + "/a) S 1 (b"
