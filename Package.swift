@@ -95,7 +95,7 @@ let package = Package(
             dependencies: ["Diagnostics", "Kafka", "Measurement", "Model", "Postgres", "Services", "Threads"],
             path: "Tests/TestSupport", swiftSettings: settings),
         tests("DiagnosticsTests", ["Diagnostics"]),
-        tests("MeasurementTests", ["Measurement", "TestSupport"]),
+        tests("MeasurementTests", ["Measurement", "Services", "TestSupport"]),
         tests("PostgresTests", ["Postgres", "TestSupport", "Threads"]),
         tests("KafkaTests", ["Kafka", "Diagnostics", "Measurement", "TestSupport", "Threads"]),
         tests("ServicesTests", ["Services", "Diagnostics", "Kafka", "Postgres", "TestSupport", "Threads"]),

@@ -1,6 +1,8 @@
 // Process figures against what this process does to itself and to children it starts. Runs on the test's thread.
 
 import Foundation
+import Glibc
+import Services
 import Testing
 
 @testable import Measurement
@@ -25,29 +27,32 @@ import Testing
     }
 
     @Test func `a tree holds the children that live and the time of those that ended`() throws {
-        let shell = Process()
-        shell.executableURL = URL(fileURLWithPath: "/bin/sh")
-        // The first child burns time and ends; the second lives until its input closes.
-        shell.arguments = [
-            "-c",
-            "sh -c 'i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done'; echo ready; sh -c 'read line; exit 0'; exit 0",
-        ]
-        let input = Pipe()
-        let output = Pipe()
-        shell.standardInput = input
-        shell.standardOutput = output
-        try shell.run()
-        defer { shell.waitUntilExit() }
-        defer { input.fileHandleForWriting.closeFile() }
-        #expect(output.fileHandleForReading.readData(ofLength: 6) == Data("ready\n".utf8))
-        let deadline = monotonicNow() + 5_000_000_000
-        var tree = try #require(ProcessUsage.ofTree(root: shell.processIdentifier))
-        while tree.processCount < 2 && monotonicNow() < deadline {
-            sleepUntil(monotonic: monotonicNow() + 1_000_000)
-            tree = try #require(ProcessUsage.ofTree(root: shell.processIdentifier))
+        var template = Array("/tmp/allocbench-usage-XXXXXX".utf8CString)
+        let file = mkstemp(&template)
+        try #require(file >= 0)
+        close(file)
+        let path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        defer { unlink(path) }
+        // The first child burns time and ends; the second lives until the whole tree is ended.
+        let script =
+            "sh -c 'i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done'; echo ready; sh -c 'sleep 60; exit 0'; exit 0"
+        let shell = try ChildProcess.spawnDetached(
+            ["/bin/sh", "-c", script], standardOutput: path, standardError: "/dev/null")
+        defer {
+            kill(-shell, SIGKILL)
+            waitpid(shell, nil, 0)
         }
-        let root = try #require(ProcessUsage.of(processID: shell.processIdentifier))
-        #expect(tree.processCount == 2)
+        let deadline = monotonicNow() + 20_000_000_000
+        func isReady() -> Bool { (try? String(contentsOfFile: path, encoding: .utf8)) == "ready\n" }
+        while !isReady() && monotonicNow() < deadline { sleepUntil(monotonic: monotonicNow() + 5_000_000) }
+        // The shell, the one inside it and its sleep.
+        var tree = try #require(ProcessUsage.ofTree(root: shell))
+        while tree.processCount < 3 && monotonicNow() < deadline {
+            sleepUntil(monotonic: monotonicNow() + 1_000_000)
+            tree = try #require(ProcessUsage.ofTree(root: shell))
+        }
+        let root = try #require(ProcessUsage.of(processID: shell))
+        #expect(tree.processCount == 3)
         #expect(tree.cpuSeconds > root.cpuSeconds)
         #expect(tree.residentBytes > root.residentBytes)
     }

@@ -116,13 +116,4 @@ import Testing
         let script = SQLScript(embedded: Array("SELECT 1".utf8))
         #expect(script.names.isEmpty && script.header == "SELECT 1")
     }
-
-    @Test func `an unknown name traps and a doubled one too`() async {
-        await #expect(processExitsWith: .failure) {
-            _ = SQLScript(embedded: Array("-- name: a\nSELECT 1".utf8))["b"]
-        }
-        await #expect(processExitsWith: .failure) {
-            _ = SQLScript(embedded: Array("-- name: a\nSELECT 1\n-- name: a\nSELECT 2".utf8))
-        }
-    }
 }
