@@ -141,8 +141,9 @@ public enum TradesStore {
 
     private static func requireSameDrawing(_ plan: ExecutionPlan, seed: UInt64, count: Int64) throws {
         guard seed == plan.seed, count == plan.count ?? 0 else {
+            let number = count == 0 ? "" : " and count \(count)"
             throw OperatingError(
-                "the executions of \(plan.date) were drawn with seed \(seed) and count \(count)",
+                "the executions of \(plan.date) were drawn with seed \(seed)\(number)",
                 remedy: "give the same, or start over with --replace")
         }
     }
