@@ -1,6 +1,7 @@
 // Where the rows of the allocations stage come from before a worker starts: the blocks of the orders stage.
 // Runs on its connection's thread.
 
+import Diagnostics
 import Model
 public import Postgres
 
@@ -24,6 +25,7 @@ public enum AllocationsSource {
     }
 
     /// Reads the received blocks with their accounts.
+    /// - Throws: when the accounts of a block didn't order what the block has.
     public static func book(on connection: PostgresConnection) throws -> BlockBook {
         let names = try connection.query(script["blocks"])
         let rows = try connection.query(script["block_accounts"])
@@ -38,6 +40,12 @@ public enum AllocationsSource {
                 accounts.append(AccountID(rows.int64(row, 1)))
                 ordered.append(rows.int64(row, 2))
                 row += 1
+            }
+            let (shares, sum) = (names.int64(index, 2), ordered.reduce(0, +))
+            guard shares == sum else {
+                throw OperatingError(
+                    "block order \(id) has \(shares) shares, its accounts have \(sum)",
+                    remedy: "prepare the allocations tables again")
             }
             blocks.append(
                 Block(

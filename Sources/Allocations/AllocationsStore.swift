@@ -39,8 +39,11 @@ struct AllocationsStore {
 
     /// Takes a partition over: raises its epoch, so that whoever had it can change nothing any more.
     func claim(partition: Int32) throws -> (epoch: Int64, nextOffset: Int64) {
+        // At a stricter level than this the claim would fail whenever the old owner has just moved the row.
+        try connection.begin(isolation: .readCommitted)
         let result = try connection.query(
             Self.prepareScript["claim_partition"], .text(topic), .int64(Int64(partition)))
+        try connection.commit()
         guard result.rowCount == 1 else {
             throw OperatingError(
                 "allocations.consumer_offsets has no row for topic \(topic) partition \(partition)",
@@ -97,12 +100,15 @@ struct AllocationsStore {
             }
         }
         if mode != .cycle {
-            let staged = try connection.query(
-                Self.cycleScript["staged_count"], .int64Array(partitions.map { Int64($0) }))
-            if staged.int64(0, 0) > 0 {
-                throw OperatingError(
-                    "mode cycle left \(staged.int64(0, 0)) staged messages", remedy: "go on with mode cycle")
+            let staged = try stagedCount(partitions: partitions)
+            if staged > 0 {
+                throw OperatingError("mode cycle left \(staged) staged messages", remedy: "go on with mode cycle")
             }
         }
+    }
+
+    /// Messages that wait for the next cycle.
+    func stagedCount(partitions: [Int32]) throws -> Int64 {
+        try connection.query(Self.cycleScript["staged_count"], .int64Array(partitions.map { Int64($0) })).int64(0, 0)
     }
 }

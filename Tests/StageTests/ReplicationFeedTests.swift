@@ -56,7 +56,7 @@ private struct FeedBench {
 private func withFeed<R>(
     partitions: Int = 3, on kind: BrokerKind = .mock, _ body: (FeedBench, TemporaryBroker) throws -> R
 ) throws -> R {
-    try withStages { info, connection in
+    try withStages(isOwn: true) { info, connection in
         try withTopic(partitions: partitions, on: kind) { broker, topic in
             try body(bench(info, connection, broker.settings, topic), broker)
         }
@@ -163,7 +163,7 @@ private func bench(
     // MARK: Failures
 
     @Test func `a scan that is cut starts over`() throws {
-        try withStages { info, connection in
+        try withStages(isOwn: true) { info, connection in
             let cluster = try MockCluster()
             try cluster.createTopic("cut", partitions: 2)
             let kafka = KafkaClientSettings(bootstrapServers: cluster.bootstrapServers, unreachableTimeoutMs: 500)
@@ -184,7 +184,7 @@ private func bench(
     }
 
     @Test func `a broker that goes away fails the feed, and the next run brings what it hadn't acknowledged`() throws {
-        try withStages { info, connection in
+        try withStages(isOwn: true) { info, connection in
             let cluster = try MockCluster()
             try cluster.createTopic("gone", partitions: 2)
             let kafka = KafkaClientSettings(bootstrapServers: cluster.bootstrapServers, unreachableTimeoutMs: 500)

@@ -23,7 +23,7 @@ ON CONFLICT (topic, topic_partition) DO NOTHING;
 SELECT block_order_id, account_id, ordered_quantity FROM allocations.block_accounts ORDER BY block_order_id, account_id;
 
 -- name: blocks
-SELECT block_order_id, block_order_code FROM allocations.block_fills ORDER BY block_order_id;
+SELECT block_order_id, block_order_code, ordered_quantity FROM allocations.block_fills ORDER BY block_order_id;
 
 -- name: block_states
 SELECT block_order_id, filled_quantity, allocated_quantity FROM allocations.block_fills

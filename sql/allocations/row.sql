@@ -8,6 +8,15 @@ INSERT INTO allocations.captured_trades
 VALUES ($1::INT8, $2::INT8, $3::INT8, ($4::INT8 * 0.0001::NUMERIC)::NUMERIC(18,4), $5::INT8, $6::INT8, false)
 ON CONFLICT (execution_id) DO NOTHING;
 
+-- name: row_captured_here
+-- Whether the message at $2, $3 is the one that captured the execution.
+SELECT count(*) FROM allocations.captured_trades
+WHERE execution_id = $1::INT8 AND topic_partition = $2::INT8 AND topic_offset = $3::INT8;
+
+-- name: row_uncapture
+-- The block refused the execution, so its message is parked instead.
+DELETE FROM allocations.captured_trades WHERE execution_id = $1::INT8 AND filled = false;
+
 -- name: row_fill
 -- Moves the block once per execution: the second time no captured row is unfilled any more.
 WITH taken AS (

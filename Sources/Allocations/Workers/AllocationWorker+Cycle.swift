@@ -39,7 +39,7 @@ extension AllocationWorker {
         let events = try (0..<2).map { _ in try store.connection.nextPipelineResult() }
         if case .failed(let error) = events[0] { throw error }
         guard case .result(let result) = events[0], result.int64(0, 0) == 1 else {
-            return try resolveMissedGuard(queue: index, unit: unit)
+            throw GuardMissed()
         }
         stagedArrivals.append(contentsOf: queues[index].arrivals[unit.range])
         figures.transactionCount += 1
@@ -51,26 +51,75 @@ extension AllocationWorker {
     /// cycle whose commit was lost does nothing twice.
     private func runCycle() throws {
         let began = monotonicNow()
-        for attempt in 1...plan.retry.maxAttempts {
+        var attempt = 1
+        while true {
             do {
                 let captured = try inTransaction {
-                    parameters.reset()
-                    parameters.append(int64ArrayOf: queues.count) { Int64(queues[$0].partition) }
-                    return try fillThenSnapshot("capture_and_fill_staged", isGuardRequired: false).captured
+                    bindPartitions()
+                    let answer = try fillThenSnapshot("capture_and_fill_staged")
+                    return answer.isGuarded ? answer.captured : nil
                 }
-                return recordCycle(captured: captured ?? 0, began: began)
-            } catch let error as PostgresError where error.isRetryable && attempt < plan.retry.maxAttempts {
-                figures.retries[error.sqlState ?? .serializationFailure, default: 0] += 1
-                figures.retriedMessageCount += Int64(stagedArrivals.count)
-                sleepThread(for: plan.retry.delay(attempt: attempt, jitter: Double(attempt % 7) / 7))
+                guard let captured else { throw GuardMissed() }
+                return recordCycle(captured: captured, began: began)
+            } catch let error as PostgresError where error.isRetryable {
+                try backOff(after: error, attempt: attempt, messageCount: Int64(stagedArrivals.count))
+            } catch let error as PostgresError where error.isDataError {
+                // Without the messages at fault the others go through.
+                guard try parkOverfilling() > 0 else { throw error }
             }
+            attempt += 1
         }
+    }
+
+    /// Moves staged messages that would fill a block beyond its order to the parked tables. Returns how many.
+    private func parkOverfilling() throws -> Int64 {
+        bindPartitions()
+        parameters.append(text: ParkedMessage.overfill)
+        parameters.append(text: ParkedMessage.blockIsParked)
+        try store.connection.sendPrepared("park_overfilling", parameters: parameters, resultFormat: .binary)
+        try store.connection.sendSync()
+        let events = try (0..<2).map { _ in try store.connection.nextPipelineResult() }
+        if case .failed(let error) = events[0] { throw error }
+        guard case .result(let result) = events[0] else { preconditionFailure("a statement without an answer") }
+        guard result.int64(0, 0) == 1 else { throw GuardMissed() }
+        for row in 0..<result.rowCount {
+            if let code = result.text(row, 2) { storedParkedCodes.insert(code) }
+        }
+        figures.parkedCount += result.int64(0, 1)
+        figures.transactionCount += 1
+        // Messages of these blocks that are queued already must be parked too, so they are read again.
+        try assignConsumer()
+        return result.int64(0, 1)
+    }
+
+    /// Binds what the statements about staged messages take: the topic, this worker's partitions and their epochs.
+    private func bindPartitions() {
+        parameters.reset()
+        parameters.append(text: plan.topic)
+        parameters.append(int64ArrayOf: queues.count) { Int64(queues[$0].partition) }
+        parameters.append(int64ArrayOf: queues.count) { queues[$0].epoch }
+    }
+
+    /// After a lost connection: if nothing is staged any more, the cycle whose answer was lost has committed. Returns
+    /// whether that is so.
+    func resolveLostCycle() throws -> Bool {
+        guard mode == .cycle, !stagedArrivals.isEmpty || hasStagedLeftovers,
+            try store.stagedCount(partitions: queues.map(\.partition)) == 0
+        else { return false }
+        var captured: Int64 = 0
+        for queue in queues {
+            let start = stagedFromOffsets[queue.partition] ?? queue.committedOffset
+            captured += try store.capturedCount(partition: queue.partition, offsets: start..<queue.committedOffset)
+        }
+        recordCycle(captured: captured, began: monotonicNow())
+        return true
     }
 
     private func recordCycle(captured: Int64, began: Int64) {
         let now = monotonicNow()
         recordVisible(stagedArrivals[...], at: now)
         stagedArrivals.removeAll(keepingCapacity: true)
+        for queue in queues { stagedFromOffsets[queue.partition] = queue.committedOffset }
         hasStagedLeftovers = false
         figures.transactionLatency.record(now - began)
         figures.transactionCount += 1

@@ -8,95 +8,115 @@ import Postgres
 import Threads
 
 /// The guard of a transaction moved no row: the partition has another owner, or the work was done before.
-private struct GuardMissed: Error {}
+struct GuardMissed: Error {}
 
 extension AllocationWorker {
     /// Runs `body`; when the connection is lost, or the outcome of a commit is unknown, connects again and looks at the
-    /// offset rows, which tell exactly what is committed.
-    func recovering(stop: StopFlag, _ body: () throws -> Bool) throws -> Bool {
-        do {
-            return try body()
-        } catch let error as PostgresError where error.isConnectionLost || error.isAmbiguous {
-            if error.isAmbiguous { figures.ambiguousCount += 1 }
-            try reconnect(stop: stop)
-            if try resolveOffsets(), error.isAmbiguous { figures.ambiguousCommittedCount += 1 }
-        } catch is GuardMissed {
-            if usesPipeline { try store.connection.exitPipelineMode() }
-            guard try resolveOffsets() else {
-                throw OperatingError("a guarded transaction moved no offset although its partition is unchanged")
+    /// offset rows, which tell exactly what is committed. A connection that is lost meanwhile is sought again, too.
+    func recovering(_ body: () throws -> Bool) throws -> Bool {
+        var failure: any Error
+        do { return try body() } catch { failure = error }
+        let deadline = monotonicNow() + plan.reconnectTimeoutNs
+        var isAmbiguous = false
+        var foundCommits = false
+        while true {
+            do {
+                if let error = failure as? PostgresError, error.isConnectionLost || error.isAmbiguous {
+                    isAmbiguous = isAmbiguous || error.isAmbiguous
+                    try reconnect(until: deadline)
+                } else if failure is GuardMissed {
+                    if usesPipeline { try store.connection.exitPipelineMode() }
+                } else {
+                    throw failure
+                }
+                try resolveOffsets(&foundCommits)
+                if try resolveLostCycle() { foundCommits = true }
+                try loadBlockStates()
+                if usesPipeline { try store.connection.enterPipelineMode() }
+                break
+            } catch let error as PostgresError where error.isConnectionLost && monotonicNow() < deadline && !stop.isSet
+            {
+                failure = error
             }
         }
         inFlight.removeAll()
-        try loadBlockStates()
-        if usesPipeline { try store.connection.enterPipelineMode() }
+        if isAmbiguous { figures.ambiguousCount += 1 }
+        if isAmbiguous, foundCommits { figures.ambiguousCommittedCount += 1 }
+        if failure is GuardMissed, !foundCommits {
+            throw OperatingError("a guarded transaction moved no offset although its partition is unchanged")
+        }
         return true
     }
 
-    func resolveMissedGuard(queue: Int, unit: UnitOfWork) throws {
-        throw GuardMissed()
+    /// Counts a failed attempt and sleeps before the next one, or throws when the policy allows none.
+    func backOff(after error: PostgresError, attempt: Int, messageCount: Int64) throws {
+        guard error.isRetryable, let state = error.sqlState, attempt < plan.retry.maxAttempts else { throw error }
+        figures.retries[state, default: 0] += 1
+        figures.retriedMessageCount += messageCount
+        let jitter = Double(random.integer(in: 0...1_000_000)) / 1_000_000
+        sleepThread(for: plan.retry.delay(attempt: attempt, jitter: jitter))
     }
 
     /// Repeats a unit after `error` as the retry policy says. What can't be repeated is taken apart or thrown.
     func retry(_ unit: UnitOfWork, of queue: Int, began: Int64, after error: PostgresError) throws {
         var failure = error
-        for attempt in 1..<max(2, plan.retry.maxAttempts) {
+        var attempt = 1
+        while true {
             if failure.isDataError { return try isolate(unit, of: queue, after: failure) }
-            guard failure.isRetryable, let state = failure.sqlState else { throw failure }
-            figures.retries[state, default: 0] += 1
-            figures.retriedMessageCount += Int64(unit.range.count)
-            let jitter = Double(random.integer(in: 0...1_000_000)) / 1_000_000
-            sleepThread(for: plan.retry.delay(attempt: attempt, jitter: jitter))
+            try backOff(after: failure, attempt: attempt, messageCount: Int64(unit.range.count))
+            attempt += 1
             do {
                 return try attemptAgain(unit, of: queue, began: began)
             } catch let next as PostgresError where !next.isConnectionLost && !next.isAmbiguous {
                 failure = next
             }
         }
-        throw failure
     }
 
-    /// The database refuses something in this unit: its messages one by one show which, and that one is parked.
+    /// The database refuses something in this unit: its messages one by one show which. That one is read again, so that it
+    /// is parked as it came, and what follows of its block behind it.
     private func isolate(_ unit: UnitOfWork, of queue: Int, after error: PostgresError) throws {
         if unit.range.count == 1 {
-            let position = queues[queue].bookPositions[unit.range.lowerBound]
-            queues[queue].park(
-                at: unit.range.lowerBound,
-                ParkedMessage(blockCode: plan.book.blocks[position].code, reason: error.message, value: []))
-            return try parkUnit(unit, of: queue)
+            if mode == .row { try uncaptureByRow(unit, of: queue) }
+            let reason = error.constraint == "never_overfilled" ? ParkedMessage.overfill : error.message
+            refusals[queues[queue].partition, default: [:]][queues[queue].offsets[unit.range.lowerBound]] = reason
+            return try assignConsumer()
         }
         queues[queue].unsend()
         let end = unit.range.upperBound
-        while queues[queue].unsent < end {
-            guard let single = queues[queue].nextUnit(limit: 1, dueBy: Int64.max) else { return }
-            let before = parkedCodes.count
+        let generation = queueGeneration
+        while queues[queue].unsent < end, let single = queues[queue].nextUnit(limit: 1, dueBy: Int64.max) {
             queues[queue].markSent(single)
-            if queues[queue].isParked(single) {
-                try parkUnit(single, of: queue)
-            } else {
-                try transact(single, of: queue)
-            }
-            // Parking has rewound the queues to what is committed: the rest comes again from the broker.
-            if parkedCodes.count != before { return }
+            try transact(single, of: queue)
+            if queueGeneration != generation { return }
         }
     }
 
     /// Moves one message to the parked tables and its offset on, in one transaction. Its block's later messages follow it.
     func parkUnit(_ unit: UnitOfWork, of index: Int) throws {
-        guard let message = queues[index].parked[unit.expectedOffset] ?? queues[index].parked[unit.nextOffset - 1]
-        else {
+        let offset = queues[index].offsets[unit.range.lowerBound]
+        guard let message = queues[index].parked[offset] else {
             preconditionFailure("only a message that is marked as parked is parked")
         }
-        let isNewlyParked = parkedCodes.insert(message.blockCode).inserted
         let began = monotonicNow()
-        try inPipeline {
-            let moved = try inTransaction { try sendParking(message, unit: unit, of: index) ? true : nil }
-            guard moved == true else { throw GuardMissed() }
+        var attempt = 1
+        while true {
+            do {
+                try inPipeline {
+                    let moved = try inTransaction { try sendParking(message, unit: unit, of: index) ? true : nil }
+                    guard moved == true else { throw GuardMissed() }
+                }
+                break
+            } catch let error as PostgresError where error.isRetryable {
+                try backOff(after: error, attempt: attempt, messageCount: 1)
+                attempt += 1
+            }
         }
+        storedParkedCodes.insert(message.blockCode)
+        refusals[queues[index].partition]?[offset] = nil
         figures.parkedCount += 1
         recordCommit(of: unit, in: index, began: began, captured: 0)
         queues[index].markCommitted(unit)
-        // Messages of the block that are queued already must be parked too, so they are read again.
-        if isNewlyParked { try assignConsumer() }
     }
 
     /// Behind an open BEGIN. Returns false if the guard missed.
@@ -111,7 +131,7 @@ extension AllocationWorker {
         parameters.reset()
         parameters.append(text: plan.topic)
         parameters.append(int64: Int64(queues[index].partition))
-        parameters.append(int64: unit.nextOffset - 1)
+        parameters.append(int64: queues[index].offsets[unit.range.lowerBound])
         parameters.append(text: message.blockCode)
         parameters.append(text: message.reason)
         parameters.append(bytes: message.value)
@@ -137,16 +157,27 @@ extension AllocationWorker {
         for index in queues.indices {
             guard let unit = queues[index].offsetOnlyUnit() else { continue }
             moved = true
-            bindOffsetMove(unit, of: index)
-            let answers = try inPipeline {
-                try store.connection.sendPrepared("move_offset", parameters: parameters)
-                try store.connection.sendSync()
-                return try (0..<2).map { _ in try store.connection.nextPipelineResult() }
+            var attempt = 1
+            while let error = try moveSkippedOffset(unit, of: index) {
+                try backOff(after: error, attempt: attempt, messageCount: 0)
+                attempt += 1
             }
-            guard case .result(let result) = answers[0], result.rowCount == 1 else { throw GuardMissed() }
             queues[index].markCommitted(unit)
         }
         return moved
+    }
+
+    /// One attempt. Returns the server's error if it failed.
+    private func moveSkippedOffset(_ unit: UnitOfWork, of index: Int) throws -> PostgresError? {
+        bindOffsetMove(unit, of: index)
+        let answers = try inPipeline {
+            try store.connection.sendPrepared("move_offset", parameters: parameters)
+            try store.connection.sendSync()
+            return try (0..<2).map { _ in try store.connection.nextPipelineResult() }
+        }
+        if case .failed(let error) = answers[0] { return error }
+        guard case .result(let result) = answers[0], result.rowCount == 1 else { throw GuardMissed() }
+        return nil
     }
 
     func bindOffsetMove(_ unit: UnitOfWork, of index: Int) {
@@ -162,7 +193,9 @@ extension AllocationWorker {
         switch mode {
         case .concurrent, .adaptive, .batch: try attempt(unit, of: queue, began: began)
         case .cycle: try attemptStaging(unit, of: queue, began: began)
-        case .row: try processByRow(unit, of: queue, began: began)
+        case .row:
+            repeatedExecutions.insert(queues[queue].executions[unit.range.lowerBound])
+            try processByRow(unit, of: queue, began: began)
         }
     }
 
@@ -178,9 +211,8 @@ extension AllocationWorker {
 
     // MARK: Connection
 
-    private func reconnect(stop: StopFlag) throws {
+    private func reconnect(until deadline: Int64) throws {
         store.connection.close()
-        let deadline = monotonicNow() + plan.reconnectTimeoutNs
         while true {
             do {
                 store = try AllocationsStore.connect(
@@ -197,9 +229,8 @@ extension AllocationWorker {
     }
 
     /// Compares every partition's offset row with what this worker believes, and believes the row.
-    /// Returns whether anything was committed that it didn't know of.
-    private func resolveOffsets() throws -> Bool {
-        var foundCommits = false
+    /// Notes whether anything was committed that it didn't know of.
+    private func resolveOffsets(_ foundCommits: inout Bool) throws {
         for index in queues.indices {
             let queue = queues[index]
             guard let row = try store.offset(of: queue.partition), row.epoch == queue.epoch else {
@@ -212,8 +243,10 @@ extension AllocationWorker {
                 try recordFoundCommit(upTo: row.nextOffset, of: index)
             }
             queues[index].unsend()
+            if mode == .row, !queues[index].isEmpty {
+                repeatedExecutions.insert(queues[index].executions[queues[index].head])
+            }
         }
-        return foundCommits
     }
 
     private func recordFoundCommit(upTo nextOffset: Int64, of index: Int) throws {
@@ -235,7 +268,7 @@ extension AllocationWorker {
 
 extension PostgresError {
     /// A value that the tables refuse (classes 22 and 23): repeating it can't help, and 23505 least of all.
-    fileprivate var isDataError: Bool {
+    var isDataError: Bool {
         guard let sqlState else { return false }
         return sqlState.classCode == "22" || sqlState.classCode == "23"
     }

@@ -38,12 +38,30 @@ extension AllocationWorker {
             $0.append(int64: Int64(queue.partition))
             $0.append(int64: queue.offsets[message])
         }
+        let capturedCount =
+            captured.affectedRowCount == 0 && repeatedExecutions.contains(queue.executions[message])
+            ? try capturedHereCount(queue, message) : Int64(captured.affectedRowCount)
         try statement("row_fill") { $0.append(int64: queue.executions[message]) }
         try allocateByRow(plan.book.blocks[queue.bookPositions[message]], at: queue.bookPositions[message])
         let moved = try statement("move_offset") { _ in bindOffsetMove(unit, of: index) }
-        guard moved.rowCount == 1 else { return try resolveMissedGuard(queue: index, unit: unit) }
-        recordCommit(of: unit, in: index, began: began, captured: Int64(captured.affectedRowCount))
+        guard moved.rowCount == 1 else { throw GuardMissed() }
+        repeatedExecutions.remove(queue.executions[message])
+        recordCommit(of: unit, in: index, began: began, captured: capturedCount)
         queues[index].markCommitted(unit)
+    }
+
+    /// 1 if it was this very message that captured the execution, in an attempt that failed later on.
+    private func capturedHereCount(_ queue: PartitionQueue, _ message: Int) throws -> Int64 {
+        try statement("row_captured_here") {
+            $0.append(int64: queue.executions[message])
+            $0.append(int64: Int64(queue.partition))
+            $0.append(int64: queue.offsets[message])
+        }.int64(0, 0)
+    }
+
+    /// Forgets a capture whose execution the block refused: what is parked must not look half applied.
+    func uncaptureByRow(_ unit: UnitOfWork, of index: Int) throws {
+        try statement("row_uncapture") { $0.append(int64: queues[index].executions[unit.range.lowerBound]) }
     }
 
     /// Looks where the block stands and writes the snapshot if one is due, row by row.

@@ -47,31 +47,40 @@ extension AllocationWorker {
 
     private func receiveOldest() throws {
         guard let sent = inFlight.first else { return }
-        switch try nextAnswer() {
+        if let error = try receive(sent) { try repeatFailed(sent, after: error) }
+    }
+
+    /// Reads the answer of the oldest unit in flight. Returns the server's error if it failed.
+    private func receive(_ sent: InFlightUnit) throws -> PostgresError? {
+        let answer = try nextAnswer()
+        inFlight.removeFirst()
+        switch answer {
         case .success(let result):
-            inFlight.removeFirst()
             let answer = FillAnswer(result, book: plan.book)
-            guard answer.isGuarded else { return try resolveMissedGuard(queue: sent.queue, unit: sent.unit) }
+            guard answer.isGuarded else { throw GuardMissed() }
             commit(sent.unit, of: sent.queue, began: sent.began, captured: answer.captured)
-        case .failure(let error):
-            // The guard keeps the units behind it from moving anything of this partition: all of them are sent again.
-            inFlight.removeFirst()
-            try dropAnswers(ofQueue: sent.queue)
-            queues[sent.queue].unsend()
-            queues[sent.queue].markSent(sent.unit)
-            try retry(sent.unit, of: sent.queue, began: sent.began, after: error)
+            return nil
+        case .failure(let error): return error
         }
     }
 
-    /// Reads what is in flight for other partitions as usual, and forgets the answers for this one.
-    private func dropAnswers(ofQueue queue: Int) throws {
+    /// Repeats a unit that failed, after everything else in flight has been answered. The guard kept the units behind it
+    /// from moving anything of its partition: those are sent again later. Units of other partitions may have failed as well.
+    private func repeatFailed(_ first: InFlightUnit, after error: PostgresError) throws {
+        var failures = [(sent: first, error: error)]
         while let sent = inFlight.first {
-            guard sent.queue == queue else {
-                try receiveOldest()
-                continue
+            if failures.contains(where: { $0.sent.queue == sent.queue }) {
+                _ = try nextAnswer()
+                inFlight.removeFirst()
+            } else if let error = try receive(sent) {
+                failures.append((sent, error))
             }
-            _ = try nextAnswer()
-            inFlight.removeFirst()
+        }
+        let generation = queueGeneration
+        for (sent, error) in failures where queueGeneration == generation {
+            queues[sent.queue].unsend()
+            queues[sent.queue].markSent(sent.unit)
+            try retry(sent.unit, of: sent.queue, began: sent.began, after: error)
         }
     }
 
@@ -107,7 +116,7 @@ extension AllocationWorker {
             let result = try fillThenSnapshot("capture_and_fill")
             return result.isGuarded ? result.captured : nil
         }
-        guard let captured else { return try resolveMissedGuard(queue: queue, unit: unit) }
+        guard let captured else { throw GuardMissed() }
         commit(unit, of: queue, began: began, captured: captured)
     }
 
@@ -127,8 +136,8 @@ extension AllocationWorker {
     }
 
     /// Behind an open BEGIN: fills by the statement that `parameters` are bound for, takes the snapshots that are due and
-    /// commits. Leaves the transaction open if a guard is required and missed.
-    func fillThenSnapshot(_ statement: String, isGuardRequired: Bool = true) throws -> FillAnswer {
+    /// commits. Leaves the transaction open if the guard missed.
+    func fillThenSnapshot(_ statement: String) throws -> FillAnswer {
         let connection = store.connection
         try connection.sendPrepared(statement, parameters: parameters, resultFormat: .binary)
         try connection.sendSync()
@@ -143,7 +152,7 @@ extension AllocationWorker {
         }
         if let failure { throw failure }
         guard let answer else { preconditionFailure("a fill without an answer") }
-        guard answer.isGuarded || !isGuardRequired else { return answer }
+        guard answer.isGuarded else { return answer }
 
         let snapshots = answer.moves.filter {
             plan.snapshotPolicy.isDue(

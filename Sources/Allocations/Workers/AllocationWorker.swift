@@ -58,10 +58,21 @@ public final class AllocationWorker {
     var allocated: [Int64]
     /// Transactions whose answers are still to come, oldest first.
     var inFlight: [InFlightUnit] = []
+    /// Blocks whose messages are parked from here on: those in the tables, and those that a queued message stops.
     var parkedCodes: Set<String> = []
+    /// The former alone, which is what holds when messages are read again.
+    var storedParkedCodes: Set<String> = []
+    /// Messages that the database refused, by partition and offset, and why: they are read again to be parked whole.
+    var refusals: [Int32: [Int64: String]] = [:]
+    /// Counts the times that all queues began anew: units of work from before mean nothing then.
+    private(set) var queueGeneration = 0
+    /// Row mode: executions whose capture may have been committed by an attempt that failed later on.
+    var repeatedExecutions: Set<Int64> = []
 
     /// Cycle mode: intended arrivals of what is staged but not processed yet, and when the next cycle is due.
     var stagedArrivals: [Int64] = []
+    /// Where in each partition those staged messages begin.
+    var stagedFromOffsets: [Int32: Int64] = [:]
     var hasStagedLeftovers = false
     var nextCycleTime: Int64 = 0
 
@@ -70,10 +81,15 @@ public final class AllocationWorker {
     private var queueIndexes: [Int32: Int] = [:]
     private var nextQueue = 0
     private var startTime: Int64 = 0
+    let stop: StopFlag
+    /// An execution this far behind the first is not due within ten years, and its arrival not to be reckoned.
+    private let sequenceLimit: Int64
 
     /// Connects, claims the partitions and starts fetching. Blocks.
-    init(plan: WorkerPlan) throws {
+    init(plan: WorkerPlan, stop: StopFlag) throws {
         self.plan = plan
+        self.stop = stop
+        sequenceLimit = plan.schedule.ratePerSecond.map { Int64($0 * 300_000_000) } ?? Int64.max
         random = SeededRandom(seed: plan.seed, stream: UInt64(plan.partitions.first ?? 0))
         predictedFilled = Array(repeating: 0, count: plan.book.blocks.count)
         allocated = predictedFilled
@@ -90,8 +106,9 @@ public final class AllocationWorker {
             try requireMessages(from: claim.nextOffset, in: partition)
             queueIndexes[partition] = queues.count
             queues.append(PartitionQueue(partition: partition, epoch: claim.epoch, nextOffset: claim.nextOffset))
+            stagedFromOffsets[partition] = claim.nextOffset
         }
-        parkedCodes = try store.parkedBlocks()
+        storedParkedCodes = try store.parkedBlocks()
         try loadBlockStates()
         if plan.configuration.mode == .cycle { hasStagedLeftovers = true }
         try assignConsumer()
@@ -101,13 +118,13 @@ public final class AllocationWorker {
     /// Runs a worker on the calling thread, from connecting to closing.
     public static func run(_ plan: WorkerPlan, line: StartingLine, stop: StopFlag) throws -> WorkerFigures {
         do {
-            let worker = try AllocationWorker(plan: plan)
+            let worker = try AllocationWorker(plan: plan, stop: stop)
             defer { worker.close() }
             guard let start = line.wait() else { return worker.figures }
             worker.startTime = start
             worker.nextCycleTime = start + Int64(plan.configuration.cycleIntervalMs) * 1_000_000
             do {
-                try worker.loop(stop: stop)
+                try worker.loop()
             } catch let error as PostgresError where stop.isSet && error.isConnectionLost {
                 // Whoever stopped the run may have stopped the database too.
             }
@@ -127,10 +144,10 @@ public final class AllocationWorker {
     var mode: Mode { plan.configuration.mode }
     var usesPipeline: Bool { mode != .row }
 
-    private func loop(stop: StopFlag) throws {
+    private func loop() throws {
         while !stop.isSet && !isFinished {
             let polled = try fillQueues()
-            let worked = try recovering(stop: stop) { try work() }
+            let worked = try recovering { try work() }
             for index in queues.indices { queues[index].compact() }
             if !polled && !worked { try idle() }
         }
@@ -153,8 +170,9 @@ public final class AllocationWorker {
         }
     }
 
-    /// The next unit that the mode may start now, partitions taking turns.
+    /// The next unit that the mode may start now, partitions taking turns; none any more once the run is to stop.
     func nextReadyUnit() -> (queue: Int, unit: UnitOfWork)? {
+        if stop.isSet { return nil }
         let now = monotonicNow()
         for step in queues.indices {
             let index = (nextQueue + step) % queues.count
@@ -243,24 +261,34 @@ public final class AllocationWorker {
         let now = monotonicNow()
         switch message.withValue({ decoder.decode($0) }) {
         case .execution(let execution):
-            let arrival = plan.schedule.intendedArrival(
-                sequence: execution.id.rawValue - plan.firstExecution.rawValue, start: startTime)
             guard let position = plan.book.position(of: execution.blockOrder) else {
                 park(message, in: index, reason: "unknown block order \(execution.blockOrder)", polled: now)
                 return nil
             }
-            if !parkedCodes.isEmpty, parkedCodes.contains(plan.book.blocks[position].code) {
-                park(message, in: index, reason: "its block is parked", polled: now)
-                return nil
+            let sequence = execution.id.rawValue - plan.firstExecution.rawValue
+            if let reason = reasonToPark(position, partition: message.partition, offset: offset) {
+                park(message, in: index, reason: reason, polled: now)
+            } else if sequence > sequenceLimit {
+                park(message, in: index, reason: "execution \(execution.id) is not due in this run", polled: now)
+            } else {
+                queues[index].append(
+                    execution, bookPosition: position, offset: offset,
+                    arrival: plan.schedule.intendedArrival(sequence: sequence, start: startTime), polled: now)
             }
-            queues[index].append(
-                execution, bookPosition: position, offset: offset, arrival: arrival, polled: now)
         case .deleted, .resolved:
             queues[index].skip(offset: offset)
         case .malformed(let field):
             park(message, in: index, reason: "malformed message: \(field)", polled: now)
         }
         return nil
+    }
+
+    /// Why a message of a known block can't be applied; nil if it can.
+    private func reasonToPark(_ position: Int, partition: Int32, offset: Int64) -> String? {
+        if !parkedCodes.isEmpty, parkedCodes.contains(plan.book.blocks[position].code) {
+            return ParkedMessage.blockIsParked
+        }
+        return refusals.isEmpty ? nil : refusals[partition]?[offset]
     }
 
     private func park(_ message: borrowing KafkaMessage, in index: Int, reason: String, polled: Int64) {
@@ -278,6 +306,8 @@ public final class AllocationWorker {
 
     /// Starts fetching every partition behind what is committed, and drops what was queued beyond.
     func assignConsumer() throws {
+        queueGeneration += 1
+        parkedCodes = storedParkedCodes
         for index in queues.indices {
             let queue = queues[index]
             queues[index] = PartitionQueue(

@@ -90,9 +90,6 @@ struct PartitionQueue {
         !parked.isEmpty && unit.range.count == 1 && parked[offsets[unit.range.lowerBound]] != nil
     }
 
-    /// Turns a queued message into one to park, because the database refused it.
-    mutating func park(at index: Int, _ message: ParkedMessage) { parked[offsets[index]] = message }
-
     /// The move that skipped messages alone ask for; nil if there is none.
     func offsetOnlyUnit() -> UnitOfWork? {
         guard isEmpty, polledOffset > committedOffset else { return nil }
@@ -138,6 +135,9 @@ struct UnitOfWork {
 
 /// A message that stops its block.
 struct ParkedMessage {
+    static let blockIsParked = "its block is parked"
+    static let overfill = "more shares than its block ordered"
+
     let blockCode: String
     let reason: String
     let value: [UInt8]
