@@ -108,16 +108,18 @@ public enum AllocationsVerification {
         try connection.copyOut("COPY (\(sql[name].trimmingSemicolon)) TO STDOUT") { row in
             var column = 0
             var value: Int64 = 0
+            var sign: Int64 = 1
             for byte in row {
                 switch byte {
                 case UInt8(ascii: "0")...UInt8(ascii: "9"): value = value * 10 + Int64(byte - UInt8(ascii: "0"))
+                case UInt8(ascii: "-"): sign = -1
                 case UInt8(ascii: "\t"):
-                    numbers[column] = value
-                    (column, value) = (column + 1, 0)
+                    numbers[column] = sign * value
+                    (column, value, sign) = (column + 1, 0, 1)
                 default: break
                 }
             }
-            numbers[column] = value
+            numbers[column] = sign * value
             body(numbers)
         }
     }

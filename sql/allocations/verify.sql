@@ -119,11 +119,12 @@ WHERE abs(a.quantity_cumulative * b.quantity - s.filled_quantity * o.quantity) >
 ORDER BY 1;
 
 -- name: average_prices_differ
+-- Also finds allocations whose snapshot there isn't.
 SELECT 'block ' || a.block_order_id::TEXT || ' account ' || a.account_id::TEXT || ' snapshot ' || a.snapshot_number::TEXT,
-       s.average_price::TEXT, a.average_price::TEXT
+       coalesce(s.average_price::TEXT, 'no such snapshot'), a.average_price::TEXT
 FROM allocations.allocations AS a
-JOIN allocations.snapshots AS s ON s.block_order_id = a.block_order_id AND s.snapshot_number = a.snapshot_number
-WHERE a.average_price <> s.average_price
+LEFT JOIN allocations.snapshots AS s ON s.block_order_id = a.block_order_id AND s.snapshot_number = a.snapshot_number
+WHERE s.average_price IS NULL OR a.average_price <> s.average_price
 ORDER BY 1;
 
 -- name: cash_not_conserved
