@@ -92,7 +92,12 @@ public final class ReplicationFeed {
                 report(figures)
             }
             if let end, progress.flushedLSN >= end { break }
-            if stop.isSet && progress.isIdle { break }
+            if stop.isSet {
+                // What is on its way is waited for; a transaction that was read only in part stays unacknowledged.
+                try producer.flush(timeoutMs: 30_000) { tag, delivery in note(tag, delivery) }
+                if let deliveryFailure { throw deliveryFailure }
+                break
+            }
         }
         try acknowledge(to: replication, requestReply: false)
         return figures

@@ -34,6 +34,7 @@ extension PostgresConnection {
         }
         activity = .pipelining
         (pendingResultCount, pendingSinceSyncCount, unsentByteCount) = (0, 0, 0)
+        pendingStatementCounts.removeAll(keepingCapacity: true)
     }
 
     /// Goes back to one statement at a time. Results that nobody read are read and dropped.
@@ -76,6 +77,7 @@ extension PostgresConnection {
     public func sendSync() throws(PostgresError) {
         precondition(activity == .pipelining, "not in pipeline mode")
         guard unsafe PQpipelineSync(handle.raw) == 1 else { throw lostInPipeline() }
+        pendingStatementCounts.append(pendingSinceSyncCount)
         pendingResultCount += 1
         pendingSinceSyncCount = 0
         // PQpipelineSync has handed to the socket what it would take; the rest goes out while results are read.
@@ -87,6 +89,19 @@ extension PostgresConnection {
         guard pendingResultCount > 0 else { return false }
         guard unsafe PQconsumeInput(handle.raw) == 1, unsafe PQflush(handle.raw) >= 0 else { throw lostInPipeline() }
         return unsafe PQisBusy(handle.raw) == 0
+    }
+
+    /// Reads every event up to the next sync, which is not among them.
+    ///
+    /// An implicit transaction commits at its sync, so a statement that succeeded may be followed by a failure of the
+    /// commit: under SERIALIZABLE that is ordinary. Whoever wants to know whether a transaction happened reads all of them.
+    public func pipelineEventsUpToSync() throws(PostgresError) -> [PipelineEvent] {
+        var events: [PipelineEvent] = []
+        while true {
+            let event = try nextPipelineResult()
+            if case .synced = event { return events }
+            events.append(event)
+        }
     }
 
     /// How many statements and syncs have been sent whose events weren't read yet.
@@ -111,13 +126,13 @@ extension PostgresConnection {
             }
             switch result.status {
             case PGRES_COMMAND_OK, PGRES_TUPLES_OK, PGRES_EMPTY_QUERY:
-                pendingResultCount -= 1
+                pop()
                 return .result(QueryResult(result))
             case PGRES_PIPELINE_SYNC:
-                pendingResultCount -= 1
+                pop()
                 return .synced
             case PGRES_PIPELINE_ABORTED:
-                pendingResultCount -= 1
+                pop()
                 return .aborted
             default:
                 var failure = error(result)
@@ -125,9 +140,25 @@ extension PostgresConnection {
                     failure.isLostWhileCommitting = true
                     throw failure
                 }
-                pendingResultCount -= 1
+                // A failure at a sync is the commit's; the sync itself is still to come.
+                if !isNextSync { pop() }
                 return .failed(failure)
             }
+        }
+    }
+
+    /// Whether everything sent before the oldest unread sync has been answered.
+    private var isNextSync: Bool { pendingStatementCounts.first == 0 }
+
+    /// Counts the answer of the oldest statement, or of the oldest sync when no statement before it is left.
+    private func pop() {
+        pendingResultCount -= 1
+        if isNextSync {
+            pendingStatementCounts.removeFirst()
+        } else if pendingStatementCounts.isEmpty {
+            pendingSinceSyncCount -= 1
+        } else {
+            pendingStatementCounts[0] -= 1
         }
     }
 

@@ -137,6 +137,13 @@ extension ScenarioReader {
             let expected = "at most \(executions): each block needs an execution (executions: \(executions))"
             return refuse(blocksLine, "blocks", value: String(blocks), expected)
         }
+        // An execution has 275 shares on average, and a block order has a largest size.
+        let executionsMaximum = Int(QuotaApportionment.totalMaximum) / 275
+        guard executions / blocks <= executionsMaximum else {
+            let least = (executions + executionsMaximum - 1) / executionsMaximum
+            let expected = "at least \(least): a block has at most \(executionsMaximum) executions"
+            return refuse(blocksLine, "blocks", value: String(blocks), expected)
+        }
         guard let accountsPerBlock else { return }
         let perBlock = executions / blocks
         let shares = perBlock * ScenarioFile.Workload.sharesPerExecution.lowerBound

@@ -76,8 +76,9 @@ enum StageCommands {
         let prepared = try SeedCommand.prepare(options)
         try TargetFlags.withConnection(arguments) { target, connection in
             try Schemas.create(on: connection)
-            if options.replace { try Schemas.emptyStages(behind: .holdings, on: connection) }
             try SeedCommand.load(prepared, to: target.connection, options: options)
+            // Only once the replacement stands: a refusal before it must leave everything as it was.
+            if options.replace { try Schemas.emptyStages(behind: .holdings, on: connection) }
         }
         return .success
     }
@@ -93,9 +94,10 @@ enum StageCommands {
         let summary = try TargetFlags.withConnection(arguments) { _, connection in
             try Schemas.create(on: connection)
             try SeedLoader.requireComplete(on: connection)
-            if arguments.has("--replace") { try Schemas.emptyStages(behind: .orders, on: connection) }
-            return try OrdersSource.route(
+            let summary = try OrdersSource.route(
                 try day(wanted, on: connection), replace: arguments.has("--replace"), on: connection)
+            if arguments.has("--replace") { try Schemas.emptyStages(behind: .orders, on: connection) }
+            return summary
         }
         print(
             "\(summary.date): \(summary.customerOrderCount) customer orders, \(summary.blockOrderCount) block orders, "
@@ -130,8 +132,9 @@ enum StageCommands {
             plan.transactionSize = transactionSize ?? plan.transactionSize
             plan.ratePerSecond = rate
             plan.replace = arguments.has("--replace")
+            let summary = try TradesStore.execute(plan, on: connection, stop: Interrupt.flag) { _ in }
             if plan.replace { try Schemas.emptyStages(behind: .trades, on: connection) }
-            return try TradesStore.execute(plan, on: connection, stop: Interrupt.flag) { _ in }
+            return summary
         }
         let before = summary.resumedCount > 0 ? " (\(summary.resumedCount) stood there before)" : ""
         print("\(summary.writtenCount) executions\(before), blocks complete: \(summary.isComplete ? "yes" : "no")")

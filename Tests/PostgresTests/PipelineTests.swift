@@ -156,4 +156,36 @@ import Testing
         if case .synced = event { return true }
         return false
     }
+
+    @Test func `a commit that fails at its sync is a failure of the statement before it`() throws {
+        try withTemporaryDatabase { info in
+            let connection = try PostgresConnection.connect(to: info)
+            defer { connection.close() }
+            // A deferred constraint lets the statement succeed and the commit fail, as serializable isolation may.
+            try connection.execute("CREATE TABLE t (a bigint UNIQUE DEFERRABLE INITIALLY DEFERRED)")
+            try connection.prepare("insert", "INSERT INTO t VALUES ($1::bigint)")
+            try connection.enterPipelineMode()
+            for value: Int64 in [1, 1, 2] {
+                try connection.sendPrepared("insert", parameters: ParameterBuffer([.int64(value)]))
+                try connection.sendSync()
+            }
+            var outcomes: [[String]] = []
+            for _ in 0..<3 {
+                let events = try connection.pipelineEventsUpToSync()
+                outcomes.append(
+                    events.map { event in
+                        switch event {
+                        case .result: "result"
+                        case .failed(let error): error.sqlState?.rawValue ?? "failed"
+                        case .aborted: "aborted"
+                        case .synced: "synced"
+                        }
+                    })
+            }
+            #expect(outcomes == [["result"], ["result", "23505"], ["result"]])
+            #expect(connection.pendingPipelineResultCount == 0)
+            try connection.exitPipelineMode()
+            #expect(try connection.query("SELECT count(*) FROM t").int64(0, 0) == 2)
+        }
+    }
 }

@@ -62,7 +62,8 @@ CREATE TABLE IF NOT EXISTS allocations.allocations (
 );
 
 -- How far each partition is consumed, moved in the transaction of the effect. Whoever takes a partition over raises its
--- epoch; a worker that lost it then moves no row, and its transaction has no effect.
+-- epoch; a worker that lost it then moves no row, and its transaction has no effect. (Mode row has no transaction around its
+-- statements: there only the offset itself is guarded.)
 CREATE TABLE IF NOT EXISTS allocations.consumer_offsets (
   topic           TEXT NOT NULL,
   topic_partition INT8 NOT NULL,

@@ -36,11 +36,7 @@ extension AllocationWorker {
         bind(unit, of: index)
         try store.connection.sendPrepared("stage", parameters: parameters, resultFormat: .binary)
         try store.connection.sendSync()
-        let events = try (0..<2).map { _ in try store.connection.nextPipelineResult() }
-        if case .failed(let error) = events[0] { throw error }
-        guard case .result(let result) = events[0], result.int64(0, 0) == 1 else {
-            throw GuardMissed()
-        }
+        guard try nextAnswer().get().int64(0, 0) == 1 else { throw GuardMissed() }
         stagedArrivals.append(contentsOf: queues[index].arrivals[unit.range])
         figures.transactionCount += 1
         figures.messageCount += Int64(unit.range.count)
@@ -78,9 +74,7 @@ extension AllocationWorker {
         parameters.append(text: ParkedMessage.blockIsParked)
         try store.connection.sendPrepared("park_overfilling", parameters: parameters, resultFormat: .binary)
         try store.connection.sendSync()
-        let events = try (0..<2).map { _ in try store.connection.nextPipelineResult() }
-        if case .failed(let error) = events[0] { throw error }
-        guard case .result(let result) = events[0] else { preconditionFailure("a statement without an answer") }
+        let result = try nextAnswer().get()
         guard result.int64(0, 0) == 1 else { throw GuardMissed() }
         for row in 0..<result.rowCount {
             if let code = result.text(row, 2) { storedParkedCodes.insert(code) }

@@ -138,16 +138,14 @@ extension AllocationWorker {
         try connection.sendPrepared("park_message", parameters: parameters)
         try connection.sendSync()
         var isGuarded = false
-        for event in try (0..<5).map({ _ in try connection.nextPipelineResult() }) {
+        for event in try connection.pipelineEventsUpToSync() {
             if case .failed(let error) = event { throw error }
             if case .result(let result) = event, result.columnCount > 0 { isGuarded = result.rowCount == 1 }
         }
         guard isGuarded else { return false }
         try connection.sendPrepared("commit", parameters: noParameters)
         try connection.sendSync()
-        for _ in 0..<2 {
-            if case .failed(let error) = try connection.nextPipelineResult() { throw error }
-        }
+        for case .failed(let error) in try connection.pipelineEventsUpToSync() { throw error }
         return true
     }
 
@@ -170,14 +168,17 @@ extension AllocationWorker {
     /// One attempt. Returns the server's error if it failed.
     private func moveSkippedOffset(_ unit: UnitOfWork, of index: Int) throws -> PostgresError? {
         bindOffsetMove(unit, of: index)
-        let answers = try inPipeline {
+        let answer = try inPipeline {
             try store.connection.sendPrepared("move_offset", parameters: parameters)
             try store.connection.sendSync()
-            return try (0..<2).map { _ in try store.connection.nextPipelineResult() }
+            return try nextAnswer()
         }
-        if case .failed(let error) = answers[0] { return error }
-        guard case .result(let result) = answers[0], result.rowCount == 1 else { throw GuardMissed() }
-        return nil
+        switch answer {
+        case .failure(let error): return error
+        case .success(let result):
+            guard result.rowCount == 1 else { throw GuardMissed() }
+            return nil
+        }
     }
 
     func bindOffsetMove(_ unit: UnitOfWork, of index: Int) {

@@ -13,12 +13,10 @@ extension AllocationWorker {
         while let (queue, unit) = nextReadyUnit() {
             worked = true
             if queues[queue].isParked(unit) {
-                try receiveAll()
+                guard try isStillNext(unit, of: queue) else { continue }
                 try parkUnit(unit, of: queue)
             } else if mayNeedSnapshot(unit, of: queue) {
-                try receiveAll()
-                // What was in flight before may have failed, and then this unit is not the next one any more.
-                guard queues[queue].unsent == unit.range.lowerBound else { continue }
+                guard try isStillNext(unit, of: queue) else { continue }
                 queues[queue].markSent(unit)
                 try transact(unit, of: queue)
             } else {
@@ -28,6 +26,14 @@ extension AllocationWorker {
         }
         try receiveAll()
         return try moveSkippedOffsets() || worked
+    }
+
+    /// Waits for everything in flight. What was in flight may have failed; then the unit is not the next one any more, or the
+    /// queues were read anew and its indexes mean other messages.
+    private func isStillNext(_ unit: UnitOfWork, of queue: Int) throws -> Bool {
+        let generation = queueGeneration
+        try receiveAll()
+        return queueGeneration == generation && queues[queue].unsent == unit.range.lowerBound
     }
 
     // MARK: One round trip
@@ -84,17 +90,20 @@ extension AllocationWorker {
         }
     }
 
-    /// The answer of one statement and its sync.
-    private func nextAnswer() throws -> Result<QueryResult, PostgresError> {
-        let event = try store.connection.nextPipelineResult()
-        guard case .synced = try store.connection.nextPipelineResult() else {
-            preconditionFailure("a statement is followed by its sync")
+    /// The answer of one statement that is a transaction by itself: it counts only once its sync has come without a failure.
+    func nextAnswer() throws -> Result<QueryResult, PostgresError> {
+        var answer: QueryResult?
+        var failure: PostgresError?
+        for event in try store.connection.pipelineEventsUpToSync() {
+            switch event {
+            case .result(let result): answer = result
+            case .failed(let error): failure = failure ?? error
+            case .aborted, .synced: break
+            }
         }
-        switch event {
-        case .result(let result): return .success(result)
-        case .failed(let error): return .failure(error)
-        case .aborted, .synced: preconditionFailure("a statement of its own is neither aborted nor a sync")
-        }
+        if let failure { return .failure(failure) }
+        guard let answer else { preconditionFailure("a statement without an answer or a failure") }
+        return .success(answer)
     }
 
     // MARK: Two round trips
@@ -143,8 +152,8 @@ extension AllocationWorker {
         try connection.sendSync()
         var failure: PostgresError?
         var answer: FillAnswer?
-        for _ in 0..<3 {
-            switch try connection.nextPipelineResult() {
+        for event in try connection.pipelineEventsUpToSync() {
+            switch event {
             case .result(let result) where result.columnCount > 0: answer = FillAnswer(result, book: plan.book)
             case .failed(let error): failure = failure ?? error
             case .result, .aborted, .synced: break
@@ -165,9 +174,7 @@ extension AllocationWorker {
         }
         try connection.sendPrepared("commit", parameters: noParameters)
         try connection.sendSync()
-        for _ in 0..<(snapshots.isEmpty ? 2 : 3) {
-            if case .failed(let error) = try connection.nextPipelineResult() { failure = failure ?? error }
-        }
+        for case .failed(let error) in try connection.pipelineEventsUpToSync() { failure = failure ?? error }
         if let failure { throw failure }
         for move in answer.moves {
             predictedFilled[move.block] = move.filledQuantity
@@ -184,7 +191,7 @@ extension AllocationWorker {
     private func rollBack() throws {
         try store.connection.sendQuery("ROLLBACK", parameters: noParameters)
         try store.connection.sendSync()
-        for _ in 0..<2 { _ = try store.connection.nextPipelineResult() }
+        _ = try store.connection.pipelineEventsUpToSync()
     }
 
     // MARK: Parameters

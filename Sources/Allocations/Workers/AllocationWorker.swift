@@ -99,8 +99,6 @@ public final class AllocationWorker {
         consumer = try KafkaConsumer(
             settings: plan.kafka.with("queued.min.messages", "20000").with("queued.max.messages.kbytes", "16384")
                 .with("fetch.wait.max.ms", "10"))
-        try store.requireNothingUnfinished(
-            of: plan.configuration.mode, partitions: plan.partitions, book: plan.book, policy: plan.snapshotPolicy)
         for partition in plan.partitions {
             let claim = try store.claim(partition: partition)
             try requireMessages(from: claim.nextOffset, in: partition)
@@ -108,6 +106,9 @@ public final class AllocationWorker {
             queues.append(PartitionQueue(partition: partition, epoch: claim.epoch, nextOffset: claim.nextOffset))
             stagedFromOffsets[partition] = claim.nextOffset
         }
+        // Only now: until its partitions are claimed, an older worker may still leave something behind.
+        try store.requireNothingUnfinished(
+            of: plan.configuration.mode, partitions: plan.partitions, book: plan.book, policy: plan.snapshotPolicy)
         storedParkedCodes = try store.parkedBlocks()
         try loadBlockStates()
         if plan.configuration.mode == .cycle { hasStagedLeftovers = true }
@@ -211,8 +212,19 @@ public final class AllocationWorker {
     private func fillQueues() throws -> Bool {
         let held = queues.reduce(0) { $0 + $1.unsentCount }
         let capacity = max(4096, 2 * unitLimit * queues.count)
-        guard held < capacity else { return false }
-        return try poll(max: capacity - held, timeoutMs: 0) > 0
+        if held < capacity { return try poll(max: capacity - held, timeoutMs: 0) > 0 }
+        // Messages that aren't due yet must not keep due ones of another partition from being polled.
+        guard plan.schedule != .backlog, isAnyQueueShort() else { return false }
+        return try poll(max: 1024, timeoutMs: 0) > 0
+    }
+
+    /// Whether some partition's messages of the next half second may still be with the broker.
+    private func isAnyQueueShort() -> Bool {
+        let horizon = monotonicNow() + 500_000_000
+        return queues.contains { queue in
+            let isAtEnd = plan.endOffsets.map { queue.polledOffset >= $0[queue.partition] ?? 0 } ?? false
+            return !isAtEnd && (queue.arrivals.last ?? 0) < horizon
+        }
     }
 
     /// Nothing is ready: waits for a message, an arrival, a batch window or the cycle, whichever comes first.
