@@ -7,11 +7,11 @@ import Kafka
 import Measurement
 import Model
 import Postgres
-import Scenario
-import Synchronization
 import TestSupport
 import Testing
 import Threads
+
+@testable import Scenario
 
 /// Repeats `body` on a thread and a connection of its own until told to end.
 private final class Disturber: Sendable {
@@ -302,6 +302,12 @@ extension WorkerBench {
             let result = try bench.drain(modes[1], stop: stop)
             #expect(result.figures.messageCount == 0)
         }
+    }
+
+    @Test func `partitions are dealt out in turn, and nobody goes without`() {
+        #expect(WorkerPool.deal([0, 1, 2, 3, 4], among: 2) == [[0, 2, 4], [1, 3]])
+        #expect(WorkerPool.deal([0, 1], among: 8) == [[0], [1]])
+        #expect(WorkerPool.deal([7], among: 1) == [[7]])
     }
 
     @Test func `blocks whose accounts don't add up are refused`() throws {
