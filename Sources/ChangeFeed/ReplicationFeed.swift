@@ -73,7 +73,7 @@ public final class ReplicationFeed {
         try scanIfNeeded()
         let replication = try ReplicationConnection.connect(to: info, applicationName: "allocbench feed")
         defer { replication.close() }
-        try replication.startReplication(slot: slot.name, publication: slot.publication)
+        try startStream(on: replication, stop: stop)
         var nextReportTime = monotonicNow()
         var framesSinceServe = 0
         while true {
@@ -104,6 +104,21 @@ public final class ReplicationFeed {
     }
 
     // MARK: Stream
+
+    /// A feed that was killed a moment ago still has a session that reads the slot, until the server notices.
+    private func startStream(on replication: ReplicationConnection, stop: StopFlag) throws {
+        let deadline = monotonicNow() + 10_000_000_000
+        var isStarted = false
+        while !isStarted {
+            do {
+                try replication.startReplication(slot: slot.name, publication: slot.publication)
+                isStarted = true
+            } catch {
+                guard error.sqlState == .objectInUse, monotonicNow() < deadline, !stop.isSet else { throw error }
+                sleepUntil(monotonic: monotonicNow() + 50_000_000)
+            }
+        }
+    }
 
     private func handle(_ frame: ReplicationFrame, from replication: ReplicationConnection) throws {
         switch frame {

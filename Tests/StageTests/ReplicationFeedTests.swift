@@ -44,6 +44,15 @@ private struct FeedBench {
             .run(until: FeedEnd(end), stop: StopFlag())
     }
 
+    /// The server takes a moment to notice that a reader has gone.
+    func waitUntilSlotIsFree() throws {
+        let deadline = monotonicNow() + 10_000_000_000
+        while try connection.lines(
+            "SELECT active FROM pg_replication_slots WHERE slot_name = '\(slot.name)'") == ["t"],
+            monotonicNow() < deadline
+        { usleep(10_000) }
+    }
+
     var confirmedPosition: String? {
         get throws {
             try connection.lines(
@@ -276,6 +285,28 @@ private func bench(
         }
     }
 
+    @Test func `a feed that starts again waits until the server lets go of its slot`() throws {
+        try withFeed { feed, broker in
+            try feed.create()
+            try feed.insert(1...10)
+            // What a killed feed leaves for a while: a session that still reads the slot.
+            let (info, slot) = (feed.info, feed.slot)
+            let isReading = StopFlag()
+            let lastReader = WorkerThread(name: "last-reader") {
+                let replication = try ReplicationConnection.connect(to: info)
+                try replication.startReplication(slot: slot.name, publication: slot.publication)
+                isReading.set()
+                usleep(700_000)
+                replication.close()
+            }
+            while !isReading.isSet { usleep(5_000) }
+            let outcome = Result { try feed.run().publishedCount }
+            try lastReader.join()
+            #expect(try outcome.get() == 10)
+            try feed.slot.drop(connection: feed.info)
+        }
+    }
+
     @Test func `dropping a feed leaves neither slot nor publication nor row, even while it runs`() throws {
         try withFeed { feed, broker in
             try feed.create()
@@ -314,6 +345,7 @@ private func bench(
                 errorText { try feed.slot.create(topic: "other", scanTable: false, connection: feed.info) }
                     == "the feed \(feed.slot.name) publishes to topic \(feed.topic); go on with that topic, or drop the feed "
                     + "first")
+            try feed.waitUntilSlotIsFree()
             try feed.connection.query("SELECT pg_drop_replication_slot($1)", .text(feed.slot.name))
             let text = errorText { try feed.create() }
             #expect(text.contains("the slot \(feed.slot.name) is gone") && text.contains("feed --drop"), "\(text)")
