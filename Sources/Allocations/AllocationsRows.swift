@@ -1,4 +1,4 @@
-// The rows of the allocations stage as Swift sees them: the blocks to fill with their accounts, and where blocks stand.
+// The rows of the allocations stage as Swift sees them: the blocks to fill with their accounts, and what a snapshot writes.
 
 public import Model
 
@@ -7,19 +7,19 @@ public struct Block: Sendable {
     public let id: BlockOrderID
     /// The key of its messages.
     public let code: String
-    /// In ascending order, as the apportionment breaks ties.
+    /// In ascending order, as the division breaks ties.
     public let accounts: [AccountID]
-    public let quota: QuotaApportionment
+    public let division: BlockDivision
 
-    public init(id: BlockOrderID, code: String, accounts: [AccountID], quota: QuotaApportionment) {
+    public init(id: BlockOrderID, code: String, accounts: [AccountID], division: BlockDivision) {
         self.id = id
         self.code = code
         self.accounts = accounts
-        self.quota = quota
+        self.division = division
     }
 
-    /// Shares of the whole block.
-    public var orderedQuantity: Int64 { quota.total }
+    /// Shares that the accounts ordered together; a replaced block's order quantity differs.
+    public var intendedQuantity: Int64 { division.total }
 }
 
 /// Every block of a run, shared by all workers of a process; nothing of it changes.
@@ -36,44 +36,43 @@ public struct BlockBook: Sendable {
     public func position(of id: BlockOrderID) -> Int? { positions[id] }
 }
 
-/// Where a block stands after a transaction moved it, as `capture_and_fill` answers.
-struct BlockMove {
-    /// Its position in the book.
-    let block: Int
-    let filledQuantity: Int64
-    let notionalTicks: Int128
-    let snapshotNumber: Int64
-    let allocatedQuantity: Int64
-}
-
 /// One account's share of a snapshot.
-struct AccountAllocation: Equatable {
-    let account: AccountID
-    let quantityDelta: Int64
-    let quantityCumulative: Int64
+public struct AccountAllocation: Sendable, Equatable {
+    public let account: AccountID
+    /// Below 0 when a bust, or a policy that may take back, lowers what the account has.
+    public let quantityDelta: Int64
+    public let quantityCumulative: Int64
 }
 
 /// What one snapshot of one block writes.
-struct Snapshot: Equatable {
-    let block: BlockOrderID
-    let number: Int64
-    let averagePrice: Price
-    let allocations: [AccountAllocation]
+public struct Snapshot: Sendable, Equatable {
+    public let block: BlockOrderID
+    public let number: Int64
+    /// 0 when a bust has left nothing.
+    public let averagePrice: Price
+    public let isFinal: Bool
+    /// Whether the bookings of the block may have to change: it is final now, or was at the last snapshot.
+    public let isBookingDue: Bool
+    /// The accounts whose quantity changed, in ascending order.
+    public let allocations: [AccountAllocation]
 }
 
 extension Block {
     /// The snapshot that follows from where the block stands: a pure function, so that repeating it changes nothing.
-    /// An account appears once it holds shares, also when this snapshot only moved its price.
-    func snapshot(after move: BlockMove) -> Snapshot {
-        let cumulative = quota.allocate(move.filledQuantity)
-        let previous = move.allocatedQuantity == 0 ? nil : quota.allocate(move.allocatedQuantity)
-        let average = AveragePrice(notionalTicks: move.notionalTicks, quantity: move.filledQuantity)
+    public func snapshot(of state: BlockState) -> Snapshot {
+        let cumulative = division.allocate(state.cumQuantity)
+        let previous = division.allocate(state.allocatedQuantity)
+        let price =
+            state.cumQuantity == 0
+            ? Price(ticks: 0)
+            : AveragePrice(notionalTicks: state.notionalTicks, quantity: state.cumQuantity).price
         return Snapshot(
-            block: id, number: move.snapshotNumber + 1, averagePrice: average.price,
+            block: id, number: state.snapshotNumber + 1, averagePrice: price, isFinal: state.isFinal,
+            isBookingDue: state.isFinal || state.allocatedIsFinal,
             allocations: accounts.indices.compactMap { index in
-                guard cumulative[index] > 0 else { return nil }
+                guard cumulative[index] != previous[index] else { return nil }
                 return AccountAllocation(
-                    account: accounts[index], quantityDelta: cumulative[index] - (previous?[index] ?? 0),
+                    account: accounts[index], quantityDelta: cumulative[index] - previous[index],
                     quantityCumulative: cumulative[index])
             })
     }

@@ -44,7 +44,39 @@ envelope_kind malformed(envelope_row *row, const char *fault) {
     return ENVELOPE_MALFORMED;
 }
 
-enum : unsigned { HAS_ID = 1, HAS_BLOCK = 2, HAS_QUANTITY = 4, HAS_PRICE = 8, HAS_ALL = 15 };
+bool read_nullable_integer(value &field, int64_t &into) {
+    bool is_null = false;
+    if (field.is_null().get(is_null)) return false;
+    into = 0;
+    return is_null || read_integer(field, into);
+}
+
+bool read_exec_type(value &field, int32_t &into) {
+    std::string_view word;
+    if (field.get_string().get(word)) return false;
+    into = word == "TRADE" ? 1 : word == "TRADE_CANCEL" ? 2 : word == "CANCELED" ? 3 : word == "REPLACED" ? 4 : 0;
+    return into != 0;
+}
+
+// The columns that a row must have, in the order in which a missing one is told.
+const char *const column_names[] = {
+    "after.execution_id", "after.exec_type", "after.exec_ref_id", "after.block_order_id",
+    "after.order_version", "after.order_quantity", "after.quantity", "after.price",
+};
+enum column : unsigned { EXECUTION_ID, EXEC_TYPE, EXEC_REF_ID, BLOCK_ORDER_ID, ORDER_VERSION, ORDER_QUANTITY, QUANTITY, PRICE };
+constexpr unsigned column_count = 8;
+
+bool read_column(std::string_view key, value &field, envelope_row *row, int &column) {
+    if (key == "execution_id") return column = EXECUTION_ID, read_integer(field, row->execution_id);
+    if (key == "exec_type") return column = EXEC_TYPE, read_exec_type(field, row->exec_type);
+    if (key == "exec_ref_id") return column = EXEC_REF_ID, read_nullable_integer(field, row->exec_ref_id);
+    if (key == "block_order_id") return column = BLOCK_ORDER_ID, read_integer(field, row->block_order_id);
+    if (key == "order_version") return column = ORDER_VERSION, read_integer(field, row->order_version);
+    if (key == "order_quantity") return column = ORDER_QUANTITY, read_integer(field, row->order_quantity);
+    if (key == "quantity") return column = QUANTITY, read_integer(field, row->quantity);
+    if (key == "price") return column = PRICE, read_decimal(field, *row);
+    return true;  // A column that isn't ours.
+}
 
 envelope_kind read_row(object &after, envelope_row *row) {
     unsigned seen = 0;
@@ -52,25 +84,14 @@ envelope_kind read_row(object &after, envelope_row *row) {
         std::string_view key;
         value field;
         if (item.unescaped_key().get(key) || item.value().get(field)) return malformed(row, "after");
-        if (key == "execution_id") {
-            if (!read_integer(field, row->execution_id)) return malformed(row, "after.execution_id");
-            seen |= HAS_ID;
-        } else if (key == "block_order_id") {
-            if (!read_integer(field, row->block_order_id)) return malformed(row, "after.block_order_id");
-            seen |= HAS_BLOCK;
-        } else if (key == "quantity") {
-            if (!read_integer(field, row->quantity)) return malformed(row, "after.quantity");
-            seen |= HAS_QUANTITY;
-        } else if (key == "price") {
-            if (!read_decimal(field, *row)) return malformed(row, "after.price");
-            seen |= HAS_PRICE;
-        }
+        int column = -1;
+        if (!read_column(key, field, row, column)) return malformed(row, column_names[column]);
+        if (column >= 0) seen |= 1u << column;
     }
-    if (seen == HAS_ALL) return ENVELOPE_ROW;
-    if (!(seen & HAS_ID)) return malformed(row, "after.execution_id");
-    if (!(seen & HAS_BLOCK)) return malformed(row, "after.block_order_id");
-    if (!(seen & HAS_QUANTITY)) return malformed(row, "after.quantity");
-    return malformed(row, "after.price");
+    for (unsigned column = 0; column < column_count; column++) {
+        if (!(seen & (1u << column))) return malformed(row, column_names[column]);
+    }
+    return ENVELOPE_ROW;
 }
 
 }  // namespace

@@ -224,8 +224,11 @@ public final class ReplicationFeed {
         else { throw PgOutputError(description: "the scan of trades.executions gave a row with other columns") }
         encoder.begin(keyColumn: UnsafeRawBufferPointer(rebasing: cells[key]))
         for (position, column) in columns.enumerated() {
+            // COPY writes a null as \N.
+            let isNull = cells[position].elementsEqual(#"\N"#.utf8)
             encoder.append(
-                column.format, isFirst: position == 0, text: UnsafeRawBufferPointer(rebasing: cells[position]))
+                column.format, isFirst: position == 0,
+                text: isNull ? nil : UnsafeRawBufferPointer(rebasing: cells[position]))
         }
         encoder.end(updatedNanoseconds: commitTimeNs)
         try produce(tag: 0)
@@ -261,13 +264,12 @@ private struct PublishedRelation {
 
     /// The same columns for the scan, in the same order.
     static let scanColumns: [Column] = [
-        Column(format: EnvelopeColumn(name: "block_order_code", kind: .text), index: 0),
-        Column(format: EnvelopeColumn(name: "block_order_id", kind: .number), index: 1),
-        Column(format: EnvelopeColumn(name: "executed_at", kind: .timestamp), index: 2),
-        Column(format: EnvelopeColumn(name: "execution_id", kind: .number), index: 3),
-        Column(format: EnvelopeColumn(name: "price", kind: .number), index: 4),
-        Column(format: EnvelopeColumn(name: "quantity", kind: .number), index: 5),
-    ]
+        EnvelopeColumn(name: "block_order_code", kind: .text), EnvelopeColumn(name: "block_order_id", kind: .number),
+        EnvelopeColumn(name: "exec_ref_id", kind: .number), EnvelopeColumn(name: "exec_type", kind: .text),
+        EnvelopeColumn(name: "executed_at", kind: .timestamp), EnvelopeColumn(name: "execution_id", kind: .number),
+        EnvelopeColumn(name: "order_quantity", kind: .number), EnvelopeColumn(name: "order_version", kind: .number),
+        EnvelopeColumn(name: "price", kind: .number), EnvelopeColumn(name: "quantity", kind: .number),
+    ].enumerated().map { Column(format: $1, index: $0) }
 
     /// Object identifiers of the built-in types, from PostgreSQL's `pg_type.dat`.
     private static func kind(ofType oid: UInt32) -> EnvelopeColumn.Kind {

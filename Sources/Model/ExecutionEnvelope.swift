@@ -31,22 +31,41 @@ public final class EnvelopeDecoder {
         var row = envelope_row()
         switch envelope_parse(parser, value.baseAddress, value.count, &row) {
         case ENVELOPE_ROW:
-            guard row.execution_id > 0 else { return .malformed(field: "after.execution_id") }
-            guard row.block_order_id > 0 else { return .malformed(field: "after.block_order_id") }
-            // No block is larger, and sums of what is larger would leave 64 bits.
-            guard (1...QuotaApportionment.totalMaximum).contains(row.quantity) else {
-                return .malformed(field: "after.quantity")
-            }
-            let digits = UnsafeBufferPointer(start: row.price, count: row.price_length)
-            guard let price = Price(decimal: digits), price.ticks > 0 else { return .malformed(field: "after.price") }
-            return .execution(
-                Execution(
-                    id: ExecutionID(row.execution_id), blockOrder: BlockOrderID(row.block_order_id),
-                    quantity: row.quantity, price: price))
+            return read(row)
         case ENVELOPE_DELETED: return .deleted
         case ENVELOPE_RESOLVED: return .resolved
         default: return .malformed(field: row.fault.map { String(cString: $0) } ?? "JSON")
         }
+    }
+
+    /// Checks what the parser found.
+    private func read(_ row: envelope_row) -> ExecutionMessage {
+        guard row.execution_id > 0 else { return .malformed(field: "after.execution_id") }
+        guard row.block_order_id > 0 else { return .malformed(field: "after.block_order_id") }
+        guard let type = ExecType(rawValue: Int64(row.exec_type)) else { return .malformed(field: "after.exec_type") }
+        // No block is larger, and sums of what is larger would leave 64 bits.
+        let quantities = 1...QuotaApportionment.totalMaximum
+        var price = Price(ticks: 0)
+        switch type {
+        case .trade:
+            guard quantities.contains(row.quantity) else { return .malformed(field: "after.quantity") }
+            let digits = UnsafeBufferPointer(start: row.price, count: row.price_length)
+            guard let decimal = Price(decimal: digits), decimal.ticks > 0 else {
+                return .malformed(field: "after.price")
+            }
+            price = decimal
+        case .tradeCancel:
+            guard row.exec_ref_id > 0 else { return .malformed(field: "after.exec_ref_id") }
+        case .canceled, .replaced:
+            guard row.order_version > 0 else { return .malformed(field: "after.order_version") }
+            guard quantities.contains(row.order_quantity) else { return .malformed(field: "after.order_quantity") }
+        }
+        return .execution(
+            Execution(
+                id: ExecutionID(row.execution_id), type: type,
+                reference: type == .tradeCancel ? ExecutionID(row.exec_ref_id) : nil,
+                blockOrder: BlockOrderID(row.block_order_id), orderVersion: row.order_version,
+                orderQuantity: row.order_quantity, quantity: type == .trade ? row.quantity : 0, price: price))
     }
 }
 

@@ -1,21 +1,16 @@
-// When the filled quantity of a block is allocated to its accounts.
+// When the fills of a block are allocated to its accounts, while it is neither filled nor canceled yet.
 
-/// A snapshot is due whenever the fills pass another `1/parts` of the block; completion is the last part.
-public struct SnapshotPolicy: Sendable, Equatable {
-    /// 4 allocates at every quarter; 1 only at completion.
-    public let parts: Int64
+/// When a snapshot is due on the way. When a block is filled or canceled, and when a bust took back what is allocated, a
+/// snapshot is due under every policy.
+public enum SnapshotPolicy: Sendable, Hashable {
+    /// Whenever the fills pass another `1/parts` of the block; 4 allocates at every quarter.
+    case fraction(parts: Int64)
+    /// Whenever so many more executions are live.
+    case executions(Int64)
+    /// When so long has passed since the block's last snapshot, or since its first fill.
+    case interval(milliseconds: Int64)
+    /// Only when the block is filled or canceled.
+    case completion
 
-    public init(parts: Int64) { self.parts = parts }
-
-    public static let quarters = SnapshotPolicy(parts: 4)
-
-    /// Whether the fills moved into another part since the last snapshot.
-    /// - Parameters:
-    ///   - allocated: shares filled at the last snapshot, 0 before the first.
-    ///   - filled: shares filled now.
-    ///   - ordered: shares of the whole block, above 0.
-    @inlinable
-    public func isDue(allocated: Int64, filled: Int64, ordered: Int64) -> Bool {
-        filled * parts / ordered > allocated * parts / ordered
-    }
+    public static let quarters = SnapshotPolicy.fraction(parts: 4)
 }

@@ -12,6 +12,7 @@ CREATE TABLE IF NOT EXISTS reference.securities (
     country     TEXT NOT NULL,
     sector      TEXT NOT NULL,
     industry    TEXT NOT NULL,
+    lot_size    INT8 NOT NULL DEFAULT 1 CHECK (lot_size > 0),  -- orders are whole multiples of it
     PRIMARY KEY (security_id),
     UNIQUE (symbol)
 );

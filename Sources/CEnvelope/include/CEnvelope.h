@@ -19,6 +19,12 @@ typedef enum {
 typedef struct {
     int64_t execution_id;
     int64_t block_order_id;
+    // 1 TRADE, 2 TRADE_CANCEL, 3 CANCELED, 4 REPLACED.
+    int32_t exec_type;
+    // 0 where the column is null.
+    int64_t exec_ref_id;
+    int64_t order_version;
+    int64_t order_quantity;
     int64_t quantity;
     // The number as it stands in the text, because a price must not pass through a double.
     // Points into the parser's buffer: valid until the next call.
