@@ -116,11 +116,12 @@ CREATE TABLE IF NOT EXISTS allocations.allocations (
 );
 
 -- Blocks whose bookings may have to change, put here in the transaction of the snapshot that says so. The booking workers
--- take them out in the transaction that books.
+-- take them out in the transaction that books. A row per snapshot, so that a fill never waits for a booking of its block.
 CREATE TABLE IF NOT EXISTS allocations.booking_outbox (
-  block_order_id  INT8 NOT NULL PRIMARY KEY,
+  block_order_id  INT8 NOT NULL,
   snapshot_number INT8 NOT NULL,
-  requested_at    TIMESTAMPTZ NOT NULL
+  requested_at    TIMESTAMPTZ NOT NULL,
+  PRIMARY KEY (block_order_id, snapshot_number)
 );
 
 -- The end-of-block audit: what was allocated of what was ordered, at which price, and what rounding left over. A block has
