@@ -27,19 +27,19 @@ func withStages<R>(isOwn: Bool = false, _ body: (ConnectionInfo, PostgresConnect
     defer { connection.close() }
     // After an error something may still be at work in the database: then nobody gets it again.
     let result = try body(info, connection)
-    try connection.execute("TRUNCATE \(tables.joined(separator: ", "))")
+    try connection.execute("TRUNCATE \(everyTable(on: connection).joined(separator: ", "))")
     emptyDatabases.withLock { $0.append(name) }
     return result
 }
 
-private let tables = [
-    "reference.securities", "reference.seedings", "market.daily_prices", "holdings.managers", "holdings.accounts",
-    "holdings.positions", "orders.block_orders", "orders.block_order_accounts", "orders.customer_orders",
-    "orders.routing_outcomes", "trades.executions", "trades.drawings", "trades.change_feeds", "allocations.block_fills",
-    "allocations.block_accounts", "allocations.captured_trades", "allocations.snapshots", "allocations.allocations",
-    "allocations.consumer_offsets", "allocations.staged_trades", "allocations.parked_blocks",
-    "allocations.parked_messages",
-]
+/// Asked of the database, so that no table is forgotten when a stage gets another one.
+private func everyTable(on connection: PostgresConnection) throws -> [String] {
+    try connection.lines(
+        """
+        SELECT schemaname || '.' || tablename FROM pg_tables
+        WHERE schemaname IN ('reference', 'market', 'holdings', 'orders', 'trades', 'allocations')
+        """)
+}
 
 private func makeDatabase() throws -> String {
     let name = "stages_\(databaseCount.add(1, ordering: .relaxed).newValue)"
@@ -79,26 +79,52 @@ extension PostgresConnection {
             .int64(security), .text(date.description), .text(open), .text(high ?? open), .text(low ?? open))
     }
 
-    /// A block order of the trading day with the shares that its accounts want: account 1 the first of them.
-    func addBlock(_ id: Int64, accounts: [Int64], security: Int64? = nil, on date: TradeDate = tradingDay) throws {
-        let quantity = accounts.reduce(0, +)
+    /// A block order of the trading day with the shares that its accounts want: account 1 the first of them, and the
+    /// first to order.
+    func addBlock(
+        _ id: Int64, accounts: [Int64], security: Int64? = nil, on date: TradeDate = tradingDay, side: Side = .buy,
+        policy: AllocationPolicy = .proRata, lotSize: Int64 = 1, minimumTicketLots: Int64 = 1,
+        targetBrokers: [Int: String] = [:]
+    ) throws {
         try query(
-            "INSERT INTO orders.block_orders VALUES ($1, $2, $3, $4, 'BUY', 1, $5, $6)",
-            .int64(id), .text(blockCode(id)), .text(date.description), .int64(security ?? id), .int64(quantity),
-            .int64(Int64(accounts.count)))
+            """
+            INSERT INTO orders.block_orders
+              (block_order_id, block_order_code, trade_date, security_id, side, manager_group, quantity, account_count,
+               lot_size, allocation_policy, policy_reason, minimum_ticket_lots)
+            VALUES ($1, $2, $3::DATE, $4, $5, 1, $6, $7, $8, $9, $10, $11)
+            """,
+            .int64(id), .text(blockCode(id)), .text(date.description), .int64(security ?? id), .text(side.rawValue),
+            .int64(accounts.reduce(0, +)), .int64(Int64(accounts.count)), .int64(lotSize), .text(policy.rawValue),
+            .text(policy == .proRata ? "" : "a test"), .int64(minimumTicketLots))
         for (index, shares) in accounts.enumerated() {
             try query(
-                "INSERT INTO orders.block_order_accounts VALUES ($1, $2, $3, $4)",
-                .int64(id), .int64(Int64(index + 1)), .int64(id * 1000 + Int64(index)), .int64(shares))
+                """
+                INSERT INTO orders.block_order_accounts
+                  (block_order_id, account_id, customer_order_id, quantity, target_broker)
+                VALUES ($1, $2, $3, $4, $5)
+                """,
+                .int64(id), .int64(Int64(index + 1)), .int64(id * 1000 + Int64(index)), .int64(shares),
+                .text(targetBrokers[index + 1] ?? ""))
         }
     }
 
     func addExecutions(_ executions: [Execution]) throws {
-        _ = try copyIn("COPY trades.executions FROM STDIN") { writer in
+        _ = try copyIn(
+            """
+            COPY trades.executions
+              (execution_id, exec_type, exec_ref_id, block_order_id, block_order_code, order_version, order_quantity,
+               quantity, price, executed_at)
+            FROM STDIN
+            """
+        ) { writer in
             for execution in executions {
                 writer.int64(execution.id.rawValue)
+                writer.text(execution.type.word)
+                if let reference = execution.reference { writer.int64(reference.rawValue) } else { writer.null() }
                 writer.int64(execution.blockOrder.rawValue)
                 writer.text(blockCode(execution.blockOrder.rawValue))
+                writer.int64(execution.orderVersion)
+                writer.int64(execution.orderQuantity)
                 writer.int64(execution.quantity)
                 writer.decimal(ticks: execution.price.ticks)
                 writer.text("2024-11-14 14:30:00+00")

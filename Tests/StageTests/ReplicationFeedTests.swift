@@ -26,7 +26,9 @@ private struct FeedBench {
         try (other ?? connection).query(
             """
             INSERT INTO trades.executions
-            SELECT i, i % 5 + 1, 'B20241114-000000' || (i % 5 + 1), 100 + i % 7, 9.5 + i * 0.0001,
+              (execution_id, exec_type, block_order_id, block_order_code, order_version, order_quantity, quantity, price,
+               executed_at)
+            SELECT i, 'TRADE', i % 5 + 1, 'B20241114-000000' || (i % 5 + 1), 0, 5000, 100 + i % 7, 9.5 + i * 0.0001,
                    TIMESTAMPTZ '2024-11-14 14:30:00.25+00' + i * INTERVAL '1 microsecond'
             FROM generate_series($1::INT8, $2::INT8) AS i
             """, .int64(ids.lowerBound), .int64(ids.upperBound))
@@ -114,9 +116,9 @@ private func bench(
             }
             let first = try #require(messages.first { $0.executionID == 1 }?.value)
             let start =
-                #"{"after": {"block_order_code": "B20241114-0000002", "block_order_id": 2, "#
-                + #""executed_at": "2024-11-14T14:30:00.250001Z", "execution_id": 1, "price": 9.5001, "quantity": 101}, "#
-                + #""updated": ""#
+                #"{"after": {"block_order_code": "B20241114-0000002", "block_order_id": 2, "exec_ref_id": null, "#
+                + #""exec_type": "TRADE", "executed_at": "2024-11-14T14:30:00.250001Z", "execution_id": 1, "#
+                + #""order_quantity": 5000, "order_version": 0, "price": 9.5001, "quantity": 101}, "updated": ""#
             #expect(first.hasPrefix(start), "\(first)")
             let seconds = try feed.connection.number("SELECT extract(epoch FROM now())::INT8")
             let updated = first.dropFirst(start.count).prefix { $0 != "." }

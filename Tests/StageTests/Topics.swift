@@ -25,8 +25,11 @@ struct TopicMessage: Equatable {
         self.init(
             partition: Int32(block % Int64(partitions)), key: "[\"\(blockCode(block))\"]",
             value: #"{"after": {"block_order_code": "\#(blockCode(block))", "block_order_id": \#(block), "#
-                + #""executed_at": "2024-11-14T14:30:00Z", "execution_id": \#(execution.id), "#
-                + #""price": \#(execution.price), "quantity": \#(execution.quantity)}, "updated": "1.0000000000"}"#)
+                + #""exec_ref_id": \#(execution.reference?.description ?? "null"), "#
+                + #""exec_type": "\#(execution.type.word)", "executed_at": "2024-11-14T14:30:00Z", "#
+                + #""execution_id": \#(execution.id), "order_quantity": \#(execution.orderQuantity), "#
+                + #""order_version": \#(execution.orderVersion), "price": \#(execution.price), "#
+                + #""quantity": \#(execution.quantity)}, "updated": "1.0000000000"}"#)
     }
 
     static func resolved(partition: Int32) -> TopicMessage {
