@@ -63,6 +63,7 @@ public enum ModeSetting: String, Sendable, Hashable, CaseIterable {
 /// One competitor: a mode and all its settings. Settings of other modes hold their defaults and mean nothing.
 public struct Configuration: Sendable, Hashable {
     public static let workersDefault = 4
+    public static let bookingWorkersDefault = 1
 
     /// Unique within a scenario; generated from the settings where the scenario gives none.
     public var name: String
@@ -74,6 +75,10 @@ public struct Configuration: Sendable, Hashable {
     public var batchWindowMs: Int
     public var cycleIntervalMs: Int
     public var isolation: Isolation
+    /// When fills are allocated on the way.
+    public var snapshots: SnapshotPolicy
+    /// Workers that book beside the allocation workers; 0 books after they have ended.
+    public var bookingWorkers: Int
 
     /// A nil takes the default of the mode, a nil name the generated one.
     public init(
@@ -85,7 +90,9 @@ public struct Configuration: Sendable, Hashable {
         batchSize: Int? = nil,
         batchWindowMs: Int? = nil,
         cycleIntervalMs: Int? = nil,
-        isolation: Isolation = .readCommitted
+        isolation: Isolation = .readCommitted,
+        snapshots: SnapshotPolicy = .quarters,
+        bookingWorkers: Int = Configuration.bookingWorkersDefault
     ) {
         self.name = ""
         self.mode = mode
@@ -96,6 +103,8 @@ public struct Configuration: Sendable, Hashable {
         self.batchWindowMs = batchWindowMs ?? ModeSetting.batchWindowMs.standard(in: mode)
         self.cycleIntervalMs = cycleIntervalMs ?? ModeSetting.cycleIntervalMs.standard(in: mode)
         self.isolation = isolation
+        self.snapshots = snapshots
+        self.bookingWorkers = bookingWorkers
         self.name = name ?? generatedName
     }
 
@@ -115,7 +124,7 @@ public struct Configuration: Sendable, Hashable {
     }
 
     /// Short and stable, such as `row-w4`, `concurrent-w8-t1-d4`, `batch-w4-b128` or `cycle-w4-i500`. A setting that
-    /// is rarely changed (window, staging size, isolation) shows only where it differs from its default.
+    /// is rarely changed (window, staging size, isolation, snapshots, booking) shows only where it differs from its default.
     public var generatedName: String {
         var parts = [mode.rawValue, "w\(workers)"]
         switch mode {
@@ -134,6 +143,52 @@ public struct Configuration: Sendable, Hashable {
         case .repeatableRead: parts += ["rr"]
         case .serializable: parts += ["ser"]
         }
+        if snapshots != .quarters { parts += [snapshots.name] }
+        if bookingWorkers != Configuration.bookingWorkersDefault { parts += ["book\(bookingWorkers)"] }
         return parts.joined(separator: "-")
+    }
+}
+
+extension SnapshotPolicy {
+    /// Short and without blanks, for names of configurations and columns: `completion`, `parts4`, `executions100`,
+    /// `interval500ms`.
+    public var name: String {
+        switch self {
+        case .fraction(let parts): "parts\(parts)"
+        case .executions(let count): "executions\(count)"
+        case .interval(let milliseconds): "interval\(milliseconds)ms"
+        case .completion: "completion"
+        }
+    }
+}
+
+/// How requests become orders. Both ways end in identical tables.
+public enum RoutingWay: String, Sendable, Hashable, CaseIterable {
+    /// One SQL transaction per group of accounts.
+    case setBased = "set_based"
+    /// Requests travel through the change feed and a topic to workers that route them side by side.
+    case eventDriven = "event_driven"
+}
+
+/// One competitor of a scenario that compares ways of routing.
+public struct RoutingConfiguration: Sendable, Hashable {
+    public static let workersDefault = 4
+    public static let batchSizeDefault = 64
+
+    /// Unique within a scenario; generated from the settings where the scenario gives none.
+    public var name: String
+    public var way: RoutingWay
+    /// Threads with a connection each; set-based routing has one.
+    public var workers: Int
+    /// Requests in one transaction at most; of set-based routing a group is the transaction, and this means nothing.
+    public var batchSize: Int
+
+    /// A nil takes the default, a nil name the generated one: `set_based` or `event_driven-w4-b64`.
+    public init(name: String? = nil, way: RoutingWay, workers: Int? = nil, batchSize: Int? = nil) {
+        self.way = way
+        self.workers = way == .setBased ? 1 : workers ?? Self.workersDefault
+        self.batchSize = batchSize ?? Self.batchSizeDefault
+        let generated = way == .setBased ? way.rawValue : "\(way.rawValue)-w\(self.workers)-b\(self.batchSize)"
+        self.name = name ?? generated
     }
 }

@@ -9,13 +9,22 @@ import Model
 /// The words a scenario may use, level by level.
 private enum Key {
     static let scenario = [
-        "name", "description", "seed", "repetitions", "workload", "load", "configurations",
+        "name", "description", "seed", "repetitions", "stage", "workload", "load", "configurations",
     ]
     static let workload = [
         "executions", "blocks", "accounts_per_block", "partitions", "securities_file", "prices_folder", "route_date",
+        "busts", "replaces", "cancels", "allocation_policies", "minimum_ticket_lots", "lot_size", "routing",
+    ]
+    /// What happens behind routing; a scenario of routing has none of it.
+    static let behindRouting = [
+        "busts", "replaces", "cancels", "allocation_policies", "minimum_ticket_lots", "routing",
     ]
     static let load = ["model", "rate"]
-    static let configuration = ["name", "mode", "workers"] + ModeSetting.allCases.map(\.rawValue) + ["isolation"]
+    static let configuration =
+        ["name", "mode", "workers"] + ModeSetting.allCases.map(\.rawValue)
+        + ["isolation", "snapshots", "booking_workers"]
+    static let snapshots = ["parts", "executions", "interval_ms"]
+    static let routingConfiguration = ["name", "routing", "workers", "batch_size"]
 }
 
 /// What each number may be. The upper ends are far beyond use: they catch a slip of the keyboard.
@@ -26,6 +35,17 @@ private enum Limit {
     static let accountsPerBlock = 1...10_000
     static let partitions = 1...256
     static let workers = 1...256
+    static let lotSize = 1...1000
+    static let minimumTicketLots = 1...1_000_000
+    static let policyCount = 100
+    static let bookingWorkers = 0...64
+    static let routingBatchSize = 1...10_000
+    static let snapshotParts = 1...10_000
+    static let snapshotExecutions = 1...1_000_000
+    static let snapshotIntervalMs = 1...3_600_000
+    /// In parts per million. Of a block whose fills are all reversed nothing could be learnt.
+    static let busts: ClosedRange<Int64> = 0...500_000
+    static let changes: ClosedRange<Int64> = 0...1_000_000
     static let configurationCount = 200
     static let rate = 0.001...10_000_000
     /// A paced load that lasts longer is a slip in the rate.
@@ -67,8 +87,18 @@ struct ScenarioReader {
     private var routeDate: TradeDate?
     private var securities: DataPath?
     private var prices: DataPath?
+    private var bustPpm: Int64 = 0
+    private var replacePpm: Int64 = 0
+    private var cancelPpm: Int64 = 0
+    private var allocationPolicies = [AllocationPolicy.proRata]
+    private var minimumTicketLots: Int? = ScenarioFile.Workload.minimumTicketLotsDefault
+    private var lotSize: Int? = ScenarioFile.Workload.lotSizeDefault
+    private var lotSizeEntry: YAMLEntry?
+    private var routing = RoutingWay.setBased
+    private var stage = ScenarioFile.Stage.allocate
     private var arrivals = ArrivalSchedule.backlog
     private var configurations: [Configuration] = []
+    private var routingConfigurations: [RoutingConfiguration] = []
 
     init(bytes: [UInt8], path: String) throws(InputError) {
         let document = try YAMLDocument(bytes: bytes, path: path)
@@ -80,7 +110,9 @@ struct ScenarioReader {
 
     /// The scenario, or every fault in the order of the file.
     func finish() throws(InputError) -> ScenarioFile {
-        guard faults.isEmpty, let executions, let blocks, let accountsPerBlock, let partitions else {
+        guard faults.isEmpty, let executions, let blocks, let accountsPerBlock, let partitions, let lotSize,
+            let minimumTicketLots
+        else {
             let sorted = faults.enumerated().sorted {
                 ($0.element.line ?? 0, $0.offset) < ($1.element.line ?? 0, $1.offset)
             }
@@ -89,14 +121,17 @@ struct ScenarioReader {
         }
         return ScenarioFile(
             path: path, text: text, name: name ?? nameOfFile, description: description, seed: seed,
-            repetitions: repetitions,
+            repetitions: repetitions, stage: stage,
             workload: ScenarioFile.Workload(
                 executions: executions, blocks: blocks, accountsPerBlock: accountsPerBlock, partitions: partitions,
-                securitiesFile: securities?.path, pricesFolder: prices?.path, routeDate: routeDate),
-            arrivals: arrivals, configurations: configurations)
+                securitiesFile: securities?.path, pricesFolder: prices?.path, routeDate: routeDate,
+                bustPpm: bustPpm, replacePpm: replacePpm, cancelPpm: cancelPpm,
+                allocationPolicies: allocationPolicies, minimumTicketLots: Int64(minimumTicketLots),
+                lotSize: Int64(lotSize), routing: routing),
+            arrivals: arrivals, configurations: configurations, routingConfigurations: routingConfigurations)
     }
 
-    private mutating func refuse(_ line: Int?, _ field: String? = nil, value: String? = nil, _ expected: String) {
+    mutating func refuse(_ line: Int?, _ field: String? = nil, value: String? = nil, _ expected: String) {
         faults.append(InputFault(source: path, line: line, field: field, value: value, expected: expected))
     }
 }
@@ -110,8 +145,17 @@ extension ScenarioReader {
         if let entry = keys["description"] { description = string(entry) ?? "" }
         if let entry = keys["seed"] { seed = seedValue(entry) ?? seed }
         if let entry = keys["repetitions"] { repetitions = integer(entry, Limit.repetitions) ?? repetitions }
+        if let entry = keys["stage"], let word = word(entry, among: ScenarioFile.Stage.allCases.map(\.rawValue)) {
+            stage = ScenarioFile.Stage(rawValue: word) ?? stage
+        }
         if let entry = required("workload", in: keys, line: root.line) { readWorkload(entry) }
-        if let entry = keys["load"] { readLoad(entry) }
+        if let entry = keys["load"] {
+            if stage == .route {
+                refuse(entry.line, entry.key, value: valueText(entry.value), "a key of stage allocate")
+            } else {
+                readLoad(entry)
+            }
+        }
         if let entry = required("configurations", in: keys, line: root.line) { readConfigurations(entry) }
     }
 
@@ -126,11 +170,69 @@ extension ScenarioReader {
         if let entry = keys["route_date"] { routeDate = date(entry) }
         if let entry = keys["securities_file"] { securities = dataPath(entry) }
         if let entry = keys["prices_folder"] { prices = dataPath(entry) }
+        if let entry = keys["lot_size"] {
+            lotSizeEntry = entry
+            lotSize = integer(entry, Limit.lotSize)
+        }
+        if stage == .route {
+            for key in Key.behindRouting {
+                guard let entry = keys[key] else { continue }
+                refuse(entry.line, key, value: valueText(entry.value), "a key of stage allocate")
+            }
+        } else {
+            readCorrections(keys)
+            readPolicies(keys)
+            if let entry = keys["routing"] { routing = routingWay(entry) ?? routing }
+        }
         checkFit(
             blocksLine: blocksEntry?.value.line, accountsLine: keys["accounts_per_block"]?.value.line ?? entry.line)
     }
 
-    /// Each block needs an execution, and each account behind it a share, whatever sizes the executions are drawn with.
+    /// How often executions are reversed, and block orders changed.
+    private mutating func readCorrections(_ keys: [String: YAMLEntry]) {
+        if let entry = keys["busts"] { bustPpm = partsPerMillion(entry, Limit.busts) ?? bustPpm }
+        if let entry = keys["replaces"] { replacePpm = partsPerMillion(entry, Limit.changes) ?? replacePpm }
+        guard let entry = keys["cancels"], let cancels = partsPerMillion(entry, Limit.changes) else { return }
+        cancelPpm = cancels
+        guard replacePpm + cancelPpm > 1_000_000 else { return }
+        let expected = "at most 1 together with replaces: each is the share of block orders that it happens to"
+        refuse(entry.value.line, entry.key, value: valueText(entry.value), expected)
+    }
+
+    /// How fills are divided: one name, or several that are dealt to the blocks in turn.
+    private mutating func readPolicies(_ keys: [String: YAMLEntry]) {
+        if let entry = keys["allocation_policies"] { allocationPolicies = policies(entry) ?? allocationPolicies }
+        guard let entry = keys["minimum_ticket_lots"] else { return }
+        minimumTicketLots = integer(entry, Limit.minimumTicketLots)
+        guard !allocationPolicies.contains(.proRataMinimumTicket) else { return }
+        let expected =
+            "\(AllocationPolicy.proRataMinimumTicket.rawValue) among allocation_policies, which alone has one"
+        refuse(entry.line, entry.key, value: valueText(entry.value), expected)
+    }
+
+    private mutating func policies(_ entry: YAMLEntry) -> [AllocationPolicy]? {
+        let words = AllocationPolicy.allCases.map(\.rawValue)
+        let forms = "\(list(words, last: "or")), or a list of them"
+        guard case .sequence(let items) = entry.value.content else {
+            return word(entry, among: words, forms: forms).flatMap(AllocationPolicy.init(rawValue:)).map { [$0] }
+        }
+        guard (1...Limit.policyCount).contains(items.count) else {
+            let expected = items.isEmpty ? "\(forms), not an empty list" : "at most \(Limit.policyCount) policies"
+            refuse(entry.value.line, entry.key, value: items.isEmpty ? nil : String(items.count), expected)
+            return nil
+        }
+        let known = items.map { item in
+            word(YAMLEntry(key: entry.key, line: item.line, value: item), among: words)
+                .flatMap(AllocationPolicy.init(rawValue:))
+        }
+        return known.contains(nil) ? nil : known.compactMap(\.self)
+    }
+
+    private mutating func routingWay(_ entry: YAMLEntry) -> RoutingWay? {
+        word(entry, among: RoutingWay.allCases.map(\.rawValue)).flatMap(RoutingWay.init(rawValue:))
+    }
+
+    /// Each block needs an execution, and each account behind it a lot, whatever sizes the executions are drawn with.
     private mutating func checkFit(blocksLine: Int?, accountsLine: Int) {
         guard let executions, let blocks else { return }
         guard blocks <= executions else {
@@ -144,12 +246,18 @@ extension ScenarioReader {
             let expected = "at least \(least): a block has at most \(executionsMaximum) executions"
             return refuse(blocksLine, "blocks", value: String(blocks), expected)
         }
-        guard let accountsPerBlock else { return }
+        guard let accountsPerBlock, let lotSize else { return }
         let perBlock = executions / blocks
         let shares = perBlock * ScenarioFile.Workload.sharesPerExecution.lowerBound
-        guard accountsPerBlock <= shares else {
+        let accountsMaximum = shares / lotSize
+        guard accountsMaximum > 0 else {
+            let expected = "at most \(shares): \(perBlock) executions a block can have as few as \(shares) shares"
+            return refuse(lotSizeEntry?.value.line, "lot_size", value: String(lotSize), expected)
+        }
+        guard accountsPerBlock <= accountsMaximum else {
+            let need = lotSize == 1 ? "a share" : "a lot of \(lotSize) shares"
             let expected =
-                "at most \(shares): each account needs a share, and \(perBlock) executions a block"
+                "at most \(accountsMaximum): each account needs \(need), and \(perBlock) executions a block"
                 + " can have as few as \(shares) shares"
             return refuse(accountsLine, "accounts_per_block", value: String(accountsPerBlock), expected)
         }
@@ -195,7 +303,8 @@ extension ScenarioReader {
     }
 
     private mutating func readConfigurations(_ entry: YAMLEntry) {
-        let expected = "a list of configurations, such as - { mode: concurrent, workers: 8 }"
+        let example = stage == .route ? "{ routing: event_driven, workers: 4 }" : "{ mode: concurrent, workers: 8 }"
+        let expected = "a list of configurations, such as - \(example)"
         guard case .sequence(let items) = entry.value.content, !items.isEmpty else {
             return refuse(entry.value.line, entry.key, "\(expected), not \(form(of: entry.value))")
         }
@@ -205,15 +314,48 @@ extension ScenarioReader {
         }
         var lines: [String: Int] = [:]
         for item in items {
-            guard let configuration = readConfiguration(item) else { continue }
-            if let first = lines[configuration.name] {
+            guard let name = stage == .route ? addRoutingConfiguration(item) : addConfiguration(item) else { continue }
+            if let first = lines[name] {
                 let expected = "a name of its own; the configuration at line \(first) has it too"
-                refuse(item.line, "name", value: configuration.name, expected)
+                refuse(item.line, "name", value: name, expected)
             } else {
-                lines[configuration.name] = item.line
+                lines[name] = item.line
             }
-            configurations.append(configuration)
         }
+    }
+
+    private mutating func addConfiguration(_ item: YAMLNode) -> String? {
+        guard let configuration = readConfiguration(item) else { return nil }
+        configurations.append(configuration)
+        return configuration.name
+    }
+
+    private mutating func addRoutingConfiguration(_ item: YAMLNode) -> String? {
+        guard let configuration = readRoutingConfiguration(item) else { return nil }
+        routingConfigurations.append(configuration)
+        return configuration.name
+    }
+
+    private mutating func readRoutingConfiguration(_ item: YAMLNode) -> RoutingConfiguration? {
+        let faultCount = faults.count
+        guard let keys = entries(item, field: "configurations", keys: Key.routingConfiguration, of: "a configuration")
+        else { return nil }
+        let way = required("routing", in: keys, line: item.line, of: "configurations").flatMap { routingWay($0) }
+        var workers: Int?
+        var batchSize: Int?
+        if way == .setBased {
+            for key in ["workers", "batch_size"] {
+                guard let entry = keys[key] else { continue }
+                let expected = "a key of routing set_based; \(key) belongs to routing event_driven"
+                refuse(entry.line, key, value: valueText(entry.value), expected)
+            }
+        } else {
+            workers = readWorkers(keys["workers"], line: item.line)
+            if let entry = keys["batch_size"] { batchSize = integer(entry, Limit.routingBatchSize) }
+        }
+        let name = keys["name"].flatMap { identifier($0) }
+        guard let way, faults.count == faultCount else { return nil }
+        return RoutingConfiguration(name: name, way: way, workers: workers, batchSize: batchSize)
     }
 
     private mutating func readConfiguration(_ item: YAMLNode) -> Configuration? {
@@ -239,13 +381,36 @@ extension ScenarioReader {
             }
         }
         let isolationWord = keys["isolation"].flatMap { word($0, among: Isolation.allCases.map(\.rawValue)) }
+        let snapshots = keys["snapshots"].flatMap { snapshotPolicy($0) }
+        let bookingWorkers = keys["booking_workers"].flatMap { integer($0, Limit.bookingWorkers) }
         let name = keys["name"].flatMap { identifier($0) }
         guard let mode, let workers, faults.count == faultCount else { return nil }
         return Configuration(
             name: name, mode: mode, workers: workers, transactionSize: settings[.transactionSize],
             pipelineDepth: settings[.pipelineDepth], batchSize: settings[.batchSize],
             batchWindowMs: settings[.batchWindowMs], cycleIntervalMs: settings[.cycleIntervalMs],
-            isolation: isolationWord.flatMap(Isolation.init(rawValue:)) ?? .readCommitted)
+            isolation: isolationWord.flatMap(Isolation.init(rawValue:)) ?? .readCommitted,
+            snapshots: snapshots ?? .quarters, bookingWorkers: bookingWorkers ?? Configuration.bookingWorkersDefault)
+    }
+
+    private mutating func snapshotPolicy(_ entry: YAMLEntry) -> SnapshotPolicy? {
+        let forms = "completion, { parts: 4 }, { executions: 100 } or { interval_ms: 500 }"
+        guard case .mapping(let given) = entry.value.content else {
+            return word(entry, among: ["completion"], forms: forms) == nil ? nil : .completion
+        }
+        guard let keys = entries(entry.value, field: entry.key, keys: Key.snapshots, of: entry.key) else { return nil }
+        guard given.count == 1 else {
+            refuse(entry.value.line, entry.key, "\(forms): exactly one of them, not \(given.count)")
+            return nil
+        }
+        if let parts = keys["parts"] {
+            return integer(parts, Limit.snapshotParts).map { .fraction(parts: Int64($0)) }
+        }
+        if let executions = keys["executions"] {
+            return integer(executions, Limit.snapshotExecutions).map { .executions(Int64($0)) }
+        }
+        return keys["interval_ms"].flatMap { integer($0, Limit.snapshotIntervalMs) }
+            .map { .interval(milliseconds: Int64($0)) }
     }
 
     /// Partitions are assigned to workers for good, so a worker beyond their number would have none.
@@ -275,6 +440,11 @@ extension ScenarioReader {
         if let pricesFolder { prices = DataPath(path: pricesFolder, source: "--prices") }
         if let securities, prices == nil { refusePath(securities, "prices_folder or --prices with it") }
         if let prices, securities == nil { refusePath(prices, "securities_file or --securities with it") }
+        if let entry = lotSizeEntry, securities != nil {
+            refuse(
+                entry.line, entry.key, value: valueText(entry.value),
+                "generated securities; real ones trade in single shares")
+        }
     }
 
     /// Real data that isn't there would otherwise show after the services have started.
@@ -306,155 +476,4 @@ extension ScenarioReader {
         let letters = String(stem.map { isNameLetter($0) ? $0 : "-" }.prefix(64))
         return letters.first.map { $0.isLetter || $0.isNumber } == true ? letters : "scenario"
     }
-}
-
-// MARK: Single values
-
-extension ScenarioReader {
-    /// The keys of a mapping; unknown ones are refused with the nearest valid word.
-    private mutating func entries(
-        _ node: YAMLNode, field: String?, keys: [String], of owner: String
-    ) -> [String: YAMLEntry]? {
-        guard case .mapping(let entries) = node.content else {
-            refuse(node.line, field, "a mapping with the keys \(list(keys, last: "and")), not \(form(of: node))")
-            return nil
-        }
-        var known: [String: YAMLEntry] = [:]
-        for entry in entries {
-            if keys.contains(entry.key) {
-                known[entry.key] = entry
-            } else {
-                refuse(
-                    entry.line, entry.key, "a key of \(owner): \(list(keys, last: "or"))\(suggestion(entry.key, keys))")
-            }
-        }
-        return known
-    }
-
-    private mutating func required(
-        _ key: String, in keys: [String: YAMLEntry], line: Int, of owner: String? = nil
-    ) -> YAMLEntry? {
-        if let entry = keys[key] { return entry }
-        refuse(line, key, "this key\(owner.map { " in \($0)" } ?? ""), which is missing")
-        return nil
-    }
-
-    private mutating func integer(_ entry: YAMLEntry, _ range: ClosedRange<Int>) -> Int? {
-        let expected = "a whole number from \(range.lowerBound) to \(range.upperBound)"
-        guard let text = plainScalar(entry, expected) else { return nil }
-        guard isWholeNumber(text), let number = Int(text), range.contains(number) else {
-            refuse(entry.value.line, entry.key, value: text, expected)
-            return nil
-        }
-        return number
-    }
-
-    private mutating func seedValue(_ entry: YAMLEntry) -> UInt64? {
-        let expected = "a whole number from 0 to \(UInt64.max)"
-        guard let text = plainScalar(entry, expected) else { return nil }
-        guard isWholeNumber(text), let number = UInt64(text) else {
-            refuse(entry.value.line, entry.key, value: text, expected)
-            return nil
-        }
-        return number
-    }
-
-    private mutating func date(_ entry: YAMLEntry) -> TradeDate? {
-        let expected = "a day of the calendar such as 2024-11-14"
-        guard let text = scalar(entry, expected) else { return nil }
-        guard let date = TradeDate(iso: text) else {
-            refuse(entry.value.line, entry.key, value: text, expected)
-            return nil
-        }
-        return date
-    }
-
-    private mutating func word(_ entry: YAMLEntry, among words: [String], forms: String? = nil) -> String? {
-        let expected = forms ?? list(words, last: "or")
-        guard let text = scalar(entry, expected) else { return nil }
-        guard words.contains(text) else {
-            refuse(entry.value.line, entry.key, value: text, expected + suggestion(text, words))
-            return nil
-        }
-        return text
-    }
-
-    /// A name becomes a folder and a column of a CSV, so its letters are few.
-    private mutating func identifier(_ entry: YAMLEntry) -> String? {
-        let expected = "1 to 64 letters, digits, dots, dashes or underscores, the first a letter or a digit"
-        guard let text = scalar(entry, expected) else { return nil }
-        let first = text.first.map { $0.isLetter || $0.isNumber } ?? false
-        guard first, text.count <= 64, text.allSatisfy(isNameLetter) else {
-            refuse(entry.value.line, entry.key, value: text, expected)
-            return nil
-        }
-        return text
-    }
-
-    private mutating func string(_ entry: YAMLEntry) -> String? { scalar(entry, "text") }
-
-    /// Text in any style that is not empty.
-    private mutating func scalar(_ entry: YAMLEntry, _ expected: String) -> String? {
-        guard case .scalar(let text, let isPlain) = entry.value.content, !isNull(text, isPlain: isPlain) else {
-            refuse(entry.value.line, entry.key, "\(expected), not \(form(of: entry.value))")
-            return nil
-        }
-        return text
-    }
-
-    /// A scalar without quotes: the only one that is a number.
-    private mutating func plainScalar(_ entry: YAMLEntry, _ expected: String) -> String? {
-        guard let text = scalar(entry, expected) else { return nil }
-        guard case .scalar(_, isPlain: true) = entry.value.content else {
-            refuse(entry.value.line, entry.key, value: text, "\(expected), not text in quotes")
-            return nil
-        }
-        return text
-    }
-}
-
-private func isNull(_ text: String, isPlain: Bool) -> Bool {
-    text.isEmpty || isPlain && ["~", "null", "Null", "NULL"].contains(text)
-}
-
-private func form(of node: YAMLNode) -> String {
-    switch node.content {
-    case .scalar(let text, let isPlain): isNull(text, isPlain: isPlain) ? "an empty value" : "\"\(text.prefix(60))\""
-    case .sequence(let items): items.isEmpty ? "an empty list" : "a list"
-    case .mapping: "a mapping"
-    }
-}
-
-private func valueText(_ node: YAMLNode) -> String? {
-    if case .scalar(let text, _) = node.content { text } else { nil }
-}
-
-/// Digits without a leading zero, which YAML 1.1 would read as octal, and with at most a minus before them.
-private func isWholeNumber(_ text: String) -> Bool {
-    let digits = text.hasPrefix("-") ? text.dropFirst() : text[...]
-    return !digits.isEmpty && digits.utf8.allSatisfy { (48...57).contains($0) }
-        && (digits == "0" || !digits.hasPrefix("0"))
-}
-
-/// Digits with at most one point among them: no exponent, no `nan`, no `inf`.
-private func decimal(_ text: String) -> Double? {
-    let parts = text.split(separator: ".", omittingEmptySubsequences: false)
-    guard parts.count <= 2, parts.allSatisfy({ !$0.isEmpty && $0.utf8.allSatisfy { (48...57).contains($0) } }) else {
-        return nil
-    }
-    return Double(text)
-}
-
-private func isNameLetter(_ character: Character) -> Bool {
-    character.isASCII && (character.isLetter || character.isNumber || "._-".contains(character))
-}
-
-private func suggestion(_ word: String, _ words: [String]) -> String {
-    nearestWord(to: word, among: words).map { "; did you mean \($0)?" } ?? ""
-}
-
-/// `a, b or c`.
-private func list(_ words: [String], last conjunction: String) -> String {
-    guard let last = words.last, words.count > 1 else { return words.first ?? "" }
-    return words.dropLast().joined(separator: ", ") + " \(conjunction) \(last)"
 }

@@ -12,6 +12,8 @@ public struct ScenarioFile: Sendable {
     public struct Workload: Sendable, Equatable {
         public static let partitionsDefault = 8
         public static let accountsPerBlockDefault = 20
+        public static let minimumTicketLotsDefault = 2
+        public static let lotSizeDefault = 1
         /// The fewest and the most shares of one execution.
         public static let sharesPerExecution = 50...500
 
@@ -24,6 +26,23 @@ public struct ScenarioFile: Sendable {
         public var securitiesFile: String?
         public var pricesFolder: String?
         public var routeDate: TradeDate?
+        /// Of a million trades, how many are busted; of a million block orders, how many are replaced and canceled.
+        public var bustPpm: Int64 = 0
+        public var replacePpm: Int64 = 0
+        public var cancelPpm: Int64 = 0
+        /// Dealt to the blocks in turn.
+        public var allocationPolicies: [AllocationPolicy] = [.proRata]
+        /// The least that an account gets under `pro_rata_min_ticket`.
+        public var minimumTicketLots = Int64(minimumTicketLotsDefault)
+        /// Of the generated securities.
+        public var lotSize = Int64(lotSizeDefault)
+        public var routing = RoutingWay.setBased
+    }
+
+    /// What is measured, on configurations of its own kind.
+    public enum Stage: String, Sendable, CaseIterable {
+        case allocate
+        case route
     }
 
     /// As given to `load`: the manifest names it.
@@ -35,10 +54,16 @@ public struct ScenarioFile: Sendable {
     public var description: String
     public var seed: UInt64
     public var repetitions: Int
+    public var stage: Stage
     public var workload: Workload
     public var arrivals: ArrivalSchedule
-    /// In the order of the file, names unique.
+    /// In the order of the file, names unique; empty unless the stage is allocate.
     public var configurations: [Configuration]
+    /// The same of stage route.
+    public var routingConfigurations: [RoutingConfiguration]
+
+    /// How many configurations compete, of whichever kind.
+    public var configurationCount: Int { configurations.count + routingConfigurations.count }
 
     public static let seedDefault: UInt64 = 42
     public static let repetitionsDefault = 1

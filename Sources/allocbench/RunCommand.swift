@@ -53,7 +53,7 @@ enum RunCommand {
         ]
     ) { arguments in
         let scenario = try load(arguments)
-        print("\(scenario.path): \(scenario.configurations.count) configurations, \(scenario.repetitions) repetitions")
+        print("\(scenario.path): \(scenario.configurationCount) configurations, \(scenario.repetitions) repetitions")
         return .success
     }
 

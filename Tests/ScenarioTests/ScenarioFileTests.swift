@@ -142,13 +142,14 @@ private let integerForm = "a whole number from"
     @Test(arguments: [
         Refused(
             scenario(head: "sede: 7"),
-            "s.yaml:1: sede: expected a key of a scenario: name, description, seed, repetitions, workload, load or "
+            "s.yaml:1: sede: expected a key of a scenario: name, description, seed, repetitions, stage, workload, load or "
                 + "configurations; did you mean seed?"
         ),
         Refused(
             scenario(workload: "partition: 8"),
             "s.yaml:5: partition: expected a key of workload: executions, blocks, accounts_per_block, partitions, "
-                + "securities_file, prices_folder or route_date; did you mean partitions?"
+                + "securities_file, prices_folder, route_date, busts, replaces, cancels, allocation_policies, "
+                + "minimum_ticket_lots, lot_size or routing; did you mean partitions?"
         ),
         Refused(
             scenario(load: "load: { model: paced, rate: 5, burst: 2 }"),
@@ -157,7 +158,8 @@ private let integerForm = "a whole number from"
         Refused(
             scenario(configurations: ["{ mode: row, wokers: 4 }"]),
             "s.yaml:8: wokers: expected a key of a configuration: name, mode, workers, txn_size, pipeline_depth, "
-                + "batch_size, batch_window_ms, cycle_interval_ms or isolation; did you mean workers?"
+                + "batch_size, batch_window_ms, cycle_interval_ms, isolation, snapshots or booking_workers; "
+                + "did you mean workers?"
         ),
         Refused(
             scenario(configurations: ["{ mode: concurent }"]),
@@ -339,10 +341,11 @@ private let integerForm = "a whole number from"
         #expect(
             refusal(scenario(configurations: ["row"]))
                 == "s.yaml:8: configurations: expected a mapping with the keys name, mode, workers, txn_size, "
-                + "pipeline_depth, batch_size, batch_window_ms, cycle_interval_ms and isolation, not \"row\"")
+                + "pipeline_depth, batch_size, batch_window_ms, cycle_interval_ms, isolation, snapshots and "
+                + "booking_workers, not \"row\"")
         #expect(
             refusal("- 1\n")
-                == "s.yaml:1: expected a mapping with the keys name, description, seed, repetitions, workload, load "
+                == "s.yaml:1: expected a mapping with the keys name, description, seed, repetitions, stage, workload, load "
                 + "and configurations, not a list")
     }
 
@@ -399,7 +402,7 @@ private let integerForm = "a whole number from"
             """
         #expect(
             refusal(text) == """
-                s.yaml:1: sede: expected a key of a scenario: name, description, seed, repetitions, workload, load or \
+                s.yaml:1: sede: expected a key of a scenario: name, description, seed, repetitions, stage, workload, load or \
                 configurations; did you mean seed?
                 s.yaml:3: executions: "none": expected a whole number from 1 to 100000000
                 s.yaml:4: blocks: "0": expected a whole number from 1 to 1000000
