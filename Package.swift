@@ -61,7 +61,7 @@ let package = Package(
         stage("Orders", sql: ["schema", "drop", "route"]),
         stage("Trades", sql: ["schema", "drop", "execute"]),
         stage(
-            "Allocations", sql: ["schema", "drop", "prepare", "apply", "row", "cycle", "verify"],
+            "Allocations", sql: ["schema", "drop", "prepare", "fill", "row", "verify"],
             dependencies: ["Kafka"]),
         .target(
             name: "ChangeFeed",

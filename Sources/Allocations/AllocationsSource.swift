@@ -36,9 +36,11 @@ public enum AllocationsSource {
             let id = names.int64(index, 0)
             var accounts: [AccountID] = []
             var ordered: [Int64] = []
+            var arrivals: [Int64] = []
             while row < rows.rowCount, rows.int64(row, 0) == id {
                 accounts.append(AccountID(rows.int64(row, 1)))
                 ordered.append(rows.int64(row, 2))
+                arrivals.append(rows.int64(row, 3))
                 row += 1
             }
             let (shares, sum) = (names.int64(index, 2), ordered.reduce(0, +))
@@ -47,10 +49,18 @@ public enum AllocationsSource {
                     "block order \(id) has \(shares) shares, its accounts have \(sum)",
                     remedy: "prepare the allocations tables again")
             }
+            let word = names.text(index, 3) ?? ""
+            guard let policy = AllocationPolicy(rawValue: word) else {
+                throw OperatingError(
+                    "block order \(id) has the allocation policy \(word), which is none of "
+                        + AllocationPolicy.allCases.map(\.rawValue).joined(separator: ", "))
+            }
             blocks.append(
                 Block(
                     id: BlockOrderID(id), code: names.text(index, 1) ?? "", accounts: accounts,
-                    quota: QuotaApportionment(ordered: ordered)))
+                    division: BlockDivision(
+                        policy: policy, lotSize: names.int64(index, 4), minimumTicketLots: names.int64(index, 5),
+                        ordered: ordered, arrivals: arrivals)))
         }
         return BlockBook(blocks: blocks)
     }

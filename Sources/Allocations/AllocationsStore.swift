@@ -11,9 +11,8 @@ struct AllocationsStore {
     let topic: String
 
     private static let prepareScript = SQLScript(embedded: PackageResources.prepare_sql)
-    private static let applyScript = SQLScript(embedded: PackageResources.apply_sql)
+    private static let fillScript = SQLScript(embedded: PackageResources.fill_sql)
     private static let rowScript = SQLScript(embedded: PackageResources.row_sql)
-    private static let cycleScript = SQLScript(embedded: PackageResources.cycle_sql)
 
     /// Connects and prepares every statement of the mode.
     static func connect(to info: ConnectionInfo, topic: String, configuration: Configuration) throws -> AllocationsStore
@@ -21,16 +20,9 @@ struct AllocationsStore {
         let connection = try PostgresConnection.connect(to: info, applicationName: "allocbench worker")
         try connection.execute("SET default_transaction_isolation = '\(configuration.isolation.sql.lowercased())'")
         let store = AllocationsStore(connection: connection, topic: topic)
-        for name in ["capture_and_fill", "take_snapshots", "park_block", "park_message", "move_offset"] {
-            try connection.prepare(name, applyScript[name])
-        }
-        switch configuration.mode {
-        case .row:
+        for name in fillScript.names { try connection.prepare(name, fillScript[name]) }
+        if configuration.mode == .row {
             for name in rowScript.names { try connection.prepare(name, rowScript[name]) }
-        case .cycle:
-            for name in cycleScript.names { try connection.prepare(name, cycleScript[name]) }
-        case .concurrent, .adaptive, .batch:
-            break
         }
         try connection.prepare("begin", "BEGIN")
         try connection.prepare("commit", "COMMIT")
@@ -66,13 +58,11 @@ struct AllocationsStore {
         ).int64(0, 0)
     }
 
-    /// Filled and allocated shares of every block that has fills, by its position in the book.
-    func blockStates(of book: BlockBook) throws -> [(block: Int, filled: Int64, allocated: Int64)] {
+    /// Every block that something has happened to, by its position in the book.
+    func blockStates(of book: BlockBook) throws -> [(block: Int, state: BlockState)] {
         let result = try connection.query(Self.prepareScript["block_states"])
         return (0..<result.rowCount).compactMap { row in
-            book.position(of: BlockOrderID(result.int64(row, 0))).map {
-                ($0, result.int64(row, 1), result.int64(row, 2))
-            }
+            book.position(of: BlockOrderID(result.int64(row, 0))).map { ($0, BlockState(result, row: row, column: 0)) }
         }
     }
 
@@ -83,20 +73,12 @@ struct AllocationsStore {
     }
 
     /// What another mode left half done can only be finished by that mode; say so instead of losing it.
-    func requireNothingUnfinished(
-        of mode: Mode, partitions: [Int32], book: BlockBook, policy: SnapshotPolicy
-    ) throws {
+    func requireNothingUnfinished(of mode: Mode, partitions: [Int32]) throws {
         if mode != .row {
             let unfilled = try connection.query(Self.prepareScript["unfilled_count"]).int64(0, 0)
-            // Every other mode takes a snapshot in the transaction that makes it due.
-            let overdue = try blockStates(of: book).count {
-                policy.isDue(
-                    allocated: $0.allocated, filled: $0.filled, ordered: book.blocks[$0.block].orderedQuantity)
-            }
-            if unfilled > 0 || overdue > 0 {
+            if unfilled > 0 {
                 throw OperatingError(
-                    "mode row left \(unfilled) captured trades unfilled and \(overdue) snapshots untaken",
-                    remedy: "go on with mode row")
+                    "mode row left \(unfilled) captured trades unfilled", remedy: "go on with mode row")
             }
         }
         if mode != .cycle {
@@ -109,6 +91,28 @@ struct AllocationsStore {
 
     /// Messages that wait for the next cycle.
     func stagedCount(partitions: [Int32]) throws -> Int64 {
-        try connection.query(Self.cycleScript["staged_count"], .int64Array(partitions.map { Int64($0) })).int64(0, 0)
+        try connection.query(Self.fillScript["staged_count"], .int64Array(partitions.map { Int64($0) })).int64(0, 0)
+    }
+}
+
+extension BlockState {
+    /// Reads the columns of the part `state`, which begin with the block's id at `column`; in text or binary.
+    init(_ result: QueryResult, row: Int, column: Int) {
+        func ticks(_ column: Int) -> Int128 {
+            guard let ticks = result.withBytes(row, column, { Price.ticks(decimal: $0) }) ?? nil else {
+                preconditionFailure("a notional is a decimal number")
+            }
+            return ticks
+        }
+        self.init(orderQuantity: result.int64(row, column + 4))
+        cumQuantity = result.int64(row, column + 1)
+        notionalTicks = ticks(column + 2)
+        executionCount = result.int64(row, column + 3)
+        isCanceled = result.int64(row, column + 5) != 0
+        snapshotNumber = result.int64(row, column + 6)
+        allocatedQuantity = result.int64(row, column + 7)
+        allocatedNotionalTicks = ticks(column + 8)
+        allocatedExecutionCount = result.int64(row, column + 9)
+        allocatedIsFinal = result.int64(row, column + 10) != 0
     }
 }

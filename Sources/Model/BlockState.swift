@@ -55,6 +55,17 @@ public struct BlockState: Sendable, Equatable {
     /// Whether more is filled than ordered. Only while a bust or a replace is still to come: nothing is allocated then.
     public var isOverfilled: Bool { cumQuantity > orderQuantity }
 
+    /// The state once a snapshot has been taken.
+    public func allocated() -> BlockState {
+        var state = self
+        state.snapshotNumber += 1
+        state.allocatedQuantity = cumQuantity
+        state.allocatedNotionalTicks = notionalTicks
+        state.allocatedExecutionCount = executionCount
+        state.allocatedIsFinal = isFinal
+        return state
+    }
+
     /// Whether a snapshot must be taken now.
     /// - Parameter elapsedMs: time since the last snapshot, or since the first fill; only the interval policy asks for it.
     public func isSnapshotDue(_ policy: SnapshotPolicy, elapsedMs: Int64) -> Bool {

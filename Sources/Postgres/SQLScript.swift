@@ -1,7 +1,8 @@
 // A file of SQL, cut into the statements that the code asks for by name.
 
 /// The statements of one .sql file. A line `-- name: some_name` starts a statement; what stands above the first such line
-/// is a header for readers.
+/// is a header for readers. A line `-- part: some_name` starts text that several statements share: it stands in each of them
+/// where a line says `-- insert: some_name`.
 public struct SQLScript: Sendable {
     /// The names in the order of the file.
     public let names: [String]
@@ -12,27 +13,34 @@ public struct SQLScript: Sendable {
     /// Cuts up a file that was embedded into the program. Two statements of one name are a programming error and trap.
     public init(embedded bytes: [UInt8]) {
         var names: [String] = []
-        var statements: [String: String] = [:]
+        var sections: [String: [Substring]] = [:]
         var header: [Substring] = []
-        var lines: [Substring] = []
-        func finish() {
-            guard let name = names.last else { return header = lines }
-            statements[name] = Self.trimmed(lines)
-        }
+        var current: String?
         for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false) {
-            guard let name = Self.name(in: line) else {
-                lines.append(line)
-                continue
+            if let name = Self.word(behind: "-- name:", in: line) ?? Self.word(behind: "-- part:", in: line) {
+                precondition(sections[name] == nil, "two statements are named \(name)")
+                sections[name] = []
+                current = name
+                if line.hasPrefix("-- name:") { names.append(name) }
+            } else if let current {
+                sections[current]?.append(line)
+            } else {
+                header.append(line)
             }
-            finish()
-            precondition(!names.contains(name), "two statements are named \(name)")
-            names.append(name)
-            lines = []
         }
-        finish()
         self.names = names
         self.header = Self.trimmed(header)
-        self.statements = statements
+        statements = Dictionary(
+            uniqueKeysWithValues: names.map { ($0, Self.trimmed(Self.completed(sections[$0] ?? [], with: sections))) })
+    }
+
+    /// The lines with every part in its place.
+    private static func completed(_ lines: [Substring], with sections: [String: [Substring]]) -> [Substring] {
+        lines.flatMap { line in
+            guard let name = word(behind: "-- insert:", in: line) else { return [line] }
+            guard let part = sections[name] else { preconditionFailure("no part is named \(name)") }
+            return completed(part, with: sections)
+        }
     }
 
     /// The statement of that name; a name that the file doesn't have is a programming error and traps.
@@ -43,8 +51,7 @@ public struct SQLScript: Sendable {
         return statement
     }
 
-    private static func name(in line: Substring) -> String? {
-        let prefix = "-- name:"
+    private static func word(behind prefix: String, in line: Substring) -> String? {
         guard line.hasPrefix(prefix) else { return nil }
         return String(line.dropFirst(prefix.count).filter { !$0.isWhitespace })
     }

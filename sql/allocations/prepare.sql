@@ -1,18 +1,24 @@
 -- Fresh tables for a run: everything the last one wrote goes, and the blocks arrive from the orders stage.
 
 -- name: truncate
-TRUNCATE TABLE allocations.block_fills, allocations.block_accounts, allocations.captured_trades, allocations.snapshots,
-  allocations.allocations, allocations.consumer_offsets, allocations.staged_trades, allocations.parked_blocks,
+TRUNCATE TABLE allocations.block_fills, allocations.block_accounts, allocations.captured_trades,
+  allocations.captured_changes, allocations.snapshots, allocations.allocations, allocations.booking_outbox,
+  allocations.block_bookings, allocations.account_audits, allocations.allocation_instructions,
+  allocations.settlement_instructions, allocations.consumer_offsets, allocations.staged_trades, allocations.parked_blocks,
   allocations.parked_messages;
 
 -- name: receive_blocks
-INSERT INTO allocations.block_fills (block_order_id, block_order_code, ordered_quantity)
-SELECT block_order_id, block_order_code, quantity FROM orders.block_orders
+INSERT INTO allocations.block_fills
+  (block_order_id, block_order_code, side, security_id, trade_date, allocation_policy, lot_size, minimum_ticket_lots,
+   intended_quantity, order_quantity)
+SELECT block_order_id, block_order_code, side, security_id, trade_date, allocation_policy, lot_size, minimum_ticket_lots,
+       quantity, quantity
+FROM orders.block_orders
 ON CONFLICT (block_order_id) DO NOTHING;
 
 -- name: receive_block_accounts
-INSERT INTO allocations.block_accounts (block_order_id, account_id, ordered_quantity)
-SELECT block_order_id, account_id, quantity FROM orders.block_order_accounts
+INSERT INTO allocations.block_accounts (block_order_id, account_id, intended_quantity, customer_order_id, target_broker)
+SELECT block_order_id, account_id, quantity, customer_order_id, target_broker FROM orders.block_order_accounts
 ON CONFLICT (block_order_id, account_id) DO NOTHING;
 
 -- name: receive_partition
@@ -20,14 +26,20 @@ INSERT INTO allocations.consumer_offsets (topic, topic_partition) VALUES ($1::TE
 ON CONFLICT (topic, topic_partition) DO NOTHING;
 
 -- name: block_accounts
-SELECT block_order_id, account_id, ordered_quantity FROM allocations.block_accounts ORDER BY block_order_id, account_id;
+SELECT block_order_id, account_id, intended_quantity, customer_order_id FROM allocations.block_accounts
+ORDER BY block_order_id, account_id;
 
 -- name: blocks
-SELECT block_order_id, block_order_code, ordered_quantity FROM allocations.block_fills ORDER BY block_order_id;
+SELECT block_order_id, block_order_code, intended_quantity, allocation_policy, lot_size, minimum_ticket_lots
+FROM allocations.block_fills ORDER BY block_order_id;
 
 -- name: block_states
-SELECT block_order_id, filled_quantity, allocated_quantity FROM allocations.block_fills
-WHERE filled_quantity > 0 ORDER BY block_order_id;
+-- Of the blocks that something has happened to.
+SELECT m.block_order_id, m.cum_quantity, m.notional::TEXT, m.execution_count, m.order_quantity, m.is_canceled::INT4,
+       m.snapshot_number, m.allocated_quantity, m.allocated_notional::TEXT, m.allocated_execution_count,
+       m.allocated_is_final::INT4
+FROM allocations.block_fills AS m
+WHERE m.cum_quantity > 0 OR m.order_version > 0 OR m.snapshot_number > 0 ORDER BY m.block_order_id;
 
 -- name: parked_blocks
 SELECT block_order_code FROM allocations.parked_blocks;
@@ -41,8 +53,11 @@ RETURNING epoch, next_offset;
 SELECT epoch, next_offset FROM allocations.consumer_offsets WHERE topic = $1::TEXT AND topic_partition = $2::INT8;
 
 -- name: captured_count
-SELECT count(*) FROM allocations.captured_trades
-WHERE topic_partition = $1::INT8 AND topic_offset >= $2::INT8 AND topic_offset < $3::INT8;
+-- Messages of these offsets that were captured, each for the first time.
+SELECT (SELECT count(*) FROM allocations.captured_trades
+        WHERE topic_partition = $1::INT8 AND topic_offset >= $2::INT8 AND topic_offset < $3::INT8)
+     + (SELECT count(*) FROM allocations.captured_changes
+        WHERE topic_partition = $1::INT8 AND topic_offset >= $2::INT8 AND topic_offset < $3::INT8);
 
 -- name: unfilled_count
 SELECT count(*) FROM allocations.captured_trades WHERE NOT filled;

@@ -24,6 +24,7 @@ extension AllocationWorker {
             }
             if monotonicNow() >= nextCycleTime { break }
         }
+        try takeUnexpectedSnapshots()
         if monotonicNow() >= nextCycleTime, !stagedArrivals.isEmpty || hasStagedLeftovers {
             try runCycle()
             worked = true
@@ -59,31 +60,9 @@ extension AllocationWorker {
                 return recordCycle(captured: captured, began: began)
             } catch let error as PostgresError where error.isRetryable {
                 try backOff(after: error, attempt: attempt, messageCount: Int64(stagedArrivals.count))
-            } catch let error as PostgresError where error.isDataError {
-                // Without the messages at fault the others go through.
-                guard try parkOverfilling() > 0 else { throw error }
             }
             attempt += 1
         }
-    }
-
-    /// Moves staged messages that would fill a block beyond its order to the parked tables. Returns how many.
-    private func parkOverfilling() throws -> Int64 {
-        bindPartitions()
-        parameters.append(text: ParkedMessage.overfill)
-        parameters.append(text: ParkedMessage.blockIsParked)
-        try store.connection.sendPrepared("park_overfilling", parameters: parameters, resultFormat: .binary)
-        try store.connection.sendSync()
-        let result = try nextAnswer().get()
-        guard result.int64(0, 0) == 1 else { throw GuardMissed() }
-        for row in 0..<result.rowCount {
-            if let code = result.text(row, 2) { storedParkedCodes.insert(code) }
-        }
-        figures.parkedCount += result.int64(0, 1)
-        figures.transactionCount += 1
-        // Messages of these blocks that are queued already must be parked too, so they are read again.
-        try assignConsumer()
-        return result.int64(0, 1)
     }
 
     /// Binds what the statements about staged messages take: the topic, this worker's partitions and their epochs.

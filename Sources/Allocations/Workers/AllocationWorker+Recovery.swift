@@ -31,7 +31,7 @@ extension AllocationWorker {
                 }
                 try resolveOffsets(&foundCommits)
                 if try resolveLostCycle() { foundCommits = true }
-                try loadBlockStates()
+                unexpectedBlocks += try loadBlockStates()
                 if usesPipeline { try store.connection.enterPipelineMode() }
                 break
             } catch let error as PostgresError where error.isConnectionLost && monotonicNow() < deadline && !stop.isSet
@@ -78,8 +78,8 @@ extension AllocationWorker {
     private func isolate(_ unit: UnitOfWork, of queue: Int, after error: PostgresError) throws {
         if unit.range.count == 1 {
             if mode == .row { try uncaptureByRow(unit, of: queue) }
-            let reason = error.constraint == "never_overfilled" ? ParkedMessage.overfill : error.message
-            refusals[queues[queue].partition, default: [:]][queues[queue].offsets[unit.range.lowerBound]] = reason
+            refusals[queues[queue].partition, default: [:]][queues[queue].offsets[unit.range.lowerBound]] =
+                error.message
             return try assignConsumer()
         }
         queues[queue].unsend()
@@ -201,7 +201,7 @@ extension AllocationWorker {
     }
 
     /// The row mode runs statement by statement; for what it shares with the others it enters the pipeline for a moment.
-    private func inPipeline<R>(_ body: () throws -> R) throws -> R {
+    func inPipeline<R>(_ body: () throws -> R) throws -> R {
         guard !usesPipeline else { return try body() }
         try store.connection.enterPipelineMode()
         let result = Result { try body() }

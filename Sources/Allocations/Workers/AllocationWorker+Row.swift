@@ -23,6 +23,7 @@ extension AllocationWorker {
                 try retry(unit, of: queue, began: began, after: error)
             }
         }
+        try takeUnexpectedSnapshots()
         return try moveSkippedOffsets() || worked
     }
 
@@ -30,6 +31,24 @@ extension AllocationWorker {
     func processByRow(_ unit: UnitOfWork, of index: Int, began: Int64) throws {
         let queue = queues[index]
         let message = unit.range.lowerBound
+        let captured =
+            if let change = queue.change(at: message) {
+                try apply(change, from: queue, at: message)
+            } else {
+                try fill(from: queue, at: message)
+            }
+        let isRepeated = captured == 0 && repeatedExecutions.contains(queue.executions[message])
+        let capturedCount = isRepeated ? try capturedHereCount(queue, message) : captured
+        try allocateByRow(plan.book.blocks[queue.bookPositions[message]], at: queue.bookPositions[message])
+        let moved = try statement("move_offset") { _ in bindOffsetMove(unit, of: index) }
+        guard moved.rowCount == 1 else { throw GuardMissed() }
+        repeatedExecutions.remove(queue.executions[message])
+        recordCommit(of: unit, in: index, began: began, captured: capturedCount)
+        queues[index].markCommitted(unit)
+    }
+
+    /// A trade: captured, then filled. Returns 1 if it wasn't captured before.
+    private func fill(from queue: PartitionQueue, at message: Int) throws -> Int64 {
         let captured = try statement("row_capture") {
             $0.append(int64: queue.executions[message])
             $0.append(int64: queue.blocks[message])
@@ -38,16 +57,36 @@ extension AllocationWorker {
             $0.append(int64: Int64(queue.partition))
             $0.append(int64: queue.offsets[message])
         }
-        let capturedCount =
-            captured.affectedRowCount == 0 && repeatedExecutions.contains(queue.executions[message])
-            ? try capturedHereCount(queue, message) : Int64(captured.affectedRowCount)
         try statement("row_fill") { $0.append(int64: queue.executions[message]) }
-        try allocateByRow(plan.book.blocks[queue.bookPositions[message]], at: queue.bookPositions[message])
-        let moved = try statement("move_offset") { _ in bindOffsetMove(unit, of: index) }
-        guard moved.rowCount == 1 else { throw GuardMissed() }
-        repeatedExecutions.remove(queue.executions[message])
-        recordCommit(of: unit, in: index, began: began, captured: capturedCount)
-        queues[index].markCommitted(unit)
+        return Int64(captured.affectedRowCount)
+    }
+
+    /// A bust, cancel or replace. Returns 1 if it wasn't captured before.
+    private func apply(_ change: Execution, from queue: PartitionQueue, at message: Int) throws -> Int64 {
+        let captured = try statement("row_change") {
+            $0.append(int64: change.id.rawValue)
+            $0.append(int64: change.type.rawValue)
+            $0.append(int64: change.blockOrder.rawValue)
+            $0.append(int64: change.reference?.rawValue ?? 0)
+            $0.append(int64: change.orderVersion)
+            $0.append(int64: change.orderQuantity)
+            $0.append(int64: Int64(queue.partition))
+            $0.append(int64: queue.offsets[message])
+        }
+        if let reference = change.reference {
+            try statement("row_bust") {
+                $0.append(int64: reference.rawValue)
+                $0.append(int64: change.blockOrder.rawValue)
+            }
+        } else {
+            try statement("row_order") {
+                $0.append(int64: change.blockOrder.rawValue)
+                $0.append(int64: change.orderVersion)
+                $0.append(int64: change.orderQuantity)
+                $0.append(int64: change.type.rawValue)
+            }
+        }
+        return Int64(captured.affectedRowCount)
     }
 
     /// 1 if it was this very message that captured the execution, in an attempt that failed later on.
@@ -66,18 +105,15 @@ extension AllocationWorker {
 
     /// Looks where the block stands and writes the snapshot if one is due, row by row.
     private func allocateByRow(_ block: Block, at position: Int) throws {
-        let state = try statement("row_state") { $0.append(int64: block.id.rawValue) }
-        guard state.rowCount == 1, let notional = state.withBytes(0, 1, { Price.ticks(decimal: $0) }) ?? nil else {
-            return
+        let result = try statement("row_state") { $0.append(int64: block.id.rawValue) }
+        guard result.rowCount == 1 else { return }
+        let state = BlockState(result, row: 0, column: 0)
+        let due = dueSnapshots([BlockMove(block: position, state: state)])
+        guard let snapshot = due.first?.snapshot else { return note(state, ofBlockAt: position) }
+        try statement("row_forget") {
+            $0.append(int64: block.id.rawValue)
+            $0.append(int64: state.snapshotNumber)
         }
-        let move = BlockMove(
-            block: position, filledQuantity: state.int64(0, 0), notionalTicks: notional,
-            snapshotNumber: state.int64(0, 2), allocatedQuantity: state.int64(0, 3))
-        guard
-            plan.snapshotPolicy.isDue(
-                allocated: move.allocatedQuantity, filled: move.filledQuantity, ordered: block.orderedQuantity)
-        else { return }
-        let snapshot = block.snapshot(after: move)
         for allocation in snapshot.allocations {
             try statement("row_allocate") {
                 $0.append(int64: block.id.rawValue)
@@ -92,12 +128,16 @@ extension AllocationWorker {
             $0.append(int64: block.id.rawValue)
             $0.append(int64: snapshot.number)
             $0.append(int64: snapshot.averagePrice.ticks)
+            $0.append(int64: snapshot.isFinal ? 1 : 0)
         }
         try statement("row_snapshot_taken") {
             $0.append(int64: block.id.rawValue)
             $0.append(int64: snapshot.number)
+            $0.append(int64: snapshot.isFinal ? 1 : 0)
+            $0.append(int64: snapshot.isBookingDue ? 1 : 0)
         }
-        figures.snapshotCount += 1
+        note(state.allocated(), ofBlockAt: position)
+        noteTaken(due)
     }
 
     @discardableResult

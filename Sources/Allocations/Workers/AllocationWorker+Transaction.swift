@@ -25,6 +25,7 @@ extension AllocationWorker {
             }
         }
         try receiveAll()
+        try takeUnexpectedSnapshots()
         return try moveSkippedOffsets() || worked
     }
 
@@ -65,6 +66,7 @@ extension AllocationWorker {
             let answer = FillAnswer(result, book: plan.book)
             guard answer.isGuarded else { throw GuardMissed() }
             commit(sent.unit, of: sent.queue, began: sent.began, captured: answer.captured)
+            noteFilled(answer.moves)
             return nil
         case .failure(let error): return error
         }
@@ -163,28 +165,20 @@ extension AllocationWorker {
         guard let answer else { preconditionFailure("a fill without an answer") }
         guard answer.isGuarded else { return answer }
 
-        let snapshots = answer.moves.filter {
-            plan.snapshotPolicy.isDue(
-                allocated: $0.allocatedQuantity, filled: $0.filledQuantity,
-                ordered: plan.book.blocks[$0.block].orderedQuantity)
-        }.map { plan.book.blocks[$0.block].snapshot(after: $0) }
-        if !snapshots.isEmpty {
-            bind(snapshots)
+        let due = dueSnapshots(answer.moves)
+        if !due.isEmpty {
+            bind(due)
             try connection.sendPrepared("take_snapshots", parameters: parameters)
         }
         try connection.sendPrepared("commit", parameters: noParameters)
         try connection.sendSync()
         for case .failed(let error) in try connection.pipelineEventsUpToSync() { failure = failure ?? error }
         if let failure { throw failure }
+        let taken = Set(due.map(\.block))
         for move in answer.moves {
-            predictedFilled[move.block] = move.filledQuantity
-            allocated[move.block] = move.allocatedQuantity
+            note(taken.contains(move.block) ? move.state.allocated() : move.state, ofBlockAt: move.block)
         }
-        for snapshot in snapshots {
-            guard let block = plan.book.position(of: snapshot.block) else { continue }
-            allocated[block] = predictedFilled[block]
-        }
-        figures.snapshotCount += Int64(snapshots.count)
+        noteTaken(due)
         return answer
     }
 
@@ -196,17 +190,18 @@ extension AllocationWorker {
 
     // MARK: Parameters
 
-    /// Whether the unit's shares, all counted, reach a snapshot of any of its blocks. Adds them to the prediction.
+    /// Whether the unit may make a snapshot of any of its blocks due. Adds its trades to the outlook.
     private func mayNeedSnapshot(_ unit: UnitOfWork, of queue: Int) -> Bool {
         var isDue = false
         for index in unit.range {
             let block = queues[queue].bookPositions[index]
-            predictedFilled[block] += queues[queue].quantities[index]
-            isDue =
-                isDue
-                || plan.snapshotPolicy.isDue(
-                    allocated: allocated[block], filled: predictedFilled[block],
-                    ordered: plan.book.blocks[block].orderedQuantity)
+            // Whatever takes shares back or changes the order may make one due.
+            if queues[queue].change(at: index) != nil {
+                isDue = true
+                continue
+            }
+            outlooks[block].expect(trade: queues[queue].quantities[index])
+            isDue = isDue || outlooks[block].mayBeDue(plan.snapshotPolicy)
         }
         return isDue
     }
@@ -220,26 +215,25 @@ extension AllocationWorker {
         parameters.append(int64: queue.epoch)
         parameters.append(int64: unit.expectedOffset)
         parameters.append(int64: unit.nextOffset)
-        for column in [queue.executions, queue.blocks, queue.quantities, queue.priceTicks, queue.offsets] {
-            column.withUnsafeBufferPointer {
-                parameters.append(int64Array: UnsafeBufferPointer(rebasing: $0[unit.range]))
+        let columns = [queue.executions, queue.blocks, queue.quantities, queue.priceTicks, queue.offsets]
+        let changes = queue.changes(in: unit.range)
+        if changes.isEmpty {
+            for column in columns {
+                column.withUnsafeBufferPointer {
+                    parameters.append(int64Array: UnsafeBufferPointer(rebasing: $0[unit.range]))
+                }
             }
+        } else {
+            let trades = unit.range.filter { queue.change(at: $0) == nil }
+            for column in columns { parameters.append(int64ArrayOf: trades.count) { column[trades[$0]] } }
         }
-    }
-
-    /// Binds what take_snapshots takes.
-    private func bind(_ snapshots: [Snapshot]) {
-        parameters.reset()
-        parameters.append(int64ArrayOf: snapshots.count) { snapshots[$0].block.rawValue }
-        parameters.append(int64ArrayOf: snapshots.count) { snapshots[$0].number }
-        parameters.append(int64ArrayOf: snapshots.count) { snapshots[$0].averagePrice.ticks }
-        let rows = snapshots.flatMap { snapshot in snapshot.allocations.map { (snapshot, $0) } }
-        parameters.append(int64ArrayOf: rows.count) { rows[$0].0.block.rawValue }
-        parameters.append(int64ArrayOf: rows.count) { rows[$0].1.account.rawValue }
-        parameters.append(int64ArrayOf: rows.count) { rows[$0].0.number }
-        parameters.append(int64ArrayOf: rows.count) { rows[$0].1.quantityDelta }
-        parameters.append(int64ArrayOf: rows.count) { rows[$0].1.quantityCumulative }
-        parameters.append(int64ArrayOf: rows.count) { rows[$0].0.averagePrice.ticks }
+        parameters.append(int64ArrayOf: changes.count) { changes[$0].report.id.rawValue }
+        parameters.append(int64ArrayOf: changes.count) { changes[$0].report.type.rawValue }
+        parameters.append(int64ArrayOf: changes.count) { changes[$0].report.reference?.rawValue ?? 0 }
+        parameters.append(int64ArrayOf: changes.count) { changes[$0].report.blockOrder.rawValue }
+        parameters.append(int64ArrayOf: changes.count) { changes[$0].report.orderVersion }
+        parameters.append(int64ArrayOf: changes.count) { changes[$0].report.orderQuantity }
+        parameters.append(int64ArrayOf: changes.count) { changes[$0].offset }
     }
 
     private func commit(_ unit: UnitOfWork, of queue: Int, began: Int64, captured: Int64) {
@@ -248,7 +242,7 @@ extension AllocationWorker {
     }
 }
 
-/// What capture_and_fill and capture_and_fill_staged answer.
+/// What capture_and_fill, capture_and_fill_staged and lock_blocks answer.
 struct FillAnswer {
     /// False when the guard moved no row: nothing else happened either.
     let isGuarded: Bool
@@ -260,13 +254,10 @@ struct FillAnswer {
         captured = result.int64(0, 1)
         var moves: [BlockMove] = []
         for row in 0..<result.rowCount where !result.isNull(row, 2) {
-            guard let block = book.position(of: BlockOrderID(result.int64(row, 2))),
-                let notional = result.withBytes(row, 4, { Price.ticks(decimal: $0) }) ?? nil
-            else { preconditionFailure("capture_and_fill answers blocks of the book with a notional") }
-            moves.append(
-                BlockMove(
-                    block: block, filledQuantity: result.int64(row, 3), notionalTicks: notional,
-                    snapshotNumber: result.int64(row, 5), allocatedQuantity: result.int64(row, 6)))
+            guard let block = book.position(of: BlockOrderID(result.int64(row, 2))) else {
+                preconditionFailure("only blocks of the book are filled")
+            }
+            moves.append(BlockMove(block: block, state: BlockState(result, row: row, column: 2)))
         }
         self.moves = moves
     }

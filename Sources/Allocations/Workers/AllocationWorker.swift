@@ -52,10 +52,15 @@ public final class AllocationWorker {
     let noParameters = ParameterBuffer()
     var random: SeededRandom
 
-    /// Shares of each block that are filled or on their way: never less than the truth while this worker owns the block's
-    /// partition, so "no snapshot is due" can be relied on.
-    var predictedFilled: [Int64]
-    var allocated: [Int64]
+    /// What this worker expects of each block, by position in the book.
+    var outlooks: [BlockOutlook]
+    /// Blocks whose snapshot was found due by a fill that wasn't expected to make it so.
+    var unexpectedBlocks: [Int] = []
+    /// Under a snapshot policy by time: blocks whose fills aren't all allocated, when each had its last snapshot or its first
+    /// fill, and when to look again.
+    var unallocatedBlocks: Set<Int> = []
+    var snapshotTimes: [Int: Int64] = [:]
+    var nextOverdueCheck: Int64 = 0
     /// Transactions whose answers are still to come, oldest first.
     var inFlight: [InFlightUnit] = []
     /// Blocks whose messages are parked from here on: those in the tables, and those that a queued message stops.
@@ -91,8 +96,7 @@ public final class AllocationWorker {
         self.stop = stop
         sequenceLimit = plan.schedule.ratePerSecond.map { Int64($0 * 300_000_000) } ?? Int64.max
         random = SeededRandom(seed: plan.seed, stream: UInt64(plan.partitions.first ?? 0))
-        predictedFilled = Array(repeating: 0, count: plan.book.blocks.count)
-        allocated = predictedFilled
+        outlooks = plan.book.blocks.map { BlockOutlook(BlockState(orderQuantity: $0.intendedQuantity)) }
         store = try AllocationsStore.connect(
             to: plan.connection, topic: plan.topic, configuration: plan.configuration)
         // Enough to keep a worker busy; librdkafka's defaults would hold 100,000 messages per partition in memory.
@@ -107,13 +111,14 @@ public final class AllocationWorker {
             stagedFromOffsets[partition] = claim.nextOffset
         }
         // Only now: until its partitions are claimed, an older worker may still leave something behind.
-        try store.requireNothingUnfinished(
-            of: plan.configuration.mode, partitions: plan.partitions, book: plan.book, policy: plan.snapshotPolicy)
+        try store.requireNothingUnfinished(of: plan.configuration.mode, partitions: plan.partitions)
         storedParkedCodes = try store.parkedBlocks()
-        try loadBlockStates()
+        let overdue = try loadBlockStates()
         if plan.configuration.mode == .cycle { hasStagedLeftovers = true }
         try assignConsumer()
         if usesPipeline { try store.connection.enterPipelineMode() }
+        // A worker that was killed between a fill and its snapshot has left them.
+        try takeSnapshots(ofBlocksAt: overdue)
     }
 
     /// Runs a worker on the calling thread, from connecting to closing.
@@ -148,7 +153,7 @@ public final class AllocationWorker {
     private func loop() throws {
         while !stop.isSet && !isFinished {
             let polled = try fillQueues()
-            let worked = try recovering { try work() }
+            let worked = try recovering { try takeOverdueSnapshots() || work() }
             for index in queues.indices { queues[index].compact() }
             if !polled && !worked { try idle() }
         }
@@ -342,13 +347,20 @@ public final class AllocationWorker {
         }
     }
 
-    /// Reads where the blocks stand, which is what predictions start from.
-    func loadBlockStates() throws {
-        for block in predictedFilled.indices { (predictedFilled[block], allocated[block]) = (0, 0) }
-        for state in try store.blockStates(of: plan.book) {
-            predictedFilled[state.block] = state.filled
-            allocated[state.block] = state.allocated
+    /// Reads where the blocks stand, which is what outlooks start from.
+    /// - Returns: the blocks that are due for a snapshot whatever comes.
+    @discardableResult
+    func loadBlockStates() throws -> [Int] {
+        for block in outlooks.indices {
+            outlooks[block] = BlockOutlook(BlockState(orderQuantity: plan.book.blocks[block].intendedQuantity))
         }
+        unallocatedBlocks.removeAll()
+        var overdue: [Int] = []
+        for (block, state) in try store.blockStates(of: plan.book) {
+            note(state, ofBlockAt: block)
+            if state.isSnapshotDue(plan.snapshotPolicy, elapsedMs: 0) { overdue.append(block) }
+        }
+        return overdue
     }
 
     // MARK: Figures

@@ -23,6 +23,8 @@ struct PartitionQueue {
     private(set) var arrivals: [Int64] = []
     /// When each message was handed over by the consumer.
     private(set) var polledTimes: [Int64] = []
+    /// Busts, cancels and replaces, by offset: few, so that the columns hold trades alone, and nothing for these.
+    private(set) var changes: [Int64: Execution] = [:]
     /// Messages that stop their block, by offset: they go to the parked tables instead.
     private(set) var parked: [Int64: ParkedMessage] = [:]
 
@@ -51,6 +53,7 @@ struct PartitionQueue {
         arrivals.append(arrival)
         polledTimes.append(polled)
         polledOffset = offset + 1
+        if execution.type != .trade { changes[offset] = execution }
     }
 
     /// Queues a message that must be parked, in its place among the others.
@@ -85,6 +88,15 @@ struct PartitionQueue {
         return UnitOfWork(range: unsent..<end, expectedOffset: expected, nextOffset: next)
     }
 
+    /// The bust, cancel or replace at an index; nil if there is a trade.
+    func change(at index: Int) -> Execution? { changes.isEmpty ? nil : changes[offsets[index]] }
+
+    /// The busts, cancels and replaces of a range.
+    func changes(in range: Range<Int>) -> [(offset: Int64, report: Execution)] {
+        if changes.isEmpty { return [] }
+        return range.compactMap { index in change(at: index).map { (offsets[index], $0) } }
+    }
+
     /// Whether the unit is a message to park.
     func isParked(_ unit: UnitOfWork) -> Bool {
         !parked.isEmpty && unit.range.count == 1 && parked[offsets[unit.range.lowerBound]] != nil
@@ -111,6 +123,7 @@ struct PartitionQueue {
     mutating func compact() {
         guard head == offsets.count || head >= 8192, head > 0, unsent == head else { return }
         if !parked.isEmpty { parked = parked.filter { $0.key >= committedOffset } }
+        if !changes.isEmpty { changes = changes.filter { $0.key >= committedOffset } }
         executions.removeFirst(head)
         blocks.removeFirst(head)
         quantities.removeFirst(head)
@@ -136,7 +149,6 @@ struct UnitOfWork {
 /// A message that stops its block.
 struct ParkedMessage {
     static let blockIsParked = "its block is parked"
-    static let overfill = "more shares than its block ordered"
 
     let blockCode: String
     let reason: String

@@ -1,0 +1,128 @@
+// Snapshots: which blocks are due, what is written, and those that no message asks for: due by time, or left behind by a
+// worker that was killed.
+
+import Measurement
+import Model
+import Postgres
+
+extension AllocationWorker {
+    /// Notes what the database says of a block that nothing is in flight for.
+    func note(_ state: BlockState, ofBlockAt block: Int) {
+        outlooks[block] = BlockOutlook(state)
+        trackUnallocated(state, ofBlockAt: block)
+    }
+
+    /// Under a policy by time, notes whether fills of the block wait for their snapshot.
+    private func trackUnallocated(_ state: BlockState, ofBlockAt block: Int) {
+        guard case .interval = plan.snapshotPolicy else { return }
+        if state.cumQuantity == state.allocatedQuantity || state.isOverfilled {
+            unallocatedBlocks.remove(block)
+        } else if unallocatedBlocks.insert(block).inserted, snapshotTimes[block] == nil {
+            snapshotTimes[block] = monotonicNow()
+        }
+    }
+
+    /// After a fill that was expected to make no snapshot due. When messages of a block come to several workers, each of them
+    /// knows too little, and the one whose fill reaches the limit finds out here.
+    func noteFilled(_ moves: [BlockMove]) {
+        for move in moves {
+            trackUnallocated(move.state, ofBlockAt: move.block)
+            if move.state.isSnapshotDue(plan.snapshotPolicy, elapsedMs: 0) { unexpectedBlocks.append(move.block) }
+        }
+    }
+
+    /// Takes the snapshots that were found due when they weren't expected to be. Only when nothing is in flight.
+    func takeUnexpectedSnapshots() throws {
+        guard !unexpectedBlocks.isEmpty else { return }
+        let blocks = Set(unexpectedBlocks).sorted()
+        unexpectedBlocks.removeAll()
+        try takeSnapshots(ofBlocksAt: blocks)
+    }
+
+    /// The snapshots that are due among the blocks that moved.
+    func dueSnapshots(_ moves: [BlockMove]) -> [DueSnapshot] {
+        let now = monotonicNow()
+        return moves.compactMap { move in
+            let elapsedMs = (now - (snapshotTimes[move.block] ?? now)) / 1_000_000
+            guard move.state.isSnapshotDue(plan.snapshotPolicy, elapsedMs: elapsedMs) else { return nil }
+            return DueSnapshot(block: move.block, snapshot: plan.book.blocks[move.block].snapshot(of: move.state))
+        }
+    }
+
+    /// Takes the snapshots into account once their transaction has committed.
+    func noteTaken(_ due: [DueSnapshot]) {
+        figures.snapshotCount += Int64(due.count)
+        guard case .interval = plan.snapshotPolicy else { return }
+        let now = monotonicNow()
+        for snapshot in due { snapshotTimes[snapshot.block] = now }
+    }
+
+    /// Under a policy by time, takes the snapshots whose time has come. Returns false if there are none.
+    func takeOverdueSnapshots() throws -> Bool {
+        guard case .interval(let milliseconds) = plan.snapshotPolicy, !unallocatedBlocks.isEmpty else { return false }
+        let now = monotonicNow()
+        guard now >= nextOverdueCheck else { return false }
+        nextOverdueCheck = now + 5_000_000
+        let overdue = unallocatedBlocks.filter { now - (snapshotTimes[$0] ?? now) >= milliseconds * 1_000_000 }
+        guard !overdue.isEmpty else { return false }
+        try takeSnapshots(ofBlocksAt: overdue.sorted())
+        return true
+    }
+
+    /// Looks at these blocks under a lock and takes the snapshots that are due, a thousand blocks a transaction.
+    func takeSnapshots(ofBlocksAt blocks: [Int]) throws {
+        for start in stride(from: 0, to: blocks.count, by: 1000) {
+            let part = blocks[start..<min(start + 1000, blocks.count)]
+            var attempt = 1
+            while true {
+                do {
+                    try inPipeline { try takeSnapshotsOnce(ofBlocksAt: part) }
+                    break
+                } catch let error as PostgresError where error.isRetryable {
+                    try backOff(after: error, attempt: attempt, messageCount: 0)
+                    attempt += 1
+                }
+            }
+        }
+    }
+
+    private func takeSnapshotsOnce(ofBlocksAt blocks: ArraySlice<Int>) throws {
+        _ = try inTransaction {
+            parameters.reset()
+            parameters.append(int64ArrayOf: blocks.count) {
+                self.plan.book.blocks[blocks[blocks.startIndex + $0]].id.rawValue
+            }
+            return try fillThenSnapshot("lock_blocks")
+        }
+        figures.transactionCount += 1
+    }
+
+    /// Binds what take_snapshots takes.
+    func bind(_ due: [DueSnapshot]) {
+        parameters.reset()
+        parameters.append(int64ArrayOf: due.count) { due[$0].snapshot.block.rawValue }
+        parameters.append(int64ArrayOf: due.count) { due[$0].snapshot.number }
+        parameters.append(int64ArrayOf: due.count) { due[$0].snapshot.averagePrice.ticks }
+        parameters.append(int64ArrayOf: due.count) { due[$0].snapshot.isFinal ? 1 : 0 }
+        parameters.append(int64ArrayOf: due.count) { due[$0].snapshot.isBookingDue ? 1 : 0 }
+        let rows = due.flatMap { due in due.snapshot.allocations.map { (due.snapshot.block, $0) } }
+        parameters.append(int64ArrayOf: rows.count) { rows[$0].0.rawValue }
+        parameters.append(int64ArrayOf: rows.count) { rows[$0].1.account.rawValue }
+        parameters.append(int64ArrayOf: rows.count) { rows[$0].1.quantityDelta }
+        parameters.append(int64ArrayOf: rows.count) { rows[$0].1.quantityCumulative }
+    }
+}
+
+/// Where a block stands after a transaction moved or locked it.
+struct BlockMove {
+    /// Its position in the book.
+    let block: Int
+    let state: BlockState
+}
+
+/// A snapshot that is to be written.
+struct DueSnapshot {
+    /// The block's position in the book.
+    let block: Int
+    let snapshot: Snapshot
+}
