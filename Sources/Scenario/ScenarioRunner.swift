@@ -121,7 +121,6 @@ public struct ScenarioRunner {
         plan.schedule = scenario.arrivals
         plan.firstExecution = stream.execution.firstExecution
         plan.seed = scenario.seed &+ UInt64(cell.repetition)
-        plan.snapshotPolicy = cell.configuration.snapshots
 
         ProcessUsage.resetOwnPeak()
         let before = (own: ProcessUsage.own(), database: databaseUsage())

@@ -40,38 +40,3 @@ import Testing
         #expect(average.residualTicks == 0)
     }
 }
-
-@Suite struct SnapshotPolicyTests {
-    @Test(arguments: [
-        (0, 24, false), (0, 25, true), (25, 49, false), (25, 50, true), (49, 50, true), (50, 74, false),
-        (75, 99, false),
-        (75, 100, true), (99, 100, true), (0, 100, true), (100, 100, false), (0, 0, false),
-    ]) func `quarters are due when the fills pass one`(_ allocated: Int64, _ filled: Int64, _ isDue: Bool) {
-        #expect(SnapshotPolicy.quarters.isDue(allocated: allocated, filled: filled, ordered: 100) == isDue)
-    }
-
-    @Test func `one part is due at completion only, whatever the block`() {
-        let policy = SnapshotPolicy(parts: 1)
-        for ordered: Int64 in [1, 2, 3, 500, 2_000_000_000] {
-            #expect(policy.isDue(allocated: 0, filled: ordered, ordered: ordered))
-            #expect(!policy.isDue(allocated: 0, filled: ordered - 1, ordered: ordered))
-        }
-    }
-
-    @Test func `however the fills are cut, no quarter is missed and the last snapshot is the completion`() {
-        let seed = UInt64.random(in: 0...UInt64.max)
-        var random = SeededRandom(seed: seed)
-        for _ in 0..<500 {
-            let ordered = random.integer(in: 1...5_000)
-            var (filled, allocated): (Int64, Int64) = (0, 0)
-            while filled < ordered {
-                filled = min(ordered, filled + random.integer(in: 1...700))
-                if SnapshotPolicy.quarters.isDue(allocated: allocated, filled: filled, ordered: ordered) {
-                    allocated = filled
-                }
-                #expect(filled * 4 / ordered == allocated * 4 / ordered, "seed \(seed)")
-            }
-            #expect(allocated == ordered, "seed \(seed)")
-        }
-    }
-}

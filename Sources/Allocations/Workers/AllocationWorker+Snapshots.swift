@@ -14,7 +14,7 @@ extension AllocationWorker {
 
     /// Under a policy by time, notes whether fills of the block wait for their snapshot.
     private func trackUnallocated(_ state: BlockState, ofBlockAt block: Int) {
-        guard case .interval = plan.snapshotPolicy else { return }
+        guard case .interval = plan.configuration.snapshots else { return }
         if state.cumQuantity == state.allocatedQuantity || state.isOverfilled {
             unallocatedBlocks.remove(block)
         } else if unallocatedBlocks.insert(block).inserted, snapshotTimes[block] == nil {
@@ -27,7 +27,7 @@ extension AllocationWorker {
     func noteFilled(_ moves: [BlockMove]) {
         for move in moves {
             trackUnallocated(move.state, ofBlockAt: move.block)
-            if move.state.isSnapshotDue(plan.snapshotPolicy, elapsedMs: 0) { unexpectedBlocks.append(move.block) }
+            if move.state.isSnapshotDue(plan.configuration.snapshots, elapsedMs: 0) { unexpectedBlocks.append(move.block) }
         }
     }
 
@@ -44,7 +44,7 @@ extension AllocationWorker {
         let now = monotonicNow()
         return moves.compactMap { move in
             let elapsedMs = (now - (snapshotTimes[move.block] ?? now)) / 1_000_000
-            guard move.state.isSnapshotDue(plan.snapshotPolicy, elapsedMs: elapsedMs) else { return nil }
+            guard move.state.isSnapshotDue(plan.configuration.snapshots, elapsedMs: elapsedMs) else { return nil }
             return DueSnapshot(block: move.block, snapshot: plan.book.blocks[move.block].snapshot(of: move.state))
         }
     }
@@ -52,14 +52,14 @@ extension AllocationWorker {
     /// Takes the snapshots into account once their transaction has committed.
     func noteTaken(_ due: [DueSnapshot]) {
         figures.snapshotCount += Int64(due.count)
-        guard case .interval = plan.snapshotPolicy else { return }
+        guard case .interval = plan.configuration.snapshots else { return }
         let now = monotonicNow()
         for snapshot in due { snapshotTimes[snapshot.block] = now }
     }
 
     /// Under a policy by time, takes the snapshots whose time has come. Returns false if there are none.
     func takeOverdueSnapshots() throws -> Bool {
-        guard case .interval(let milliseconds) = plan.snapshotPolicy, !unallocatedBlocks.isEmpty else { return false }
+        guard case .interval(let milliseconds) = plan.configuration.snapshots, !unallocatedBlocks.isEmpty else { return false }
         let now = monotonicNow()
         guard now >= nextOverdueCheck else { return false }
         nextOverdueCheck = now + 5_000_000

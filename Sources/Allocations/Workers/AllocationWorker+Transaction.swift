@@ -201,7 +201,7 @@ extension AllocationWorker {
                 continue
             }
             outlooks[block].expect(trade: queues[queue].quantities[index])
-            isDue = isDue || outlooks[block].mayBeDue(plan.snapshotPolicy)
+            isDue = isDue || outlooks[block].mayBeDue(plan.configuration.snapshots)
         }
         return isDue
     }

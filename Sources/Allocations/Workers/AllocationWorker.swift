@@ -17,7 +17,6 @@ public struct WorkerPlan: Sendable {
     /// Per partition the offset behind the last message of the run; nil to go on until stopped.
     public var endOffsets: [Int32: Int64]?
     public var configuration: Configuration
-    public var snapshotPolicy = SnapshotPolicy.quarters
     public var book: BlockBook
     public var schedule = ArrivalSchedule.backlog
     /// The execution whose intended arrival is the start.
@@ -358,7 +357,7 @@ public final class AllocationWorker {
         var overdue: [Int] = []
         for (block, state) in try store.blockStates(of: plan.book) {
             note(state, ofBlockAt: block)
-            if state.isSnapshotDue(plan.snapshotPolicy, elapsedMs: 0) { overdue.append(block) }
+            if state.isSnapshotDue(plan.configuration.snapshots, elapsedMs: 0) { overdue.append(block) }
         }
         return overdue
     }
