@@ -56,9 +56,10 @@ let package = Package(
             name: "Seeding",
             dependencies: [
                 "CSV", "Diagnostics", "Measurement", "Model", "Postgres", "Threads", "Reference", "Market", "Holdings",
+                "Orders",
             ],
             swiftSettings: settings),
-        stage("Orders", sql: ["schema", "drop", "route"]),
+        stage("Orders", sql: ["schema", "drop", "store", "open", "route", "close"]),
         stage("Trades", sql: ["schema", "drop", "execute"]),
         stage(
             "Allocations", sql: ["schema", "drop", "prepare", "fill", "row", "verify"],
@@ -103,8 +104,8 @@ let package = Package(
         tests(
             "SeedingTests",
             [
-                "Reference", "Market", "Holdings", "Seeding", "CSV", "Diagnostics", "Measurement", "Model", "Postgres",
-                "TestSupport", "Threads",
+                "Reference", "Market", "Holdings", "Orders", "Seeding", "CSV", "Diagnostics", "Measurement", "Model",
+                "Postgres", "TestSupport", "Threads",
             ]),
         tests(
             "StageTests",

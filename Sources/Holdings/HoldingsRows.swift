@@ -1,4 +1,4 @@
-// The rows of the holdings schema as values, and the one formula that turns a weight into shares.
+// The rows of the holdings schema as values.
 
 public import Model
 
@@ -38,28 +38,5 @@ public struct TradableSecurity: Sendable, Hashable {
     public init(id: SecurityID, open: Price) {
         self.id = id
         self.open = open
-    }
-}
-
-/// A share of an account's net asset value in units of 0.00000001, the scale of NUMERIC(9,8).
-public struct TargetWeight: Sendable, Hashable, Comparable, CustomStringConvertible {
-    public static let scale = 8
-    public static let unitsPerWhole: Int64 = 100_000_000
-    public let units: Int64
-
-    public init(units: Int64) { self.units = units }
-
-    public static func < (a: Self, b: Self) -> Bool { a.units < b.units }
-
-    /// Always with eight decimals, as the tables print it: `0.02500000`.
-    public var description: String {
-        let rest = String(units % Self.unitsPerWhole)
-        return "\(units / Self.unitsPerWhole).\(String(repeating: "0", count: Self.scale - rest.count))\(rest)"
-    }
-
-    /// Whole shares that this weight of `netAssetValueTicks` buys at `open`, rounded down: the formula of routing.
-    public func targetQuantity(netAssetValueTicks: Int64, open: Price) -> Int64 {
-        // 10⁸ × 10¹⁸ needs 87 bits.
-        Int64(Int128(units) * Int128(netAssetValueTicks) / (Int128(Self.unitsPerWhole) * Int128(open.ticks)))
     }
 }

@@ -9,7 +9,7 @@ CREATE TABLE IF NOT EXISTS orders.rebalancing_groups (
   group_id                INT8 NOT NULL PRIMARY KEY,
   name                    TEXT NOT NULL,
   manager_group           INT8,
-  -- Net asset value at the day's open.
+  -- Net asset value at the day's open: at least the minimum, below the maximum.
   minimum_net_asset_value NUMERIC(18,4),
   maximum_net_asset_value NUMERIC(18,4),
   sector_preference       TEXT,
@@ -29,7 +29,7 @@ CREATE TABLE IF NOT EXISTS orders.group_targets (
 -- One per account that drifted beyond its group's tolerance on a trade date. It is also the outbox of event-driven routing:
 -- the change feed publishes these rows, and a routing worker marks the row in the transaction that routes it.
 CREATE TABLE IF NOT EXISTS orders.rebalancing_requests (
-  -- In the order of accounts within a trade date.
+  -- In the order of groups within a trade date, and of accounts within a group.
   request_id INT8 NOT NULL PRIMARY KEY,
   trade_date DATE NOT NULL,
   account_id INT8 NOT NULL,
