@@ -1,4 +1,4 @@
-// The average price and when it is due: exact to the tick, and nothing is lost to rounding.
+// The average price: exact to the tick, and nothing is lost to rounding.
 
 import Measurement
 import Model
