@@ -156,10 +156,10 @@ import Testing
     }
 
     @Test func `the minimum ticket may take shares back, and says so`() {
-        // The second account arrived first and holds what was taken from the first, until that reaches its minimum.
+        // The first account holds what the second's small share gave up, until that share reaches its minimum.
         let block = DrawnBlock(
             policy: .proRataMinimumTicket, lotSize: 1, minimumTicketLots: 2, ordered: [4, 4], arrivals: [2, 1])
-        #expect(block.division.allocate(3) == [0, 3] || block.division.allocate(3) == [3, 0])
+        #expect(block.division.allocate(3) == [3, 0])
         #expect(block.division.allocate(4) == [2, 2])
         #expect(AllocationPolicy.proRataMinimumTicket.mayTakeBack)
     }
@@ -237,7 +237,7 @@ import Testing
             ordered: (0..<1_000).map { _ in random.integer(in: 1...3) * 10 },
             arrivals: (0..<1_000).map { _ in random.integer(in: 1...1_000_000) })
         let (division, reference) = (block.division, DivisionReference(block))
-        for _ in 0..<20 {
+        for _ in 0..<4 {
             let filled = random.integer(in: 0...(3 * block.total))
             #expect(division.allocate(filled) == reference.allocate(filled), "seed \(seed), filled \(filled)")
         }

@@ -47,8 +47,9 @@ extension DrawnBlock {
 struct DivisionReference {
     let block: DrawnBlock
     let lotSize: Int64
-    /// By number of lots, from 0; in lots.
-    let allocations: [[Int64]]
+    private let lots: [Int64]
+    /// For policies that give out lot after lot: what is held at every number of lots, from 0.
+    private let path: [[Int64]]
 
     init(_ block: DrawnBlock) {
         self.block = block
@@ -56,16 +57,23 @@ struct DivisionReference {
         for order in block.ordered where order % block.lotSize != 0 { isOdd = true }
         lotSize = isOdd ? 1 : block.lotSize
         let lotSize = lotSize
-        let lots = block.ordered.map { $0 / lotSize }
+        lots = block.ordered.map { $0 / lotSize }
         switch block.policy {
-        case .proRata: allocations = Self.byQuota(lots)
+        case .proRata, .proRataMinimumTicket: path = Self.byQuota(lots)
+        case .timePriority: path = Self.byArrival(lots, arrivals: block.arrivals)
+        case .equal: path = Self.equally(lots)
+        case .largestRemainder: path = []
+        }
+    }
+
+    /// What every account holds at a number of lots, in lots.
+    func allocateLots(_ house: Int) -> [Int64] {
+        switch block.policy {
+        case .proRata, .timePriority, .equal: path[house]
         case .proRataMinimumTicket:
-            allocations = Self.byQuota(lots).map {
-                Self.minimumTickets($0, lots: lots, minimum: block.minimumTicketLots, arrivals: block.arrivals)
-            }
-        case .timePriority: allocations = Self.byArrival(lots, arrivals: block.arrivals)
-        case .equal: allocations = Self.equally(lots)
-        case .largestRemainder: allocations = Self.byLargestRemainder(lots)
+            Self.minimumTickets(
+                path[house], lots: lots, minimum: block.minimumTicketLots, arrivals: block.arrivals)
+        case .largestRemainder: Self.byLargestRemainder(lots, house: Int64(house))
         }
     }
 
@@ -78,10 +86,12 @@ struct DivisionReference {
             for account in allocated.indices { allocated[account] += block.ordered[account] }
         }
         let house = Int(rest / lotSize)
-        for account in allocated.indices { allocated[account] += allocations[house][account] * lotSize }
+        let held = allocateLots(house)
+        for account in allocated.indices { allocated[account] += held[account] * lotSize }
         let oddShares = rest - Int64(house) * lotSize
         if oddShares > 0 {
-            for account in allocated.indices where allocations[house + 1][account] > allocations[house][account] {
+            let withNext = allocateLots(house + 1)
+            for account in allocated.indices where withNext[account] > held[account] {
                 allocated[account] += oddShares
                 break
             }
@@ -166,23 +176,22 @@ struct DivisionReference {
         return all
     }
 
-    private static func byLargestRemainder(_ lots: [Int64]) -> [[Int64]] {
+    private static func byLargestRemainder(_ lots: [Int64], house: Int64) -> [Int64] {
         let total = lots.reduce(0, +)
-        return (0...total).map { house in
-            var held = lots.map { house * $0 / total }
-            var left = house - held.reduce(0, +)
-            var served = Set<Int>()
-            while left > 0 {
-                var best: Int?
-                for account in lots.indices where !served.contains(account) {
-                    if let best, house * lots[account] % total <= house * lots[best] % total { continue }
-                    best = account
-                }
-                held[best!] += 1
-                served.insert(best!)
-                left -= 1
+        let remainders = lots.map { house * $0 % total }
+        var held = lots.map { house * $0 / total }
+        var left = house - held.reduce(0, +)
+        var served = lots.map { _ in false }
+        while left > 0 {
+            var best: Int?
+            for account in lots.indices where !served[account] {
+                if let best, remainders[account] <= remainders[best] { continue }
+                best = account
             }
-            return held
+            held[best!] += 1
+            served[best!] = true
+            left -= 1
         }
+        return held
     }
 }
