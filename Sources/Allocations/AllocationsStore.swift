@@ -76,9 +76,11 @@ struct AllocationsStore {
     func requireNothingUnfinished(of mode: Mode, partitions: [Int32]) throws {
         if mode != .row {
             let unfilled = try connection.query(Self.prepareScript["unfilled_count"]).int64(0, 0)
-            if unfilled > 0 {
+            let halfWritten = try connection.query(Self.prepareScript["half_written_count"]).int64(0, 0)
+            if unfilled > 0 || halfWritten > 0 {
                 throw OperatingError(
-                    "mode row left \(unfilled) captured trades unfilled", remedy: "go on with mode row")
+                    "mode row left \(unfilled) captured trades unfilled and \(halfWritten) snapshots half written",
+                    remedy: "go on with mode row")
             }
         }
         if mode != .cycle {

@@ -60,12 +60,17 @@ struct WorkerBench {
         try Verifier.verify(on: connection, topic: topic, topicEnds: try broker.ends(topic))
     }
 
-    /// What every account has in the end: block, account, shares, price.
+    /// What every account has in the end: block, account, shares, and the price of the block's last snapshot.
     func finalAllocations() throws -> [String] {
         try connection.lines(
             """
-            SELECT DISTINCT ON (block_order_id, account_id) block_order_id, account_id, quantity_cumulative, average_price
-            FROM allocations.allocations ORDER BY block_order_id, account_id, snapshot_number DESC
+            SELECT a.block_order_id, a.account_id, sum(a.quantity_delta), s.average_price
+            FROM allocations.allocations AS a
+            JOIN allocations.block_fills AS f ON f.block_order_id = a.block_order_id
+            JOIN allocations.snapshots AS s
+              ON s.block_order_id = f.block_order_id AND s.snapshot_number = f.snapshot_number
+            GROUP BY a.block_order_id, a.account_id, s.average_price
+            HAVING sum(a.quantity_delta) <> 0 ORDER BY a.block_order_id, a.account_id
             """)
     }
 
@@ -73,8 +78,8 @@ struct WorkerBench {
     func fills() throws -> [String] {
         try connection.lines(
             """
-            SELECT block_order_id, filled_quantity, allocated_quantity FROM allocations.block_fills
-            WHERE filled_quantity > 0 ORDER BY block_order_id
+            SELECT block_order_id, cum_quantity, allocated_quantity FROM allocations.block_fills
+            WHERE cum_quantity > 0 ORDER BY block_order_id
             """)
     }
 
@@ -90,7 +95,8 @@ struct WorkerBench {
     /// Every table that workers write, row by row.
     func tables() throws -> [[String]] {
         try [
-            "block_fills", "captured_trades", "snapshots", "allocations", "consumer_offsets", "staged_trades",
+            "block_fills", "captured_trades", "captured_changes", "snapshots", "allocations", "consumer_offsets",
+            "staged_trades",
             "parked_blocks", "parked_messages",
         ].map { try connection.lines("SELECT t FROM allocations.\($0) AS t ORDER BY t::TEXT") }
     }

@@ -220,13 +220,18 @@ import Threads
         try withBench { bench in
             let first = bench.executions[0]
             try bench.connection.query(
-                "INSERT INTO allocations.captured_trades VALUES ($1, $2, $3, $4::NUMERIC, $5, 0, false)",
+                """
+                INSERT INTO allocations.captured_trades
+                  (execution_id, block_order_id, quantity, price, is_busted, topic_partition, topic_offset, filled)
+                VALUES ($1, $2, $3, $4::NUMERIC, false, $5, 0, false)
+                """,
                 .int64(first.id.rawValue), .int64(first.blockOrder.rawValue), .int64(first.quantity),
                 .text(first.price.description), .int64(first.blockOrder.rawValue % 3))
             for configuration in modes.dropFirst() {
                 let text = errorText { try bench.drain(configuration) }
                 #expect(
-                    text == "mode row left 1 captured trades unfilled and 0 snapshots untaken; go on with mode row",
+                    text
+                        == "mode row left 1 captured trades unfilled and 0 snapshots half written; go on with mode row",
                     "\(text)")
             }
             try bench.drain(modes[0])
@@ -234,26 +239,41 @@ import Threads
         }
     }
 
-    @Test func `a snapshot that mode row left untaken only mode row takes`() throws {
-        // One execution fills the block; the row worker was killed after the fill and the first of two allocations.
+    /// One execution fills the block of two accounts; the row worker was killed after the fill.
+    private func withKilledRowWorker(_ body: (WorkerBench, PostgresValue) throws -> Void) throws {
         try withBench(blocks: [[30, 10]], partitions: 1) { bench in
-            let only = bench.executions[0]
+            let price = PostgresValue.text(bench.executions[0].price.description)
             try bench.connection.query(
-                "INSERT INTO allocations.captured_trades VALUES (1, 1, 40, $1::NUMERIC, 0, 0)",
-                .text(only.price.description))
+                "INSERT INTO allocations.captured_trades VALUES (1, 1, 40, $1::NUMERIC, false, false, 0, 0)", price)
             try bench.connection.query(
-                "UPDATE allocations.block_fills SET filled_quantity = 40, notional = 40 * $1::NUMERIC, execution_count = 1",
-                .text(only.price.description))
+                "UPDATE allocations.block_fills SET cum_quantity = 40, notional = 40 * $1::NUMERIC, execution_count = 1",
+                price)
+            try body(bench, price)
+        }
+    }
+
+    @Test func `a snapshot that mode row left half written only mode row writes`() throws {
+        try withKilledRowWorker { bench, price in
             try bench.connection.query(
-                "INSERT INTO allocations.allocations VALUES (1, 1, 1, 30, 30, $1::NUMERIC)",
-                .text(only.price.description))
+                "INSERT INTO allocations.allocations VALUES (1, 1, 1, 30, 30, $1::NUMERIC)", price)
             for configuration in modes.dropFirst() {
                 let text = errorText { try bench.drain(configuration) }
                 #expect(
-                    text == "mode row left 0 captured trades unfilled and 1 snapshots untaken; go on with mode row",
+                    text
+                        == "mode row left 0 captured trades unfilled and 1 snapshots half written; go on with mode row",
                     "\(text)")
             }
             try bench.drain(modes[0])
+            let checks = try bench.verify()
+            #expect(checks.isClean, "\(checks.differenceLines)")
+        }
+    }
+
+    @Test(arguments: modes) func `a snapshot that mode row left untaken every mode takes`(
+        _ configuration: Configuration
+    ) throws {
+        try withKilledRowWorker { bench, _ in
+            try bench.drain(configuration)
             let checks = try bench.verify()
             #expect(checks.isClean, "\(checks.differenceLines)")
         }

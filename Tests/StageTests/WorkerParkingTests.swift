@@ -123,88 +123,90 @@ extension WorkerBench {
     // MARK: More executions than ordered
 
     @Test(arguments: configurations)
-    func `an execution beyond its order is parked with what follows, the rest is applied`(
+    func `a block with more fills than ordered waits, and is allocated when a bust makes it right`(
         _ configuration: Configuration
     ) throws {
         try withTwoBlocks { bench in
             try bench.publish([
                 execution(1, 1, 400), execution(2, 2, 500), execution(3, 1, 400), execution(4, 1, 300),
-                execution(5, 2, 250),
-                execution(6, 1, 200), execution(7, 2, 250),
+                execution(5, 2, 500), execution(6, 1, 200),
             ])
-            let figures = try bench.drain(configuration).figures
-            #expect(try bench.fills() == ["1 800 800", "2 1000 1000"])
-            #expect(
-                try bench.parked() == [
-                    "\(blockCode(1)) 3 more shares than its block ordered", "\(blockCode(1)) 5 \(waits)",
-                ])
-            // What can be published again: the message as it came, or in mode cycle an envelope of what was staged.
-            #expect(
-                try bench.connection.lines(
-                    "SELECT convert_from(message_value, 'UTF8') FROM allocations.parked_messages ORDER BY topic_offset"
-                ).map { TopicMessage(key: "", value: $0).executionID } == [4, 6])
-            #expect(figures.parkedCount == 2 && figures.capturedCount == 5)
-            #expect(
-                try bench.connection.lines("SELECT execution_id FROM allocations.captured_trades ORDER BY 1") == [
-                    "1", "2", "3", "5", "7",
-                ])
-            try bench.expectEndOfTopic()
-            #expect(
-                try bench.verify().findings == [
-                    "parked_messages": 2, "executions_not_captured": 2, "fills_differ_from_executions": 1,
-                ])
-        }
-    }
-
-    @Test(arguments: configurations)
-    func `an execution after its block is complete is parked, the allocation stays`(_ configuration: Configuration)
-        throws
-    {
-        try withTwoBlocks { bench in
-            try bench.publish([execution(1, 1, 1_000), execution(2, 2, 900), execution(3, 1, 10), execution(4, 2, 100)])
+            try bench.drain(configuration)
+            #expect(try bench.fills()[0].hasPrefix("1 1300 "), "nothing is refused for coming before its bust")
+            #expect(try bench.fills()[1] == "2 1000 1000", "other blocks go on")
+            #expect(try bench.parked().isEmpty)
+            #expect(try bench.connection.number("SELECT max(cum_quantity) FROM allocations.snapshots") <= 1_000)
+            #expect(try !bench.verify().isClean)
+            try bench.publish([
+                Execution(
+                    id: ExecutionID(7), type: .tradeCancel, reference: ExecutionID(4), blockOrder: BlockOrderID(1))
+            ])
             try bench.drain(configuration)
             #expect(try bench.fills() == ["1 1000 1000", "2 1000 1000"])
-            #expect(try bench.parked() == ["\(blockCode(1)) 2 more shares than its block ordered"])
             #expect(try bench.finalAllocations() == ["1 1 700 10.0000", "1 2 300 10.0000", "2 1 1000 10.0000"])
+            try bench.expectEndOfTopic()
         }
     }
 
     @Test(arguments: configurations)
-    func `an overfill between marks, and one as large as can be, are parked too`(_ configuration: Configuration) throws
-    {
+    func `a fill as large as can be leaves its block waiting`(_ configuration: Configuration) throws {
         try withTwoBlocks { bench in
             try bench.publish(
                 [execution(1, 1, 2_000_000_000), execution(2, 2, 600), execution(3, 2, 600)],
-                with: [
-                    0: .resolved(partition: 0), 1: .resolved(partition: 0), 3: .resolved(partition: 0),
-                    6: .resolved(partition: 0), 7: .resolved(partition: 0),
-                ])
+                with: [0: .resolved(partition: 0), 3: .resolved(partition: 0), 5: .resolved(partition: 0)])
             try bench.drain(configuration)
-            #expect(try bench.fills() == ["2 600 600"])
-            #expect(
-                try bench.parked() == [
-                    "\(blockCode(1)) 2 more shares than its block ordered",
-                    "\(blockCode(2)) 5 more shares than its block ordered",
-                ])
+            #expect(try bench.fills()[0] == "1 2000000000 0")
             try bench.expectEndOfTopic()
         }
     }
 
-    @Test(arguments: configurations)
-    func `an overfill doesn't park what came before a malformed message behind it`(_ configuration: Configuration)
-        throws
-    {
-        try withTwoBlocks { bench in
+    // MARK: What the database refuses
+
+    /// Two blocks in tables that refuse an execution of 777 shares.
+    private func withRefusingTables(_ body: (inout WorkerBench) throws -> Void) throws {
+        try withEmptyBench(blocks: [[700, 300], [1_000]], partitions: 1, isOwnDatabase: true) { bench in
+            try bench.connection.execute(
+                "ALTER TABLE allocations.captured_trades ADD CONSTRAINT refused CHECK (quantity <> 777)")
+            try body(&bench)
+        }
+    }
+
+    @Test(arguments: configurations.filter { $0.mode != .cycle })
+    func `a message that the database refuses is parked with what follows, the rest is applied`(
+        _ configuration: Configuration
+    ) throws {
+        try withRefusingTables { bench in
             let broken = TopicMessage(key: "[\"\(blockCode(2))\"]", value: "[]")
             try bench.publish(
-                [execution(1, 1, 1_001), execution(2, 2, 300), execution(3, 2, 300)], with: [2: broken])
-            try bench.drain(configuration)
-            #expect(try bench.fills() == ["2 300 300"])
+                [
+                    execution(1, 1, 100), execution(2, 2, 500), execution(3, 1, 777), execution(4, 1, 100),
+                    execution(5, 2, 500), execution(6, 1, 200),
+                ], with: [6: broken])
+            let figures = try bench.drain(configuration).figures
+            #expect(try bench.fills().map { $0.split(separator: " ")[1] } == ["100", "1000"])
+            let reason = "new row for relation \"captured_trades\" violates check constraint \"refused\""
             #expect(
                 try bench.parked() == [
-                    "\(blockCode(1)) 0 more shares than its block ordered",
-                    "\(blockCode(2)) 2 malformed message: JSON object", "\(blockCode(2)) 3 \(waits)",
+                    "\(blockCode(1)) 2 \(reason)", "\(blockCode(1)) 3 \(waits)", "\(blockCode(1)) 5 \(waits)",
+                    "\(blockCode(2)) 6 malformed message: JSON object",
                 ])
+            #expect(
+                try bench.connection.lines(
+                    "SELECT convert_from(message_value, 'UTF8') FROM allocations.parked_messages ORDER BY topic_offset LIMIT 3"
+                ).map { TopicMessage(key: "", value: $0).executionID } == [3, 4, 6])
+            #expect(figures.parkedCount == 4 && figures.capturedCount == 3)
+            try bench.expectEndOfTopic()
+        }
+    }
+
+    @Test func `mode cycle stops at what the database refuses, and nothing is lost`() throws {
+        try withRefusingTables { bench in
+            try bench.publish([execution(1, 1, 100), execution(2, 1, 777), execution(3, 2, 1_000)])
+            let text = errorText { try bench.drain(modes[4]) }
+            #expect(text.contains("violates check constraint \"refused\""), "\(text)")
+            try bench.connection.execute("ALTER TABLE allocations.captured_trades DROP CONSTRAINT refused")
+            try bench.drain(modes[4])
+            #expect(try bench.fills().map { $0.split(separator: " ")[1] } == ["877", "1000"])
         }
     }
 

@@ -61,3 +61,9 @@ SELECT (SELECT count(*) FROM allocations.captured_trades
 
 -- name: unfilled_count
 SELECT count(*) FROM allocations.captured_trades WHERE NOT filled;
+
+-- name: half_written_count
+-- Blocks of which a killed worker of mode row wrote part of a snapshot.
+SELECT count(DISTINCT a.block_order_id) FROM allocations.allocations AS a
+JOIN allocations.block_fills AS f ON f.block_order_id = a.block_order_id
+WHERE a.snapshot_number > f.snapshot_number;

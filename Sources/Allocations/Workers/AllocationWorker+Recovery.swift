@@ -31,7 +31,8 @@ extension AllocationWorker {
                 }
                 try resolveOffsets(&foundCommits)
                 if try resolveLostCycle() { foundCommits = true }
-                unexpectedBlocks += try loadBlockStates()
+                let overdue = try loadBlockStates()
+                if usesPipeline { unexpectedBlocks += overdue }
                 if usesPipeline { try store.connection.enterPipelineMode() }
                 break
             } catch let error as PostgresError where error.isConnectionLost && monotonicNow() < deadline && !stop.isSet
@@ -201,7 +202,7 @@ extension AllocationWorker {
     }
 
     /// The row mode runs statement by statement; for what it shares with the others it enters the pipeline for a moment.
-    func inPipeline<R>(_ body: () throws -> R) throws -> R {
+    private func inPipeline<R>(_ body: () throws -> R) throws -> R {
         guard !usesPipeline else { return try body() }
         try store.connection.enterPipelineMode()
         let result = Result { try body() }

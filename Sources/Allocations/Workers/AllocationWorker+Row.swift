@@ -23,7 +23,6 @@ extension AllocationWorker {
                 try retry(unit, of: queue, began: began, after: error)
             }
         }
-        try takeUnexpectedSnapshots()
         return try moveSkippedOffsets() || worked
     }
 
@@ -104,7 +103,7 @@ extension AllocationWorker {
     }
 
     /// Looks where the block stands and writes the snapshot if one is due, row by row.
-    private func allocateByRow(_ block: Block, at position: Int) throws {
+    func allocateByRow(_ block: Block, at position: Int) throws {
         let result = try statement("row_state") { $0.append(int64: block.id.rawValue) }
         guard result.rowCount == 1 else { return }
         let state = BlockState(result, row: 0, column: 0)

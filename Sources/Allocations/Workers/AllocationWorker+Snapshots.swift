@@ -27,7 +27,9 @@ extension AllocationWorker {
     func noteFilled(_ moves: [BlockMove]) {
         for move in moves {
             trackUnallocated(move.state, ofBlockAt: move.block)
-            if move.state.isSnapshotDue(plan.configuration.snapshots, elapsedMs: 0) { unexpectedBlocks.append(move.block) }
+            if move.state.isSnapshotDue(plan.configuration.snapshots, elapsedMs: 0) {
+                unexpectedBlocks.append(move.block)
+            }
         }
     }
 
@@ -59,7 +61,9 @@ extension AllocationWorker {
 
     /// Under a policy by time, takes the snapshots whose time has come. Returns false if there are none.
     func takeOverdueSnapshots() throws -> Bool {
-        guard case .interval(let milliseconds) = plan.configuration.snapshots, !unallocatedBlocks.isEmpty else { return false }
+        guard case .interval(let milliseconds) = plan.configuration.snapshots, !unallocatedBlocks.isEmpty else {
+            return false
+        }
         let now = monotonicNow()
         guard now >= nextOverdueCheck else { return false }
         nextOverdueCheck = now + 5_000_000
@@ -71,12 +75,13 @@ extension AllocationWorker {
 
     /// Looks at these blocks under a lock and takes the snapshots that are due, a thousand blocks a transaction.
     func takeSnapshots(ofBlocksAt blocks: [Int]) throws {
+        if mode == .row { return try blocks.forEach { try allocateByRow(plan.book.blocks[$0], at: $0) } }
         for start in stride(from: 0, to: blocks.count, by: 1000) {
             let part = blocks[start..<min(start + 1000, blocks.count)]
             var attempt = 1
             while true {
                 do {
-                    try inPipeline { try takeSnapshotsOnce(ofBlocksAt: part) }
+                    try takeSnapshotsOnce(ofBlocksAt: part)
                     break
                 } catch let error as PostgresError where error.isRetryable {
                     try backOff(after: error, attempt: attempt, messageCount: 0)

@@ -115,9 +115,12 @@ public final class AllocationWorker {
         let overdue = try loadBlockStates()
         if plan.configuration.mode == .cycle { hasStagedLeftovers = true }
         try assignConsumer()
-        if usesPipeline { try store.connection.enterPipelineMode() }
-        // A worker that was killed between a fill and its snapshot has left them.
-        try takeSnapshots(ofBlocksAt: overdue)
+        if usesPipeline {
+            try store.connection.enterPipelineMode()
+            // What a worker of mode row left that was killed between a fill and its snapshot. A new one of mode row repeats the
+            // message instead, and finds out.
+            try takeSnapshots(ofBlocksAt: overdue)
+        }
     }
 
     /// Runs a worker on the calling thread, from connecting to closing.
