@@ -39,7 +39,7 @@ bool read_decimal(value &field, envelope_row &row) {
     return !text.empty();
 }
 
-envelope_kind malformed(envelope_row *row, const char *fault) {
+template <typename Row> envelope_kind malformed(Row *row, const char *fault) {
     row->fault = fault;
     return ENVELOPE_MALFORMED;
 }
@@ -78,30 +78,80 @@ bool read_column(std::string_view key, value &field, envelope_row *row, int &col
     return true;  // A column that isn't ours.
 }
 
-envelope_kind read_row(object &after, envelope_row *row) {
+// The columns of a request that a row must have.
+const char *const request_column_names[] = {
+    "after.request_id", "after.account_id", "after.group_id", "after.trade_date", "after.status",
+};
+enum request_column : unsigned { REQUEST_ID, ACCOUNT_ID, GROUP_ID, TRADE_DATE, STATUS };
+constexpr unsigned request_column_count = 5;
+
+bool read_status(value &field, int32_t &into) {
+    std::string_view word;
+    if (field.get_string().get(word)) return false;
+    into = word == "PENDING" ? 1 : word == "ROUTED" ? 2 : 0;
+    return into != 0;
+}
+
+bool read_trade_date(value &field, envelope_request &request) {
+    std::string_view text;
+    if (field.get_string().get(text)) return false;
+    request.trade_date = reinterpret_cast<const uint8_t *>(text.data());
+    request.trade_date_length = text.size();
+    return true;
+}
+
+bool read_column(std::string_view key, value &field, envelope_request *request, int &column) {
+    if (key == "request_id") return column = REQUEST_ID, read_integer(field, request->request_id);
+    if (key == "account_id") return column = ACCOUNT_ID, read_integer(field, request->account_id);
+    if (key == "group_id") return column = GROUP_ID, read_integer(field, request->group_id);
+    if (key == "trade_date") return column = TRADE_DATE, read_trade_date(field, *request);
+    if (key == "status") return column = STATUS, read_status(field, request->status);
+    return true;  // A column that isn't ours.
+}
+
+// "1731594600000000000.0000000000": nanoseconds, and a logical part that only CockroachDB has. An execution's isn't used.
+bool read_updated(value &, envelope_row *) { return true; }
+bool read_updated(value &field, envelope_request *request) {
+    std::string_view text;
+    if (field.get_string().get(text)) return false;
+    const size_t digits = text.find('.') == std::string_view::npos ? text.size() : text.find('.');
+    if (digits == 0 || digits > 18 + 1) return false;
+    uint64_t number = 0;
+    for (size_t index = 0; index < digits; index++) {
+        if (text[index] < '0' || text[index] > '9') return false;
+        number = number * 10 + static_cast<uint64_t>(text[index] - '0');
+    }
+    if (number > INT64_MAX) return false;
+    request->updated = static_cast<int64_t>(number);
+    return true;
+}
+
+struct columns {
+    const char *const *names;
+    unsigned count;
+};
+columns columns_of(const envelope_row *) { return {column_names, column_count}; }
+columns columns_of(const envelope_request *) { return {request_column_names, request_column_count}; }
+
+template <typename Row> envelope_kind read_row(object &after, Row *row) {
+    const columns wanted = columns_of(row);
     unsigned seen = 0;
     for (auto item : after) {
         std::string_view key;
         value field;
         if (item.unescaped_key().get(key) || item.value().get(field)) return malformed(row, "after");
         int column = -1;
-        if (!read_column(key, field, row, column)) return malformed(row, column_names[column]);
+        if (!read_column(key, field, row, column)) return malformed(row, wanted.names[column]);
         if (column >= 0) seen |= 1u << column;
     }
-    for (unsigned column = 0; column < column_count; column++) {
-        if (!(seen & (1u << column))) return malformed(row, column_names[column]);
+    for (unsigned column = 0; column < wanted.count; column++) {
+        if (!(seen & (1u << column))) return malformed(row, wanted.names[column]);
     }
     return ENVELOPE_ROW;
 }
 
-}  // namespace
-
-extern "C" envelope_parser *envelope_parser_new(void) { return new (std::nothrow) envelope_parser; }
-
-extern "C" void envelope_parser_free(envelope_parser *parser) { delete parser; }
-
-extern "C" envelope_kind envelope_parse(envelope_parser *parser, const void *json, size_t length, envelope_row *row) {
-    *row = envelope_row{};
+template <typename Row> envelope_kind parse(envelope_parser *parser, const void *json, size_t length, Row *row) {
+    *row = Row{};
     size_t needed = length + simdjson::SIMDJSON_PADDING;
     if (parser->buffer.size() < needed) parser->buffer.resize(needed * 2);
     if (length > 0) std::memcpy(parser->buffer.data(), json, length);
@@ -133,6 +183,8 @@ extern "C" envelope_kind envelope_parse(envelope_parser *parser, const void *jso
             if (kind == ENVELOPE_MALFORMED) return kind;
         } else if (key == "resolved") {
             has_resolved = true;
+        } else if (key == "updated") {
+            if (!read_updated(field, row)) return malformed(row, "updated");
         }
     }
     // A mark stands alone; a row beside one must not be skipped as if it were a mark.
@@ -142,4 +194,19 @@ extern "C" envelope_kind envelope_parse(envelope_parser *parser, const void *jso
     const char *rest = nullptr;
     if (!document.current_location().get(rest)) return malformed(row, "end of JSON");
     return has_resolved ? ENVELOPE_RESOLVED : kind;
+}
+
+}  // namespace
+
+extern "C" envelope_parser *envelope_parser_new(void) { return new (std::nothrow) envelope_parser; }
+
+extern "C" void envelope_parser_free(envelope_parser *parser) { delete parser; }
+
+extern "C" envelope_kind envelope_parse(envelope_parser *parser, const void *json, size_t length, envelope_row *row) {
+    return parse(parser, json, length, row);
+}
+
+extern "C" envelope_kind envelope_parse_request(
+    envelope_parser *parser, const void *json, size_t length, envelope_request *request) {
+    return parse(parser, json, length, request);
 }

@@ -4,19 +4,30 @@
 import Diagnostics
 public import Postgres
 
-/// The names of one database's feed. A slot's name is unique in a cluster, so it carries the database's.
+/// The names of one database's feed of one table. A slot's name is unique in a cluster, so it carries the database's.
 public struct FeedSlot: Sendable, Hashable {
     public let name: String
+    public let source: FeedSource
     public var publication: String { name }
 
     /// Every slot of this project starts so; what a killed run left is found by it.
     public static let prefix = "allocbench_"
 
-    public init(database: String) {
+    public init(database: String, source: FeedSource = .executions) {
+        self.source = source
         // A slot's name has lower-case letters, digits and underscores only, and at most 63 of them.
         let allowed = String(database.lowercased().map { $0.isASCII && ($0.isLetter || $0.isNumber) ? $0 : "_" })
-        let isPlain = allowed == database && allowed.utf8.count <= 50
-        name = FeedSlot.prefix + (isPlain ? allowed : "\(allowed.prefix(40))_\(Self.digest(database))")
+        // A database that is called like another one's feed of requests must not share its slot.
+        let isPlain =
+            allowed == database && allowed.utf8.count <= 40
+            && !FeedSource.all.contains { !$0.slotSuffix.isEmpty && allowed.hasSuffix($0.slotSuffix) }
+        let base = isPlain ? allowed : "\(allowed.prefix(30))_\(Self.digest(database))"
+        name = FeedSlot.prefix + base + source.slotSuffix
+    }
+
+    /// Drops the feeds of every table of a database.
+    public static func dropAll(database: String, connection info: ConnectionInfo) throws {
+        for source in FeedSource.all { try FeedSlot(database: database, source: source).drop(connection: info) }
     }
 
     /// Tells apart names that the rules for slots would make the same: FNV-1a of the whole name.
@@ -44,7 +55,7 @@ public struct FeedSlot: Sendable, Hashable {
         }
         if try !exists("SELECT 1 FROM pg_publication WHERE pubname = $1", on: connection) {
             try connection.execute(
-                "CREATE PUBLICATION \(publication) FOR TABLE trades.executions WITH (publish = 'insert')")
+                "CREATE PUBLICATION \(publication) FOR TABLE \(source.table) WITH (publish = 'insert')")
         }
         if !hasSlot {
             let replication = try ReplicationConnection.connect(to: info, applicationName: "allocbench feed")

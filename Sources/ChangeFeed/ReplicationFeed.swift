@@ -21,7 +21,7 @@ public struct FeedFigures: Sendable, Equatable {
     public var partitionCounts: [Int32: Int64] = [:]
 }
 
-/// Where a feed ends: unknown while executions are still being written, set once the last one is.
+/// Where a feed ends: unknown while rows are still being written, set once the last one is.
 public final class FeedEnd: Sendable {
     private let position = Atomic<UInt64>(0)
 
@@ -38,12 +38,13 @@ public final class FeedEnd: Sendable {
     }
 }
 
-/// Carries committed `trades.executions` rows to a topic, keyed by block order, at least once.
+/// Carries the committed new rows of one table to a topic, at least once. Updates and deletions are not published.
 public final class ReplicationFeed {
     private let info: ConnectionInfo
     /// How long to wait for the first answer of a broker.
     private let reachTimeoutMs: Int32
     private let slot: FeedSlot
+    private let source: FeedSource
     private let producer: KafkaProducer
     private let topic: KafkaTopic
     private var encoder = EnvelopeEncoder()
@@ -53,11 +54,12 @@ public final class ReplicationFeed {
     private var commitTimeNs: Int64 = 0
     private var deliveryFailure: KafkaError?
 
-    /// - Parameter info: the database that holds the trades stage; `slot` must have been created in it.
+    /// - Parameter info: the database that holds the table; `slot`, which names it, must have been created there.
     public init(connection info: ConnectionInfo, kafka: KafkaClientSettings, topic: String, slot: FeedSlot) throws {
         // Text cells follow the session's settings, and messages must not.
         self.info = info.with("options", "-c TimeZone=UTC -c DateStyle=ISO,YMD -c extra_float_digits=3")
         self.slot = slot
+        source = slot.source
         reachTimeoutMs = min(10_000, kafka.unreachableTimeoutMs)
         producer = try KafkaProducer(settings: kafka.with("linger.ms", "2"))
         self.topic = try producer.topic(topic)
@@ -134,7 +136,7 @@ public final class ReplicationFeed {
                 figures.transactionCount += 1
                 progress.commit(endLSN: endLSN)
             case .relation(let relation):
-                relations[relation.oid] = try PublishedRelation(relation)
+                relations[relation.oid] = try PublishedRelation(relation, of: source)
             case .insert(let oid, let cells):
                 guard let relation = relations[oid] else {
                     throw PgOutputError(description: "a row of relation \(oid) came before its description")
@@ -152,9 +154,9 @@ public final class ReplicationFeed {
                 cells[index].map { UnsafeRawBufferPointer(rebasing: bytes[$0]) }
             }
             guard cells.count == relation.columnCount, let key = text(relation.keyIndex) else {
-                throw PgOutputError(description: "a row of trades.executions with other columns than described")
+                throw PgOutputError(description: "a row of \(source.table) with other columns than described")
             }
-            encoder.begin(keyColumn: key)
+            encoder.begin(keyColumn: key, kind: source.key.kind)
             for (position, column) in relation.columns.enumerated() {
                 encoder.append(column.format, isFirst: position == 0, text: text(column.index))
             }
@@ -202,11 +204,11 @@ public final class ReplicationFeed {
         let connection = try PostgresConnection.connect(to: info, applicationName: "allocbench feed")
         defer { connection.close() }
         guard try !slot.isScanCompleted(on: connection) else { return }
-        let columns = PublishedRelation.scanColumns
-        let list = columns.map(\.format.name).joined(separator: ", ")
+        let list = source.columns.map(\.name).joined(separator: ", ")
         commitTimeNs = Int64(try connection.query("SELECT (extract(epoch FROM now()) * 1000000000)::INT8").int64(0, 0))
-        try connection.copyOut("COPY (SELECT \(list) FROM trades.executions ORDER BY execution_id) TO STDOUT") { row in
-            try publishScanned(row, columns: columns)
+        let rows = "SELECT \(list) FROM \(source.table) ORDER BY \(source.orderColumn)"
+        try connection.copyOut("COPY (\(rows)) TO STDOUT") { row in
+            try publishScanned(row)
             figures.scannedCount += 1
             if figures.scannedCount % 1024 == 0 { try serveDeliveries(timeoutMs: 0) }
         }
@@ -215,19 +217,19 @@ public final class ReplicationFeed {
         try slot.markScanCompleted(on: connection)
     }
 
-    /// One row of COPY's text format. Nothing in this table needs the format's escapes: codes and numbers have no tabs.
-    private func publishScanned(_ row: UnsafeRawBufferPointer, columns: [PublishedRelation.Column]) throws {
+    /// One row of COPY's text format. Nothing in these tables needs the format's escapes: words and numbers have no tabs.
+    private func publishScanned(_ row: UnsafeRawBufferPointer) throws {
         let line = row.last == UInt8(ascii: "\n") ? row.dropLast() : row[...]
         let cells = line.split(separator: UInt8(ascii: "\t"), omittingEmptySubsequences: false)
-        guard cells.count == columns.count,
-            let key = columns.firstIndex(where: { $0.format.name == PublishedRelation.keyName })
-        else { throw PgOutputError(description: "the scan of trades.executions gave a row with other columns") }
-        encoder.begin(keyColumn: UnsafeRawBufferPointer(rebasing: cells[key]))
-        for (position, column) in columns.enumerated() {
+        guard cells.count == source.columns.count, let key = source.columns.firstIndex(of: source.key) else {
+            throw PgOutputError(description: "the scan of \(source.table) gave a row with other columns")
+        }
+        encoder.begin(keyColumn: UnsafeRawBufferPointer(rebasing: cells[key]), kind: source.key.kind)
+        for (position, column) in source.columns.enumerated() {
             // COPY writes a null as \N.
             let isNull = cells[position].elementsEqual(#"\N"#.utf8)
             encoder.append(
-                column.format, isFirst: position == 0,
+                column, isFirst: position == 0,
                 text: isNull ? nil : UnsafeRawBufferPointer(rebasing: cells[position]))
         }
         encoder.end(updatedNanoseconds: commitTimeNs)
@@ -246,14 +248,17 @@ private struct PublishedRelation {
         let index: Int
     }
 
-    static let keyName = "block_order_code"
     let columns: [Column]
     let columnCount: Int
     let keyIndex: Int
 
-    init(_ relation: PgOutputRelation) throws(PgOutputError) {
-        guard let key = relation.columns.firstIndex(where: { $0.name == Self.keyName }) else {
-            throw PgOutputError(description: "\(relation.schema).\(relation.name) has no column \(Self.keyName)")
+    init(_ relation: PgOutputRelation, of source: FeedSource) throws(PgOutputError) {
+        guard relation.schema == source.schema, relation.name == source.name else {
+            throw PgOutputError(
+                description: "\(relation.schema).\(relation.name) came through the slot of \(source.table)")
+        }
+        guard let key = relation.columns.firstIndex(where: { $0.name == source.key.name }) else {
+            throw PgOutputError(description: "\(source.table) has no column \(source.key.name)")
         }
         keyIndex = key
         columnCount = relation.columns.count
@@ -261,15 +266,6 @@ private struct PublishedRelation {
             Column(format: EnvelopeColumn(name: column.name, kind: Self.kind(ofType: column.typeOID)), index: index)
         }.sorted { $0.format.name < $1.format.name }
     }
-
-    /// The same columns for the scan, in the same order.
-    static let scanColumns: [Column] = [
-        EnvelopeColumn(name: "block_order_code", kind: .text), EnvelopeColumn(name: "block_order_id", kind: .number),
-        EnvelopeColumn(name: "exec_ref_id", kind: .number), EnvelopeColumn(name: "exec_type", kind: .text),
-        EnvelopeColumn(name: "executed_at", kind: .timestamp), EnvelopeColumn(name: "execution_id", kind: .number),
-        EnvelopeColumn(name: "order_quantity", kind: .number), EnvelopeColumn(name: "order_version", kind: .number),
-        EnvelopeColumn(name: "price", kind: .number), EnvelopeColumn(name: "quantity", kind: .number),
-    ].enumerated().map { Column(format: $1, index: $0) }
 
     /// Object identifiers of the built-in types, from PostgreSQL's `pg_type.dat`.
     private static func kind(ofType oid: UInt32) -> EnvelopeColumn.Kind {

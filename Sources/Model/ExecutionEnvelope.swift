@@ -70,7 +70,7 @@ public final class EnvelopeDecoder {
 }
 
 /// How one column of a published row stands in the envelope.
-public struct EnvelopeColumn: Sendable, Equatable {
+public struct EnvelopeColumn: Sendable, Hashable {
     public enum Kind: Sendable {
         /// Stands bare, digit for digit: `26.3000`.
         case number
@@ -102,11 +102,15 @@ public struct EnvelopeEncoder: Sendable {
         value.reserveCapacity(512)
     }
 
-    /// Starts an envelope whose topic key is the JSON array that a changefeed makes of `keyColumn`.
-    public mutating func begin(keyColumn: UnsafeRawBufferPointer) {
+    /// Starts an envelope whose topic key is the JSON array that a changefeed makes of `keyColumn`: `["B1"]` or `[17]`.
+    public mutating func begin(keyColumn: UnsafeRawBufferPointer, kind: EnvelopeColumn.Kind = .text) {
         key.removeAll(keepingCapacity: true)
         key.append(UInt8(ascii: "["))
-        appendString(keyColumn, to: &key)
+        if kind == .number {
+            key.append(contentsOf: keyColumn)
+        } else {
+            appendString(keyColumn, to: &key)
+        }
         key.append(UInt8(ascii: "]"))
         value.removeAll(keepingCapacity: true)
         append(#"{"after": {"#)

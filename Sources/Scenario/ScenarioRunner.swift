@@ -168,7 +168,7 @@ public struct ScenarioRunner {
         if target.services != nil {
             // The lock on the state folder is ours, so whoever still reads the slot is what a killed run left.
             if let database = target.connection["dbname"] {
-                try FeedSlot(database: database).drop(connection: target.connection)
+                try FeedSlot.dropAll(database: database, connection: target.connection)
             }
             try Schemas.drop(on: connection)
         } else {

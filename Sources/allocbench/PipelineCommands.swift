@@ -17,18 +17,19 @@ enum PipelineCommands {
             Flag("--partitions", "N", "partitions of the topic, when it is made (default 8)"),
             Flag("--until-caught-up", nil, "ends when everything committed before the start is published"),
             Flag("--keep-slot", nil, "leaves the slot at the end, so that the next feed goes on from here"),
-            Flag("--drop", nil, "only drops the slot and the publication of an earlier feed"),
+            Flag("--drop", nil, "only drops the slots and publications of earlier feeds"),
         ] + TargetFlags.all
     ) { arguments in
         let topic = arguments.text("--topic") ?? TargetFlags.topicDefault
         let partitions = try arguments.integer("--partitions", in: 1...256) ?? 8
         let need = arguments.has("--drop") ? Target.BrokerNeed.none : .lasting
         return try TargetFlags.withConnection(arguments, broker: need) { target, connection in
-            let slot = FeedSlot(database: try databaseName(of: target))
+            let database = try databaseName(of: target)
             if arguments.has("--drop") {
-                try slot.drop(connection: target.connection)
+                try FeedSlot.dropAll(database: database, connection: target.connection)
                 return .success
             }
+            let slot = FeedSlot(database: database)
             guard let kafka = target.kafka else { return .failure }
             try Schemas.create(on: connection)
             if try target.partitionCount(of: topic) == nil { try target.createTopic(topic, partitions: partitions) }

@@ -20,12 +20,12 @@ enum StageCommands {
     }
 
     static let schemaDrop = Verb(
-        name: "schema drop", summary: "Drops the six schemas with all their rows, and the change feed's slot.",
+        name: "schema drop", summary: "Drops the six schemas with all their rows, and the change feeds' slots.",
         flags: TargetFlags.all
     ) { arguments in
         try TargetFlags.withConnection(arguments) { target, connection in
             if let database = target.connection["dbname"] {
-                try FeedSlot(database: database).drop(connection: target.connection)
+                try FeedSlot.dropAll(database: database, connection: target.connection)
             }
             try Schemas.drop(on: connection)
         }

@@ -357,12 +357,15 @@ private func bench(
 
     @Test func `databases whose names differ have slots of different names`() {
         let names = [
-            "bench-1", "bench_1", "BENCH_1", "a" + String(repeating: "x", count: 62), String(repeating: "x", count: 63),
+            "bench-1", "bench_1", "BENCH_1", "bench_1_requests", "bench_1_requests_requests",
+            "a" + String(repeating: "x", count: 62), String(repeating: "x", count: 63),
+            String(repeating: "x", count: 40),
         ]
-        let slots = names.map { FeedSlot(database: $0).name }
-        #expect(Set(slots).count == names.count, "\(slots)")
+        let slots = names.flatMap { name in FeedSource.all.map { FeedSlot(database: name, source: $0).name } }
+        #expect(Set(slots).count == names.count * FeedSource.all.count, "\(slots)")
         #expect(slots.allSatisfy { $0.utf8.count <= 63 && $0.hasPrefix(FeedSlot.prefix) })
         #expect(FeedSlot(database: "bench_1").name == "allocbench_bench_1", "a plain name stays readable")
+        #expect(FeedSlot(database: "bench_1", source: .requests).name == "allocbench_bench_1_requests")
     }
 }
 

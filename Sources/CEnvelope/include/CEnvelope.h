@@ -10,7 +10,7 @@ extern "C" {
 typedef struct envelope_parser envelope_parser;
 
 typedef enum {
-    ENVELOPE_ROW = 0,        // "after" holds a whole executions row
+    ENVELOPE_ROW = 0,        // "after" holds a whole row
     ENVELOPE_DELETED = 1,    // "after" is null
     ENVELOPE_RESOLVED = 2,   // a resolved timestamp, no row
     ENVELOPE_MALFORMED = 3,  // not such an envelope; `fault` says where
@@ -34,9 +34,27 @@ typedef struct {
     const char *fault;
 } envelope_row;
 
+// A row of orders.rebalancing_requests.
+typedef struct {
+    int64_t request_id;
+    int64_t account_id;
+    int64_t group_id;
+    // 1 PENDING, 2 ROUTED.
+    int32_t status;
+    // The day as text, such as 2024-11-14. Points into the parser's buffer: valid until the next call.
+    const uint8_t *trade_date;
+    size_t trade_date_length;
+    // Nanoseconds since 1970 of the commit, from "updated"; 0 where the envelope has none.
+    int64_t updated;
+    // As above.
+    const char *fault;
+} envelope_request;
+
 envelope_parser *envelope_parser_new(void);
 void envelope_parser_free(envelope_parser *parser);
 envelope_kind envelope_parse(envelope_parser *parser, const void *json, size_t length, envelope_row *row);
+envelope_kind envelope_parse_request(
+    envelope_parser *parser, const void *json, size_t length, envelope_request *request);
 
 #ifdef __cplusplus
 }
