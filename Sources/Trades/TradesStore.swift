@@ -10,11 +10,16 @@ public import Threads
 public struct ExecutionPlan: Sendable {
     public var date: TradeDate
     public var seed: UInt64
-    /// The wanted number of executions; nil leaves it to the drawing.
+    /// The wanted number of executions; nil leaves it to the drawing. Busts, replaces and cancels change what comes out of
+    /// it, as `ExecutionDraw` says.
     public var count: Int64?
-    /// Executions in one transaction.
+    /// Chances in millionths: of a trade to be busted, and of a block order to be replaced and to be canceled.
+    public var bustPpm: Int64 = 0
+    public var replacePpm: Int64 = 0
+    public var cancelPpm: Int64 = 0
+    /// Execution reports in one transaction.
     public var transactionSize = 1000
-    /// Executions per second; nil writes them as fast as they can be.
+    /// Execution reports per second; nil writes them as fast as they can be.
     public var ratePerSecond: Double?
     /// Whether to forget the date's executions first.
     public var replace = false
@@ -23,62 +28,134 @@ public struct ExecutionPlan: Sendable {
         self.date = date
         self.seed = seed
     }
+
+    var rates: EventRates { EventRates(bustPpm: bustPpm, replacePpm: replacePpm, cancelPpm: cancelPpm) }
 }
 
 public enum TradesStore {
     private static let sql = SQLScript(embedded: PackageResources.execute_sql)
 
-    /// Draws and writes until every block order of the date is complete, or until `stop` is set.
-    /// Goes on where an interrupted drawing of the same seed stopped.
-    /// - Parameter progress: called after every transaction with the executions of the date so far.
+    /// Draws and writes until every block order of the date is filled or canceled, or until `stop` is set.
+    /// Goes on where an interrupted drawing of the same seed and rates stopped.
+    /// - Parameter progress: called after every transaction with the execution reports of the date so far.
     public static func execute(
         _ plan: ExecutionPlan, on connection: PostgresConnection, stop: StopFlag, progress: (Int64) -> Void
     ) throws -> ExecutionSummary {
         let blocks = try fillableBlocks(plan.date, on: connection)
         // Refuses an impossible number before anything is noted or forgotten.
-        var draw = try ExecutionDraw(blocks: blocks, seed: plan.seed, count: plan.count)
-        let (first, next, written) = try openDrawing(plan, on: connection)
-        for _ in 0..<written { _ = draw.next() }
+        var draw = try ExecutionDraw(blocks: blocks, seed: plan.seed, count: plan.count, rates: plan.rates)
+        let drawn = try openDrawing(plan, on: connection)
+        var resumed = EventCounts()
+        for _ in 0..<drawn.count { if let event = draw.next() { resumed.note(event) } }
 
         let schedule = plan.ratePerSecond.map { ArrivalSchedule.uniform(ratePerSecond: $0) } ?? .backlog
         let start = monotonicNow()
-        var count = written
-        var isComplete = false
-        while !stop.isSet && !isComplete {
-            let due = schedule.intendedArrival(sequence: count - written, start: start)
+        var written = EventCounts()
+        while !stop.isSet && !draw.isFinished {
+            let due = schedule.intendedArrival(sequence: written.reports, start: start)
             while !stop.isSet, monotonicNow() < due { sleepUntil(monotonic: min(due, monotonicNow() + 50_000_000)) }
             if stop.isSet { break }
-            var copied: Int64 = 0
-            try connection.begin()
-            copied = Int64(
-                try connection.copyIn(sql["copy_executions"]) { writer in
-                    while copied < plan.transactionSize, let execution = draw.next() {
-                        writeRow(execution, id: next + count - written + copied, of: blocks, plan.date, to: &writer)
-                        try writer.endRow()
-                        copied += 1
-                    }
-                })
-            try connection.commit()
-            count += copied
-            isComplete = copied < plan.transactionSize
-            progress(count)
+            let counts = try writeTransaction(plan, blocks, from: &draw, keys: drawn, on: connection)
+            written.add(counts)
+            progress(resumed.reports + written.reports)
         }
         return ExecutionSummary(
-            writtenCount: count - written, resumedCount: written, firstExecution: ExecutionID(first),
-            isComplete: isComplete)
+            written: written, resumedCount: resumed.reports, firstExecution: drawn.execution(0),
+            isComplete: draw.isFinished)
     }
 
-    private static func writeRow(
-        _ execution: DrawnExecution, id: Int64, of blocks: [FillableBlock], _ date: TradeDate,
-        to writer: inout CopyWriter
+    /// Writes the next reports, with the requests between them; after the last one how each block ended.
+    private static func writeTransaction(
+        _ plan: ExecutionPlan, _ blocks: [FillableBlock], from draw: inout ExecutionDraw, keys: DrawnKeys,
+        on connection: PostgresConnection
+    ) throws -> EventCounts {
+        var counts = EventCounts()
+        // One COPY at a time goes through a connection, so requests wait until the reports are through.
+        var requests: [DrawnEvent] = []
+        try connection.begin()
+        do {
+            try connection.copyIn(sql["copy_executions"]) { writer in
+                while counts.reports < plan.transactionSize, let event = draw.next() {
+                    counts.note(event)
+                    if event.isRequestAnswer { requests.append(event) }
+                    guard let execution = event.execution(of: blocks, id: keys.execution) else { continue }
+                    write(execution, of: blocks[event.block], at: time(event, plan.date), to: &writer)
+                    try writer.endRow()
+                }
+            }
+            if !requests.isEmpty {
+                try connection.copyIn(sql["copy_order_requests"]) { writer in
+                    for event in requests {
+                        write(event, of: blocks[event.block], keys, at: time(event, plan.date), to: &writer)
+                        try writer.endRow()
+                    }
+                }
+            }
+            if draw.isFinished {
+                try connection.copyIn(sql["copy_block_outcomes"]) { writer in
+                    for (block, outcome) in zip(blocks, draw.outcomes) {
+                        write(outcome, of: block, to: &writer)
+                        try writer.endRow()
+                    }
+                }
+            }
+            try connection.commit()
+        } catch {
+            // The rollback's own failure would only hide what went wrong first.
+            try? connection.rollback()
+            throw error
+        }
+        return counts
+    }
+
+    private static func write(
+        _ execution: Execution, of block: FillableBlock, at time: String, to writer: inout CopyWriter
     ) {
-        let block = blocks[execution.block]
-        writer.int64(id)
+        writer.int64(execution.id.rawValue)
+        writer.text(execution.type.word)
+        if let reference = execution.reference { writer.int64(reference.rawValue) } else { writer.null() }
         writer.int64(block.id.rawValue)
         writer.text(block.code)
+        writer.int64(execution.orderVersion)
+        writer.int64(execution.orderQuantity)
         writer.int64(execution.quantity)
         writer.decimal(ticks: execution.price.ticks)
-        writer.text("\(date) \(timeOfDay(execution.sessionTimeUs))+00")
+        writer.text(time)
+    }
+
+    /// The request that a cancel or replace accepts, or that is rejected.
+    private static func write(
+        _ answer: DrawnEvent, of block: FillableBlock, _ keys: DrawnKeys, at time: String,
+        to writer: inout CopyWriter
+    ) {
+        var quantity = answer.orderQuantity
+        var reason = ""
+        if case .replaceRejected(let requested) = answer.kind {
+            quantity = requested
+            reason = "the requested quantity is below what is filled"
+        }
+        writer.int64(keys.execution(answer.ordinal).rawValue)
+        writer.int64(block.id.rawValue)
+        writer.text(answer.kind == .canceled ? "CANCEL" : "REPLACE")
+        writer.int64(quantity)
+        writer.int64(answer.cumQuantity)
+        writer.text(reason.isEmpty ? "ACCEPTED" : "REJECTED")
+        writer.text(reason)
+        writer.text(time)
+    }
+
+    private static func write(_ outcome: BlockOutcome, of block: FillableBlock, to writer: inout CopyWriter) {
+        writer.int64(block.id.rawValue)
+        writer.text(outcome.ordStatus.rawValue)
+        writer.int64(outcome.orderVersion)
+        writer.int64(outcome.orderQuantity)
+        writer.int64(outcome.cumQuantity)
+        writer.int64(outcome.leavesQuantity)
+        writer.decimal(ticks: outcome.averagePrice.ticks)
+    }
+
+    private static func time(_ event: DrawnEvent, _ date: TradeDate) -> String {
+        "\(date) \(timeOfDay(event.sessionTimeUs))+00"
     }
 
     /// 14:30 plus the given microseconds, as `HH:MM:SS.ffffff`.
@@ -104,34 +181,38 @@ public enum TradesStore {
         }
         return (0..<result.rowCount).map { row in
             FillableBlock(
-                id: BlockOrderID(result.int64(row, 0)), code: result.text(row, 1) ?? "", quantity: result.int64(row, 2),
-                low: Price(ticks: result.int64(row, 3)), high: Price(ticks: result.int64(row, 4)))
+                id: BlockOrderID(result.int64(row, 0)), code: result.text(row, 1) ?? "",
+                side: result.text(row, 2) == Side.sell.rawValue ? .sell : .buy, quantity: result.int64(row, 3),
+                low: Price(ticks: result.int64(row, 4)), high: Price(ticks: result.int64(row, 5)))
         }
     }
 
     /// Notes how the date is drawn, or finds what was noted and how far it came.
-    /// - Returns: the first execution of the date, the next one to write, and how many are written. Another date may have
-    ///   been drawn since this one was interrupted, so the next is not always the first plus those written.
-    private static func openDrawing(
-        _ plan: ExecutionPlan, on connection: PostgresConnection
-    ) throws -> (first: Int64, next: Int64, written: Int64) {
+    private static func openDrawing(_ plan: ExecutionPlan, on connection: PostgresConnection) throws -> DrawnKeys {
         let date = PostgresValue.text(plan.date.description)
         try connection.begin()
         do {
             if plan.replace {
-                try connection.query(sql["delete_executions"], date)
-                try connection.query(sql["delete_drawing"], date)
+                for statement in ["delete_executions", "delete_order_requests", "delete_outcomes", "delete_drawing"] {
+                    try connection.query(sql[statement], date)
+                }
             }
             let known = try connection.query(sql["drawing"], date)
             if known.rowCount == 0 {
                 try connection.query(
-                    sql["insert_drawing"], date, .int64(Int64(bitPattern: plan.seed)), .int64(plan.count ?? 0))
+                    sql["insert_drawing"], date, .int64(Int64(bitPattern: plan.seed)), .int64(plan.count ?? 0),
+                    .int64(plan.bustPpm), .int64(plan.replacePpm), .int64(plan.cancelPpm))
             } else {
-                try requireSameDrawing(plan, seed: UInt64(bitPattern: known.int64(0, 0)), count: known.int64(0, 1))
+                let rates = EventRates(
+                    bustPpm: known.int64(0, 2), replacePpm: known.int64(0, 3), cancelPpm: known.int64(0, 4))
+                try requireSameDrawing(
+                    plan, seed: UInt64(bitPattern: known.int64(0, 0)), count: known.int64(0, 1), rates: rates)
             }
-            let state = try connection.query(sql["drawn"], date)
+            let runs = try connection.query(sql["drawn_runs"], date)
+            let next = try connection.query(sql["next_id"]).int64(0, 0)
             try connection.commit()
-            return (state.int64(0, 0), state.int64(0, 1), state.int64(0, 2))
+            return DrawnKeys(
+                runs: (0..<runs.rowCount).map { (id: runs.int64($0, 0), count: runs.int64($0, 1)) }, next: next)
         } catch {
             // The rollback's own failure would only hide what went wrong first.
             try? connection.rollback()
@@ -139,12 +220,67 @@ public enum TradesStore {
         }
     }
 
-    private static func requireSameDrawing(_ plan: ExecutionPlan, seed: UInt64, count: Int64) throws {
-        guard seed == plan.seed, count == plan.count ?? 0 else {
-            let number = count == 0 ? "" : " and count \(count)"
+    private static func requireSameDrawing(
+        _ plan: ExecutionPlan, seed: UInt64, count: Int64, rates: EventRates
+    ) throws {
+        guard seed == plan.seed, count == plan.count ?? 0, rates == plan.rates else {
+            var drawn = ["seed \(seed)"]
+            if count != 0 { drawn.append("count \(count)") }
+            if rates != .none || plan.rates != .none {
+                drawn += [("busts", rates.bustPpm), ("replaces", rates.replacePpm), ("cancels", rates.cancelPpm)].map {
+                    "\($0.0) \(decimal(ppm: $0.1))"
+                }
+            }
+            let list =
+                drawn.count == 1 ? drawn[0] : drawn.dropLast().joined(separator: ", ") + " and \(drawn.last ?? "")"
             throw OperatingError(
-                "the executions of \(plan.date) were drawn with seed \(seed)\(number)",
+                "the executions of \(plan.date) were drawn with \(list)",
                 remedy: "give the same, or start over with --replace")
+        }
+    }
+
+    /// Millionths as a decimal without zeros at its end: 50,000 is `0.05`.
+    static func decimal(ppm: Int64) -> String {
+        let digits = String(ppm % 1_000_000)
+        var decimals = Substring(String(repeating: "0", count: 6 - digits.count) + digits)
+        while decimals.last == "0" { decimals = decimals.dropLast() }
+        return decimals.isEmpty ? "\(ppm / 1_000_000)" : "\(ppm / 1_000_000).\(decimals)"
+    }
+}
+
+/// Which key each event of a date has. Keys follow each other, but for those that another date took while this one was
+/// interrupted.
+private struct DrawnKeys {
+    /// The first event of each run of keys, and its key; the last run is the one to go on with.
+    private let runs: [(ordinal: Int64, id: Int64)]
+    /// Events that stood in the tables.
+    let count: Int64
+
+    init(runs: [(id: Int64, count: Int64)], next: Int64) {
+        var count: Int64 = 0
+        var starts: [(ordinal: Int64, id: Int64)] = []
+        for run in runs {
+            starts.append((count, run.id))
+            count += run.count
+        }
+        self.count = count
+        starts.append((count, next))
+        self.runs = starts
+    }
+
+    func execution(_ ordinal: Int64) -> ExecutionID {
+        var index = runs.count - 1
+        while runs[index].ordinal > ordinal { index -= 1 }
+        return ExecutionID(runs[index].id + ordinal - runs[index].ordinal)
+    }
+}
+
+extension DrawnEvent {
+    /// Whether somebody asked for it.
+    fileprivate var isRequestAnswer: Bool {
+        switch kind {
+        case .trade, .bust: false
+        case .canceled, .replaced, .replaceRejected: true
         }
     }
 }

@@ -120,21 +120,20 @@ func withEmptyBench<R>(
     }
 }
 
-/// Calls `body` with executions that complete every block, in the trades stage and (unless told otherwise) in the topic.
+/// Calls `body` with executions that complete every block (busts, replaces and cancels at `rates`), in the trades stage and (unless told otherwise) in the topic.
 func withBench<R>(
     blocks: [[Int64]] = WorkerBench.accounts, partitions: Int = 3, on kind: BrokerKind = .mock, seed: UInt64 = 3,
-    isPublished: Bool = true, isOwnDatabase: Bool = false, _ body: (inout WorkerBench) throws -> R
+    rates: EventRates = .none, isPublished: Bool = true, isOwnDatabase: Bool = false,
+    _ body: (inout WorkerBench) throws -> R
 ) throws -> R {
     try withEmptyBench(blocks: blocks, partitions: partitions, on: kind, isOwnDatabase: isOwnDatabase) { bench in
         let fillable = blocks.enumerated().map { index, accounts in
             FillableBlock(
-                id: BlockOrderID(Int64(index + 1)), code: blockCode(Int64(index + 1)),
+                id: BlockOrderID(Int64(index + 1)), code: blockCode(Int64(index + 1)), side: .buy,
                 quantity: accounts.reduce(0, +), low: Price(ticks: 95_000), high: Price(ticks: 105_000))
         }
-        bench.executions = try ExecutionDraw(blocks: fillable, seed: seed).enumerated().map { index, drawn in
-            Execution(
-                id: ExecutionID(Int64(index + 1)), blockOrder: fillable[drawn.block].id, quantity: drawn.quantity,
-                price: drawn.price)
+        bench.executions = try ExecutionDraw(blocks: fillable, seed: seed, rates: rates).compactMap { event in
+            event.execution(of: fillable) { ExecutionID($0 + 1) }
         }
         try bench.connection.addExecutions(bench.executions)
         if isPublished { try bench.publish(bench.messages) }

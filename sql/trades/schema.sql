@@ -11,7 +11,7 @@ CREATE SCHEMA IF NOT EXISTS trades;
 CREATE TABLE IF NOT EXISTS trades.executions (
   execution_id     INT8 NOT NULL PRIMARY KEY,
   exec_type        TEXT NOT NULL CHECK (exec_type IN ('TRADE', 'TRADE_CANCEL', 'CANCELED', 'REPLACED')),
-  -- Of a bust the execution that it reverses, or a number that no execution has: the market errs, too.
+  -- Of a bust the execution that it reverses, or a number from 2^62 on that no execution has: the market errs, too.
   exec_ref_id      INT8,
   block_order_id   INT8 NOT NULL,
   -- Repeated from the block order, because a change feed can only key a topic by a column of its own table.
@@ -30,7 +30,7 @@ CREATE TABLE IF NOT EXISTS trades.executions (
 
 -- Requests to cancel or replace a block order, and what the market made of them.
 CREATE TABLE IF NOT EXISTS trades.order_requests (
-  -- The report that accepts it, or the one that would have.
+  -- The report that accepts it. A rejected request has a number of its own from the same sequence, which no report has.
   request_id         INT8 NOT NULL PRIMARY KEY,
   block_order_id     INT8 NOT NULL,
   request_type       TEXT NOT NULL CHECK (request_type IN ('CANCEL', 'REPLACE')),
