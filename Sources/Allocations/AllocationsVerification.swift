@@ -1,5 +1,5 @@
 // What the tables themselves say about a run: every statement of `sql/allocations/verify.sql` answers the differences it
-// finds. Runs on its connection's thread.
+// finds, and `final.sql` reads what a run left. Runs on its connection's thread.
 
 public import Postgres
 
@@ -33,16 +33,26 @@ public struct CheckResult: Sendable, Equatable {
 }
 
 public enum AllocationsVerification {
-    private static let sql = SQLScript(embedded: PackageResources.verify_sql)
+    private static let checks = SQLScript(embedded: PackageResources.verify_sql)
+    private static let final = SQLScript(embedded: PackageResources.final_sql)
     /// Differences of a check that are shown.
     public static let shownCount = 5
 
+    /// The checks that find differences as long as nobody has booked.
+    public static let bookingChecks: Set = [
+        "bookings_left_behind", "block_bookings_differ", "account_audits_differ", "instructions_differ",
+        "settlements_differ", "movements_differ",
+    ]
+
     /// Runs every check.
-    /// - Parameter topicEnds: by partition the offset behind its last message; nil leaves the offsets unchecked.
+    /// - Parameters:
+    ///   - topicEnds: by partition the offset behind its last message; nil leaves the offsets unchecked.
+    ///   - includesBookings: false leaves out `bookingChecks`.
     public static func run(
-        on connection: PostgresConnection, topic: String, topicEnds: [Int32: Int64]?
+        on connection: PostgresConnection, topic: String, topicEnds: [Int32: Int64]?, includesBookings: Bool = true
     ) throws -> [CheckResult] {
-        try sql.names.filter { !$0.hasPrefix("oracle_") }.compactMap { name in
+        try checks.names.compactMap { name in
+            if !includesBookings, bookingChecks.contains(name) { return nil }
             var parameters: [PostgresValue] = []
             if name == "offsets_differ_from_topic" {
                 guard let ends = topicEnds?.sorted(by: { $0.key < $1.key }) else { return nil }
@@ -58,7 +68,7 @@ public enum AllocationsVerification {
         _ name: String, _ parameters: [PostgresValue], on connection: PostgresConnection
     ) throws -> CheckResult {
         let result = try connection.query(
-            "SELECT count(*) OVER (), d.* FROM (\(sql[name].trimmingSemicolon)) AS d (subject, expected, actual) "
+            "SELECT count(*) OVER (), d.* FROM (\(checks[name].trimmingSemicolon)) AS d (subject, expected, actual) "
                 + "LIMIT \(shownCount)", parameters: parameters)
         return CheckResult(
             name: name, differenceCount: result.rowCount == 0 ? 0 : result.int64(0, 0),
@@ -69,57 +79,99 @@ public enum AllocationsVerification {
             })
     }
 
-    // MARK: What the oracle reads
-
-    /// Hands over block order, account and ordered shares of everyone behind a block.
-    public static func forEachOrder(
-        on connection: PostgresConnection, _ body: (_ block: Int64, _ account: Int64, _ quantity: Int64) -> Void
-    ) throws {
-        try forEachRow("oracle_orders", columns: 3, on: connection) { body($0[0], $0[1], $0[2]) }
+    /// Busts of executions that never came. They are recorded and have no effect, so they are told, not counted as
+    /// differences; `busts_wait_for_what_came` is the check of those that should have had one.
+    public static func waitingBustCount(on connection: PostgresConnection) throws -> Int64 {
+        try connection.query(final["waiting_busts"]).int64(0, 0)
     }
 
-    /// Hands over block order, shares and price in ticks of every execution of the trades stage.
-    public static func forEachExecution(
-        on connection: PostgresConnection, _ body: (_ block: Int64, _ quantity: Int64, _ priceTicks: Int64) -> Void
-    ) throws {
-        try forEachRow("oracle_executions", columns: 3, on: connection) { body($0[0], $0[1], $0[2]) }
+    // MARK: What a run left
+
+    /// By final table a digest of its rows: the same for any order, repetition and cut of the same messages, in every mode.
+    /// The number of rows stands before the digest. Columns that say how the work was done, and when, are left out.
+    public static func checksums(on connection: PostgresConnection) throws -> [String: String] {
+        let prefix = "checksum_"
+        var sums: [String: String] = [:]
+        for name in final.names where name.hasPrefix(prefix) {
+            // FNV-1a over the rows as COPY writes them: quick, the same everywhere, and nobody attacks it.
+            var digest: UInt64 = 0xcbf2_9ce4_8422_2325
+            var rowCount = 0
+            try connection.copyOut("COPY (\(final[name].trimmingSemicolon)) TO STDOUT") { row in
+                for byte in row { digest = (digest ^ UInt64(byte)) &* 0x100_0000_01b3 }
+                rowCount += 1
+            }
+            sums[String(name.dropFirst(prefix.count))] = "\(rowCount):\(String(digest, radix: 16))"
+        }
+        return sums
     }
 
-    /// Hands over the last allocation of every account: block order, account, shares, average price in ticks.
-    public static func forEachLastAllocation(
-        on connection: PostgresConnection,
-        _ body: (_ block: Int64, _ account: Int64, _ quantity: Int64, _ priceTicks: Int64) -> Void
-    ) throws {
-        try forEachRow("oracle_allocations", columns: 4, on: connection) { body($0[0], $0[1], $0[2], $0[3]) }
+    /// A table as the oracle compares it. A row is block order, account (0 where a block has one row), and whole numbers.
+    public enum FinalTable: String, Sendable, CaseIterable {
+        case blockFills = "oracle_fills"
+        case lastSnapshots = "oracle_snapshots"
+        case allocations = "oracle_allocations"
+        case blockBookings = "oracle_block_bookings"
+        case accountAudits = "oracle_account_audits"
+        case allocationInstructions = "oracle_instructions"
+        case settlementInstructions = "oracle_settlements"
+        case positionMovements = "oracle_movements"
     }
 
-    /// Hands over block order and the shares that its last snapshot allocated.
-    public static func forEachAllocatedQuantity(
-        on connection: PostgresConnection, _ body: (_ block: Int64, _ allocated: Int64) -> Void
+    /// Hands over the rows of a final table, in order of block order and account.
+    public static func forEachRow(
+        of table: FinalTable, on connection: PostgresConnection, _ body: ([Int128]) -> Void
     ) throws {
-        try forEachRow("oracle_fills", columns: 2, on: connection) { body($0[0], $0[1]) }
+        try forEachRow(table.rawValue, on: connection, body)
+    }
+
+    // MARK: What the oracle judges by
+
+    /// The name of each block order's allocation policy.
+    public static func policies(on connection: PostgresConnection) throws -> [Int64: String] {
+        let result = try connection.query(final["oracle_policies"])
+        return Dictionary(
+            uniqueKeysWithValues: (0..<result.rowCount).map { (result.int64($0, 0), result.text($0, 1) ?? "") })
+    }
+
+    /// Hands over block order, 1 for a purchase, security, day of trade, shares, lot size, minimum ticket.
+    public static func forEachOrder(on connection: PostgresConnection, _ body: ([Int128]) -> Void) throws {
+        try forEachRow("oracle_orders", on: connection, body)
+    }
+
+    /// Hands over block order, account, shares, customer order, in order of block and account.
+    public static func forEachLeg(on connection: PostgresConnection, _ body: ([Int128]) -> Void) throws {
+        try forEachRow("oracle_legs", on: connection, body)
+    }
+
+    /// Hands over execution, block order, type (2 bust, 3 cancel, 4 replace), busted execution, version, order quantity.
+    public static func forEachChange(on connection: PostgresConnection, _ body: ([Int128]) -> Void) throws {
+        try forEachRow("oracle_changes", on: connection, body)
+    }
+
+    /// Hands over execution, block order, shares and price in ticks of every trade.
+    public static func forEachTrade(on connection: PostgresConnection, _ body: ([Int128]) -> Void) throws {
+        try forEachRow("oracle_trades", on: connection, body)
     }
 
     /// Streams rows of whole numbers by COPY, so that memory doesn't grow with them.
     private static func forEachRow(
-        _ name: String, columns: Int, on connection: PostgresConnection, _ body: ([Int64]) -> Void
+        _ name: String, on connection: PostgresConnection, _ body: ([Int128]) -> Void
     ) throws {
-        var numbers = [Int64](repeating: 0, count: columns)
-        try connection.copyOut("COPY (\(sql[name].trimmingSemicolon)) TO STDOUT") { row in
-            var column = 0
-            var value: Int64 = 0
-            var sign: Int64 = 1
+        var numbers: [Int128] = []
+        try connection.copyOut("COPY (\(final[name].trimmingSemicolon)) TO STDOUT") { row in
+            numbers.removeAll(keepingCapacity: true)
+            var value: Int128 = 0
+            var isNegative = false
             for byte in row {
                 switch byte {
-                case UInt8(ascii: "0")...UInt8(ascii: "9"): value = value * 10 + Int64(byte - UInt8(ascii: "0"))
-                case UInt8(ascii: "-"): sign = -1
-                case UInt8(ascii: "\t"):
-                    numbers[column] = sign * value
-                    (column, value, sign) = (column + 1, 0, 1)
+                case UInt8(ascii: "0")...UInt8(ascii: "9"): value = value * 10 + Int128(byte - UInt8(ascii: "0"))
+                case UInt8(ascii: "-"): isNegative = true
+                case UInt8(ascii: "\t"), UInt8(ascii: "\n"):
+                    numbers.append(isNegative ? -value : value)
+                    (value, isNegative) = (0, false)
                 default: break
                 }
             }
-            numbers[column] = sign * value
             body(numbers)
         }
     }

@@ -31,7 +31,11 @@ struct PolicyDivision {
     /// For each quantity what every account holds, in order of account.
     func allocate(_ quantities: [Int64]) -> [[Int64]] {
         let total = orderedShares.reduce(0, +)
-        let quotas = QuotaTable(ordered: ordered, upTo: quantities.map { $0 % total / lotSize + 1 }, of: total / lotSize)
+        // Nobody is behind a block of nothing.
+        guard total > 0 else { return quantities.map { _ in orderedShares } }
+        let isProportional = policy == "pro_rata" || policy == "pro_rata_min_ticket"
+        let sizes = isProportional ? quantities.map { $0 % total / lotSize } : []
+        let quotas = QuotaTable(ordered: ordered, sizes: sizes)
         return quantities.map { quantity in
             let rounds = quantity / total
             let lots = quantity % total / lotSize
@@ -118,18 +122,19 @@ struct PolicyDivision {
     }
 }
 
-/// The quota method at the house sizes that are asked for: it runs through all sizes up to the largest of them once. A block
-/// of whole rounds needs no run at all, for everybody then has the whole order or nothing.
+/// The quota method at the house sizes that are asked for, and at the one behind each: it runs through all sizes up to the
+/// largest of them once. A block that is filled needs no run, for everybody
+/// then has the whole order.
 private struct QuotaTable {
     private let ordered: [Int64]
     private let total: Int64
     private var held: [Int64: [Int64]] = [:]
 
-    /// - Parameter sizes: each with the size one below it.
-    init(ordered: [Int64], upTo sizes: [Int64], of total: Int64) {
+    init(ordered: [Int64], sizes: [Int64]) {
+        let total = ordered.reduce(0, +)
         self.ordered = ordered
         self.total = total
-        let wanted = Set(sizes.flatMap { [$0 - 1, $0] }.filter { $0 > 0 && $0 < total })
+        let wanted = Set(sizes.flatMap { [$0, $0 + 1] }.filter { $0 > 0 && $0 < total })
         guard let largest = wanted.max() else { return }
         var method = QuotaMethod(weights: ordered)
         while method.house < largest {

@@ -25,7 +25,8 @@ struct QuotaMethod {
         house += 1
         while let first = waiting.first, first.above <= house {
             waiting.removeFirst()
-            eligible.push(Heap.Entry(above: held[first.account] + 1, below: weights[first.account], account: first.account))
+            eligible.push(
+                Heap.Entry(above: held[first.account] + 1, below: weights[first.account], account: first.account))
         }
         // There is always one: the upper quotas add up to at least the house size.
         guard let winner = eligible.first?.account else { preconditionFailure("nobody may have lot \(house)") }
