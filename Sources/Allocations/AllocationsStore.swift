@@ -20,10 +20,15 @@ struct AllocationsStore {
         let connection = try PostgresConnection.connect(to: info, applicationName: "allocbench worker")
         try connection.execute("SET default_transaction_isolation = '\(configuration.isolation.sql.lowercased())'")
         let store = AllocationsStore(connection: connection, topic: topic)
-        for name in fillScript.names { try connection.prepare(name, fillScript[name]) }
-        if configuration.mode == .row {
+        var names = ["take_snapshots", "lock_blocks", "park_block", "park_message", "move_offset"]
+        switch configuration.mode {
+        case .row:
+            names = ["park_block", "park_message", "move_offset"]
             for name in rowScript.names { try connection.prepare(name, rowScript[name]) }
+        case .concurrent, .adaptive, .batch: names += ["fill_trades", "capture_and_fill"]
+        case .cycle: names += ["stage", "capture_and_fill_staged"]
         }
+        for name in names { try connection.prepare(name, fillScript[name]) }
         try connection.prepare("begin", "BEGIN")
         try connection.prepare("commit", "COMMIT")
         return store

@@ -3,10 +3,19 @@
 --
 -- A part is a run of common table expressions that stands where a statement says `-- insert:`.
 
--- part: effects
--- From `trades` and `changes` to the blocks that moved.
+-- part: meet
 -- A trade and its bust meet in one row of captured_trades, whichever comes first: so whoever comes second sees the other, even
 -- when both are under way at once in two transactions.
+  ON CONFLICT (execution_id) DO UPDATE
+  SET block_order_id = CASE WHEN t.quantity IS NULL THEN EXCLUDED.block_order_id ELSE t.block_order_id END,
+      quantity = coalesce(t.quantity, EXCLUDED.quantity), price = coalesce(t.price, EXCLUDED.price),
+      topic_partition = coalesce(t.topic_partition, EXCLUDED.topic_partition),
+      topic_offset = coalesce(t.topic_offset, EXCLUDED.topic_offset),
+      is_busted = t.is_busted OR EXCLUDED.is_busted, was_reversed = t.quantity IS NOT NULL
+  WHERE (t.quantity IS NULL AND EXCLUDED.quantity IS NOT NULL) OR (NOT t.is_busted AND EXCLUDED.is_busted)
+
+-- part: effects
+-- From `trades` and `changes` to the blocks that moved.
 captured_changes AS (
   INSERT INTO allocations.captured_changes
     (execution_id, exec_type, block_order_id, exec_ref_id, order_version, order_quantity, topic_partition, topic_offset)
@@ -32,13 +41,7 @@ captured_changes AS (
     (execution_id, block_order_id, quantity, price, is_busted, topic_partition, topic_offset)
   SELECT execution_id, block_order_id, quantity, price, is_busted, topic_partition, topic_offset
   FROM incoming ORDER BY execution_id
-  ON CONFLICT (execution_id) DO UPDATE
-  SET block_order_id = CASE WHEN t.quantity IS NULL THEN EXCLUDED.block_order_id ELSE t.block_order_id END,
-      quantity = coalesce(t.quantity, EXCLUDED.quantity), price = coalesce(t.price, EXCLUDED.price),
-      topic_partition = coalesce(t.topic_partition, EXCLUDED.topic_partition),
-      topic_offset = coalesce(t.topic_offset, EXCLUDED.topic_offset),
-      is_busted = t.is_busted OR EXCLUDED.is_busted, was_reversed = t.quantity IS NOT NULL
-  WHERE (t.quantity IS NULL AND EXCLUDED.quantity IS NOT NULL) OR (NOT t.is_busted AND EXCLUDED.is_busted)
+-- insert: meet
   RETURNING block_order_id, quantity, price, is_busted, was_reversed
 ), effects AS (
   SELECT block_order_id, quantity, price,
@@ -72,6 +75,39 @@ captured_changes AS (
   SELECT (SELECT count(*) FROM captured_trades WHERE quantity IS NOT NULL AND NOT was_reversed)
            + (SELECT count(*) FROM captured_changes) AS messages
 )
+
+-- name: fill_trades
+-- The same for what almost every unit of work is: trades alone, their ids ascending, so that no execution is there twice.
+-- $1 to $10 as in capture_and_fill.
+WITH guard AS (
+  UPDATE allocations.consumer_offsets SET next_offset = $5::INT8
+  WHERE topic = $1::TEXT AND topic_partition = $2::INT8 AND epoch = $3::INT8 AND next_offset = $4::INT8
+  RETURNING 1 AS held
+), captured_trades AS (
+  INSERT INTO allocations.captured_trades AS t
+    (execution_id, block_order_id, quantity, price, is_busted, topic_partition, topic_offset)
+  SELECT m.execution_id, m.block_order_id, m.quantity, (m.price_ticks * 0.0001::NUMERIC)::NUMERIC(18,4), false,
+         $2::INT8, m.topic_offset
+  FROM unnest($6::INT8[], $7::INT8[], $8::INT8[], $9::INT8[], $10::INT8[])
+    AS m (execution_id, block_order_id, quantity, price_ticks, topic_offset)
+  WHERE EXISTS (SELECT 1 FROM guard)
+-- insert: meet
+  RETURNING block_order_id, quantity, price, is_busted
+), summed AS (
+  SELECT block_order_id, sum(quantity)::INT8 AS quantity, sum(quantity * price) AS notional, count(*) AS executions
+  FROM captured_trades WHERE NOT is_busted GROUP BY block_order_id
+), moved AS (
+  UPDATE allocations.block_fills AS f
+  SET cum_quantity = f.cum_quantity + s.quantity, notional = f.notional + s.notional,
+      execution_count = f.execution_count + s.executions
+  FROM summed AS s WHERE f.block_order_id = s.block_order_id
+  RETURNING f.block_order_id, f.cum_quantity, f.notional, f.execution_count, f.order_quantity, f.is_canceled,
+            f.snapshot_number, f.allocated_quantity, f.allocated_notional, f.allocated_execution_count,
+            f.allocated_is_final
+)
+SELECT (SELECT count(*) FROM guard) AS guarded, (SELECT count(*) FROM captured_trades) AS messages,
+-- insert: state
+FROM (SELECT 1 AS one) AS always LEFT JOIN moved AS m ON true;
 
 -- part: state
 -- Where a block stands, for BlockState.

@@ -34,7 +34,7 @@ extension AllocationWorker {
 
     /// One attempt to stage a unit and move its offset; one statement, one transaction.
     func attemptStaging(_ unit: UnitOfWork, of index: Int, began: Int64) throws {
-        bind(unit, of: index)
+        bind(unit, of: index, tradesOnly: false)
         try store.connection.sendPrepared("stage", parameters: parameters, resultFormat: .binary)
         try store.connection.sendSync()
         guard try nextAnswer().get().int64(0, 0) == 1 else { throw GuardMissed() }

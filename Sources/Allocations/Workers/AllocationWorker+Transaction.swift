@@ -40,9 +40,9 @@ extension AllocationWorker {
     // MARK: One round trip
 
     private func send(_ unit: UnitOfWork, of queue: Int) throws {
-        bind(unit, of: queue)
+        let statement = bindFill(unit, of: queue)
         let began = monotonicNow()
-        try store.connection.sendPrepared("capture_and_fill", parameters: parameters, resultFormat: .binary)
+        try store.connection.sendPrepared(statement, parameters: parameters, resultFormat: .binary)
         try store.connection.sendSync()
         queues[queue].markSent(unit)
         inFlight.append(InFlightUnit(queue: queue, unit: unit, began: began))
@@ -123,8 +123,7 @@ extension AllocationWorker {
     /// One attempt: all or nothing.
     func attempt(_ unit: UnitOfWork, of queue: Int, began: Int64) throws {
         let captured = try inTransaction {
-            bind(unit, of: queue)
-            let result = try fillThenSnapshot("capture_and_fill")
+            let result = try fillThenSnapshot(bindFill(unit, of: queue))
             return result.isGuarded ? result.captured : nil
         }
         guard let captured else { throw GuardMissed() }
@@ -206,8 +205,15 @@ extension AllocationWorker {
         return isDue
     }
 
-    /// Binds what capture_and_fill and stage take.
-    func bind(_ unit: UnitOfWork, of index: Int) {
+    /// Binds the statement that fits the unit. Returns its name.
+    private func bindFill(_ unit: UnitOfWork, of index: Int) -> String {
+        let isPlain = queues[index].isOfAscendingTrades(unit)
+        bind(unit, of: index, tradesOnly: isPlain)
+        return isPlain ? "fill_trades" : "capture_and_fill"
+    }
+
+    /// Binds what fill_trades takes, or else what capture_and_fill and stage take.
+    func bind(_ unit: UnitOfWork, of index: Int, tradesOnly: Bool) {
         let queue = queues[index]
         parameters.reset()
         parameters.append(text: plan.topic)
@@ -215,8 +221,8 @@ extension AllocationWorker {
         parameters.append(int64: queue.epoch)
         parameters.append(int64: unit.expectedOffset)
         parameters.append(int64: unit.nextOffset)
+        let changes = tradesOnly ? [] : queue.changes(in: unit.range)
         let columns = [queue.executions, queue.blocks, queue.quantities, queue.priceTicks, queue.offsets]
-        let changes = queue.changes(in: unit.range)
         if changes.isEmpty {
             for column in columns {
                 column.withUnsafeBufferPointer {
@@ -227,6 +233,7 @@ extension AllocationWorker {
             let trades = unit.range.filter { queue.change(at: $0) == nil }
             for column in columns { parameters.append(int64ArrayOf: trades.count) { column[trades[$0]] } }
         }
+        if tradesOnly { return }
         parameters.append(int64ArrayOf: changes.count) { changes[$0].report.id.rawValue }
         parameters.append(int64ArrayOf: changes.count) { changes[$0].report.type.rawValue }
         parameters.append(int64ArrayOf: changes.count) { changes[$0].report.reference?.rawValue ?? 0 }

@@ -97,6 +97,16 @@ struct PartitionQueue {
         return range.compactMap { index in change(at: index).map { (offsets[index], $0) } }
     }
 
+    /// Whether the unit holds trades alone, each execution once: their ids ascend.
+    func isOfAscendingTrades(_ unit: UnitOfWork) -> Bool {
+        var last: Int64 = 0
+        for index in unit.range {
+            guard executions[index] > last, change(at: index) == nil else { return false }
+            last = executions[index]
+        }
+        return true
+    }
+
     /// Whether the unit is a message to park.
     func isParked(_ unit: UnitOfWork) -> Bool {
         !parked.isEmpty && unit.range.count == 1 && parked[offsets[unit.range.lowerBound]] != nil
