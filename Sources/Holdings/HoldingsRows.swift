@@ -15,13 +15,17 @@ public struct Account: Sendable, Hashable {
     public let name: String
     /// In ticks of 0.0001.
     public let cashTicks: Int64
+    /// Empty for none.
+    public let sectorPreference: String
+    public let riskClass: RiskClass
+    /// The broker that its trades are stepped out to; empty for none.
+    public let targetBroker: String
 }
 
 public struct Position: Sendable, Hashable {
     public let accountID: AccountID
     public let securityID: SecurityID
     public let quantity: Int64
-    public let targetWeight: TargetWeight
 }
 
 /// An account with everything it holds.
@@ -34,9 +38,14 @@ public struct Portfolio: Sendable, Hashable {
 public struct TradableSecurity: Sendable, Hashable {
     public let id: SecurityID
     public let open: Price
+    public let lotSize: Int64
+    /// Empty for none.
+    public let sector: String
 
-    public init(id: SecurityID, open: Price) {
+    public init(id: SecurityID, open: Price, lotSize: Int64 = 1, sector: String = "") {
         self.id = id
         self.open = open
+        self.lotSize = lotSize
+        self.sector = sector
     }
 }

@@ -28,6 +28,9 @@ public enum HoldingsStore {
                 writer.int64(portfolio.account.managerID.rawValue)
                 writer.text(portfolio.account.name)
                 writer.decimal(ticks: portfolio.account.cashTicks)
+                writer.text(portfolio.account.sectorPreference)
+                writer.text(portfolio.account.riskClass.rawValue)
+                writer.text(portfolio.account.targetBroker)
                 try writer.endRow()
             }
         }
@@ -40,7 +43,6 @@ public enum HoldingsStore {
                 writer.int64(position.accountID.rawValue)
                 writer.int64(position.securityID.rawValue)
                 writer.int64(position.quantity)
-                writer.decimal(ticks: position.targetWeight.units, scale: TargetWeight.scale)
                 try writer.endRow()
             }
         }

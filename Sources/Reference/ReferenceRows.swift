@@ -12,10 +12,12 @@ public struct Security: Sendable, Hashable {
     /// Empty where the source has none, as industry.
     public let sector: String
     public let industry: String
+    /// Orders are whole multiples of it.
+    public var lotSize: Int64
 
     public init(
         id: SecurityID, symbol: String, name: String, assetClass: String, country: String, sector: String,
-        industry: String
+        industry: String, lotSize: Int64 = 1
     ) {
         self.id = id
         self.symbol = symbol
@@ -24,6 +26,7 @@ public struct Security: Sendable, Hashable {
         self.country = country
         self.sector = sector
         self.industry = industry
+        self.lotSize = lotSize
     }
 }
 

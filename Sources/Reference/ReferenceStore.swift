@@ -22,6 +22,7 @@ public enum ReferenceStore {
                 writer.text(security.country)
                 writer.text(security.sector)
                 writer.text(security.industry)
+                writer.int64(security.lotSize)
                 try writer.endRow()
             }
         }
@@ -33,7 +34,7 @@ public enum ReferenceStore {
             func text(_ column: Int) -> String { result.text(row, column) ?? "" }
             return Security(
                 id: SecurityID(result.int64(row, 0)), symbol: text(1), name: text(2), assetClass: text(3),
-                country: text(4), sector: text(5), industry: text(6))
+                country: text(4), sector: text(5), industry: text(6), lotSize: result.int64(row, 7))
         }
     }
 

@@ -9,6 +9,7 @@ import Holdings
 import Market
 import Measurement
 public import Model
+import Orders
 public import Postgres
 import Reference
 import Synchronization
@@ -78,14 +79,15 @@ public struct SeedLoader: Sendable {
 
     // MARK: State
 
-    /// Creates the three schemas where they are missing and refuses tables of another version.
+    /// Creates the four schemas where they are missing and refuses tables of another version.
     public static func createTables(on connection: PostgresConnection) throws {
         try ReferenceSchema.create(on: connection)
         try MarketSchema.create(on: connection)
         try HoldingsSchema.create(on: connection)
+        try OrdersSchema.create(on: connection)
         let differences =
             try ReferenceSchema.check(on: connection) + MarketSchema.check(on: connection)
-            + HoldingsSchema.check(on: connection)
+            + HoldingsSchema.check(on: connection) + OrdersSchema.check(on: connection)
         if let first = differences.first {
             throw OperatingError(
                 "the tables of this database were made by another version: \(first)",
@@ -116,6 +118,7 @@ public struct SeedLoader: Sendable {
         try ReferenceStore.tableChecksums(on: connection)
             .merging(MarketStore.tableChecksums(on: connection)) { first, _ in first }
             .merging(HoldingsStore.tableChecksums(on: connection)) { first, _ in first }
+            .merging(OrdersStore.tableChecksums(on: connection)) { first, _ in first }
     }
 
     /// Rows by table as the database counts them.
@@ -123,14 +126,16 @@ public struct SeedLoader: Sendable {
         try ReferenceStore.rowCounts(on: connection)
             .merging(MarketStore.rowCounts(on: connection)) { first, _ in first }
             .merging(HoldingsStore.rowCounts(on: connection)) { first, _ in first }
+            .merging(OrdersStore.rowCounts(on: connection)) { first, _ in first }
     }
 
     private static func isEmpty(on connection: PostgresConnection) throws -> Bool {
         try ReferenceStore.isEmpty(on: connection) && MarketStore.isEmpty(on: connection)
-            && HoldingsStore.isEmpty(on: connection)
+            && HoldingsStore.isEmpty(on: connection) && OrdersStore.isEmpty(on: connection)
     }
 
     private static func truncate(on connection: PostgresConnection) throws {
+        try OrdersStore.truncateGroups(on: connection)
         try HoldingsStore.truncate(on: connection)
         try MarketStore.truncate(on: connection)
         try ReferenceStore.truncate(on: connection)
@@ -193,12 +198,14 @@ public struct SeedLoader: Sendable {
 
     // MARK: Rows
 
-    /// Managers go before the accounts that refer to them.
+    /// Managers go before the accounts that refer to them, groups before their targets.
     private func copyFirst(_ seed: PreparedSeed, _ counters: LoadCounters, on connection: PostgresConnection) throws {
         let securities = try ReferenceStore.copySecurities(seed.securities, on: connection)
         counters.securities.add(securities, ordering: .relaxed)
         let managers = try HoldingsStore.copyManagers(seed.holdings.managers(), on: connection)
         counters.managers.add(managers, ordering: .relaxed)
+        counters.groups.add(try OrdersStore.copyGroups(seed.groups, on: connection), ordering: .relaxed)
+        counters.targets.add(try OrdersStore.copyTargets(of: seed.groups, on: connection), ordering: .relaxed)
     }
 
     private func copyInParallel(
@@ -331,7 +338,8 @@ extension PreparedSeed {
         case .natural(let natural):
             "\(natural.accountCount) accounts x \(natural.positionsPerAccount) positions, opens of \(routingDate)"
         case .workload(let workload):
-            "\(workload.shape.blocks) blocks x \(workload.shape.accountsPerBlock) accounts, opens of \(routingDate)"
+            "\(workload.shape.blocks) blocks x \(workload.shape.accountsPerBlock) accounts, "
+                + "\(workload.shareCount) shares, opens of \(routingDate)"
         }
     }
 }

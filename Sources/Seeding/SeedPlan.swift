@@ -28,8 +28,13 @@ public struct SeedPlan: Sendable {
     public var holdings: Holdings
     /// The day whose opens the holdings are made for; nil for the last day that has a price.
     public var routingDate: TradeDate?
+    /// How many shares make a lot.
+    public var lotSizes = LotSizes.single
 
-    public init(seed: UInt64, market: Market, holdings: Holdings, routingDate: TradeDate? = nil) {
+    public init(
+        seed: UInt64, market: Market, holdings: Holdings, routingDate: TradeDate? = nil, lotSizes: LotSizes = .single
+    ) {
+        self.lotSizes = lotSizes
         self.seed = seed
         self.market = market
         self.holdings = holdings
@@ -60,21 +65,21 @@ public struct SeedPlan: Sendable {
                     source: "--date", value: date.description,
                     expected: "a weekday from \(generator.dates[0]) to \(PriceGenerator.lastDate)"))
         }
-        let securities = (0..<count).map { SecurityGenerator(seed: seed, count: count).security(at: $0) }
-        let tradable = securities.map {
-            TradableSecurity(id: $0.id, open: generator.prices(of: $0.id)[day].open)
-        }
+        let securities = inLots((0..<count).map { SecurityGenerator(seed: seed, count: count).security(at: $0) })
+        let tradable = securities.map { self.tradable($0, open: generator.prices(of: $0.id)[day].open) }
+        let holdings = try source(of: tradable)
         return PreparedSeed(
             seed: seed, routingDate: date, securities: securities,
             prices: .generated(generator), priceRowCounts: securities.map { _ in days },
-            holdings: try source(of: tradable), marketWords: "generator: \(count) securities x \(days) days")
+            holdings: holdings, groups: holdings.groups(),
+            marketWords: "generator: \(count) securities x \(days) days, lots of \(lotSizes)")
     }
 
     private func prepareFiles(
         securities path: String, prices folder: String, parallelism: Int
     ) throws(InputError) -> PreparedSeed {
         var faults = FaultCollector()
-        let securities = SecurityFile.read(path: path, faults: &faults)
+        let securities = inLots(SecurityFile.read(path: path, faults: &faults))
         let ids = Dictionary(uniqueKeysWithValues: securities.map { ($0.symbol, $0.id) })
         // A faulty file of securities must not make every price file look like a stranger.
         let files = PriceFolder.files(
@@ -87,9 +92,11 @@ public struct SeedPlan: Sendable {
         guard let date = routingDate ?? summaries.compactMap(\.lastDate).max() else {
             throw InputError(InputFault(source: folder, expected: "a day with a price, found none"))
         }
+        let byID = Dictionary(uniqueKeysWithValues: securities.map { ($0.id, $0) })
         let tradable = summaries.compactMap { summary -> TradableSecurity? in
             let open = routingDate == nil && summary.lastDate == date ? summary.openOnLastDate : summary.openOnDate
-            return open.map { TradableSecurity(id: summary.securityID, open: $0) }
+            guard let open, let security = byID[summary.securityID] else { return nil }
+            return self.tradable(security, open: open)
         }
         guard !tradable.isEmpty else {
             throw InputError(
@@ -97,11 +104,23 @@ public struct SeedPlan: Sendable {
                     source: "--date", value: date.description,
                     expected: "a day on which a file of \(folder) has a price"))
         }
+        let holdings = try source(of: tradable.sorted { $0.id < $1.id })
         return PreparedSeed(
             seed: seed, routingDate: date, securities: securities, prices: .files(files),
-            priceRowCounts: summaries.map(\.rowCount),
-            holdings: try source(of: tradable.sorted { $0.id < $1.id }),
-            marketWords: "files: \(securities.count) securities, \(files.count) price files")
+            priceRowCounts: summaries.map(\.rowCount), holdings: holdings, groups: holdings.groups(),
+            marketWords: "files: \(securities.count) securities, \(files.count) price files, lots of \(lotSizes)")
+    }
+
+    private func inLots(_ securities: [Security]) -> [Security] {
+        securities.map { security in
+            var security = security
+            security.lotSize = lotSizes.lotSize(of: security.id, seed: seed)
+            return security
+        }
+    }
+
+    private func tradable(_ security: Security, open: Price) -> TradableSecurity {
+        TradableSecurity(id: security.id, open: open, lotSize: security.lotSize, sector: security.sector)
     }
 
     private func source(of tradable: [TradableSecurity]) throws(InputError) -> HoldingsSource {
@@ -142,6 +161,7 @@ public struct PreparedSeed: Sendable {
     /// By security when generated, by file otherwise.
     let priceRowCounts: [Int]
     public let holdings: HoldingsSource
+    let groups: [RebalancingGroup]
     /// What the securities and prices are made from, in words.
     let marketWords: String
 
@@ -151,6 +171,8 @@ public struct PreparedSeed: Sendable {
     public var rowCounts: [(table: String, rows: Int)] {
         [
             ("reference.securities", securities.count), ("holdings.managers", holdings.managerCount),
+            ("orders.rebalancing_groups", groups.count),
+            ("orders.group_targets", groups.reduce(0) { $0 + $1.targets.count }),
             ("market.daily_prices", priceCount), ("holdings.accounts", holdings.accountCount),
             ("holdings.positions", holdings.positionCount),
         ]

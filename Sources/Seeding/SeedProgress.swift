@@ -16,11 +16,13 @@ public struct SeedProgress: Sendable, Equatable {
     public var rowsTotal: Int { tables.reduce(0) { $0 + $1.rowsTotal } }
 }
 
-/// The three tables that are loaded in parallel and the two that come first.
+/// The three tables that are loaded in parallel and the four that come first.
 final class LoadCounters: Sendable {
     private let totals: [(table: String, rows: Int)]
     let securities = Atomic<Int>(0)
     let managers = Atomic<Int>(0)
+    let groups = Atomic<Int>(0)
+    let targets = Atomic<Int>(0)
     let prices = Atomic<Int>(0)
     let accounts = Atomic<Int>(0)
     let positions = Atomic<Int>(0)
@@ -30,8 +32,9 @@ final class LoadCounters: Sendable {
     var snapshot: SeedProgress {
         // In the order of `PreparedSeed.rowCounts`.
         let done = [
-            securities.load(ordering: .relaxed), managers.load(ordering: .relaxed), prices.load(ordering: .relaxed),
-            accounts.load(ordering: .relaxed), positions.load(ordering: .relaxed),
+            securities.load(ordering: .relaxed), managers.load(ordering: .relaxed), groups.load(ordering: .relaxed),
+            targets.load(ordering: .relaxed), prices.load(ordering: .relaxed), accounts.load(ordering: .relaxed),
+            positions.load(ordering: .relaxed),
         ]
         return SeedProgress(
             tables: zip(totals, done).map { SeedProgress.Table(name: $0.table, rowsDone: $1, rowsTotal: $0.rows) })

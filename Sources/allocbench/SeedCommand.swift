@@ -1,4 +1,4 @@
-// `allocbench seed`: fills reference, market and holdings. Runs on the main thread; the loader has its own threads.
+// `allocbench seed`: fills reference, market and holdings, and the rebalancing groups of orders. Runs on the main thread; the loader has its own threads.
 
 import Diagnostics
 import Glibc
@@ -6,6 +6,7 @@ import Holdings
 import Measurement
 import Model
 import Postgres
+import Reference
 import Seeding
 import Threads
 
@@ -21,6 +22,8 @@ enum SeedCommand {
         var pricesFolder: String?
         /// The day whose opens the holdings are made for; nil for the last one.
         var routingDate: TradeDate?
+        /// How many shares make a lot.
+        var lotSizes = LotSizes.single
         /// Connections that load side by side.
         var parallelism = 2
         /// Empties tables that hold rows instead of refusing them.
@@ -71,11 +74,13 @@ enum SeedCommand {
         }
         if let workload = options.workload {
             return SeedPlan(
-                seed: options.seed, market: market, holdings: .workload(workload), routingDate: options.routingDate)
+                seed: options.seed, market: market, holdings: .workload(workload), routingDate: options.routingDate,
+                lotSizes: options.lotSizes)
         }
         try sizes.validate()
         return SeedPlan(
-            seed: options.seed, market: market, holdings: sizes.holdings, routingDate: options.routingDate)
+            seed: options.seed, market: market, holdings: sizes.holdings, routingDate: options.routingDate,
+            lotSizes: options.lotSizes)
     }
 
     private static func summaryLines(_ summary: SeedSummary, seconds: Double) -> [String] {

@@ -7,6 +7,7 @@ import Market
 import Model
 import Orders
 import Postgres
+import Reference
 import Scenario
 import Seeding
 import Trades
@@ -45,7 +46,7 @@ enum StageCommands {
     }
 
     static let seed = Verb(
-        name: "seed", summary: "Fills reference, market and holdings: generated, or from files.",
+        name: "seed", summary: "Fills reference, market, holdings and groups: generated, or from files.",
         flags: [
             Flag("--size", "NAME", "tiny, small (default), medium or large"),
             Flag("--securities-count", "N", "securities, instead of the size's"),
@@ -55,6 +56,7 @@ enum StageCommands {
             Flag("--accounts", "N", "accounts"),
             Flag("--positions-per-account", "N", "positions of each account"),
             Flag("--seed", "N", "seed of the generator (default 1)"),
+            Flag("--lot-size", "N", "shares in a lot of every security, or mixed (default 1)"),
             Flag("--securities", "FILE", "real securities: a CSV; goes with --prices"),
             Flag("--prices", "DIR", "real prices: a folder with one CSV per symbol"),
             Flag("--date", "DAY", "the day whose opens the holdings are made for (default: the last one)"),
@@ -66,6 +68,9 @@ enum StageCommands {
         var options = SeedCommand.Options()
         options.sizes = try sizes(arguments)
         options.seed = try arguments.seed() ?? 1
+        if let text = arguments.text("--lot-size") {
+            options.lotSizes = try LotSizes(text, source: "--lot-size")
+        }
         options.securitiesFile = arguments.text("--securities")
         options.pricesFolder = arguments.text("--prices")
         options.routingDate = try TargetFlags.date(arguments)
@@ -84,23 +89,32 @@ enum StageCommands {
     }
 
     static let route = Verb(
-        name: "route", summary: "Routes a trading day: positions against target weights become block orders.",
+        name: "route", summary: "Routes a trading day: accounts that drifted from their targets become block orders.",
         flags: [
             Flag("--date", "DAY", "the trade date (default: the last day that has prices)"),
+            Flag("--policy", "NAMES", "how fills will be divided; several names go to the blocks in turn"),
+            Flag("--minimum-ticket", "N", "lots that pro_rata_min_ticket gives an account at least (default 1)"),
             Flag("--replace", nil, "routes a day again; empties executions and allocations"),
         ] + TargetFlags.all
     ) { arguments in
         let wanted = try TargetFlags.date(arguments)
+        let policies = try policies(arguments)
+        let minimumTicketLots = try arguments.integer("--minimum-ticket", in: 1...1_000_000)
         let summary = try TargetFlags.withConnection(arguments) { _, connection in
             try Schemas.create(on: connection)
             try SeedLoader.requireComplete(on: connection)
-            let summary = try OrdersSource.route(
-                try day(wanted, on: connection), replace: arguments.has("--replace"), on: connection)
-            if arguments.has("--replace") { try Schemas.emptyStages(behind: .orders, on: connection) }
-            return summary
+            var plan = RoutingPlan(date: try day(wanted, on: connection))
+            plan.replace = arguments.has("--replace")
+            plan.policies = policies
+            plan.policyReason = "chosen by --policy"
+            plan.minimumTicketLots = Int64(minimumTicketLots ?? 1)
+            return try OrdersSource.route(plan, on: connection) { connection in
+                try Schemas.emptyStages(behind: .orders, on: connection)
+            }
         }
         print(
-            "\(summary.date): \(summary.customerOrderCount) customer orders, \(summary.blockOrderCount) block orders, "
+            "\(summary.date): \(summary.groupCount) groups, \(summary.requestCount) requests, "
+                + "\(summary.customerOrderCount) customer orders, \(summary.blockOrderCount) block orders, "
                 + "\(summary.quantity) shares")
         for (outcome, count) in summary.outcomes.sorted(by: { $0.key < $1.key }) {
             print("  left alone, \(outcome): \(count)")
@@ -147,6 +161,18 @@ enum StageCommands {
             throw OperatingError("there are no prices", remedy: "seed first: allocbench seed")
         }
         return last
+    }
+
+    private static func policies(_ arguments: ParsedArguments) throws -> [AllocationPolicy] {
+        guard let text = arguments.text("--policy") else { return [.proRata] }
+        return try text.split(separator: ",", omittingEmptySubsequences: false).map { name in
+            if let policy = AllocationPolicy(rawValue: String(name)) { return policy }
+            let names = AllocationPolicy.allCases.map(\.rawValue)
+            let near = nearestWord(to: String(name), among: names).map { "; did you mean \"\($0)\"?" } ?? ""
+            throw InputError(
+                InputFault(
+                    source: "--policy", value: String(name), expected: "\(names.joined(separator: ", "))\(near)"))
+        }
     }
 
     private static func sizes(_ arguments: ParsedArguments) throws -> SeedSizes {

@@ -1,5 +1,5 @@
 // Goal: holdings route into what was asked for, to the share. Method: an independent reading of the routing formula,
-// `target = floor(weight × (cash + Σ quantity × open) / open)`, over random shapes with a printed seed.
+// `target = lot × floor(weight × (cash + Σ quantity × open) / (open × lot))`, over random shapes with a printed seed.
 
 import Diagnostics
 import Holdings
@@ -29,25 +29,45 @@ private struct BlockOrder: Equatable {
         Price(text).map { TradableSecurity(id: SecurityID(Int64(index * 3 + 1)), open: $0) }
     }
 
-    private func route(_ source: HoldingsSource, _ securities: [TradableSecurity]) -> [BlockKey: BlockOrder] {
-        let opens = Dictionary(uniqueKeysWithValues: securities.map { ($0.id, Int128($0.open.ticks)) })
-        let groups = Dictionary(uniqueKeysWithValues: source.managers().map { ($0.id, $0.group) })
+    /// Routes every account to the targets of the first group that takes it; also checks that it can pay for them.
+    private func route(
+        _ source: HoldingsSource, _ securities: [TradableSecurity], _ comment: Comment
+    ) -> [BlockKey: BlockOrder] {
+        let byID = Dictionary(uniqueKeysWithValues: securities.map { ($0.id, $0) })
+        let managerGroups = Dictionary(uniqueKeysWithValues: source.managers().map { ($0.id, $0.group) })
+        let groups = source.groups()
         var blocks: [BlockKey: BlockOrder] = [:]
         for portfolio in (0..<source.unitCount).flatMap({ source.portfolios(in: $0) }) {
             let netAssetValue = portfolio.positions.reduce(Int128(portfolio.account.cashTicks)) {
-                $0 + Int128($1.quantity) * (opens[$1.securityID] ?? 0)
+                $0 + Int128($1.quantity) * Int128(byID[$1.securityID]?.open.ticks ?? 0)
             }
-            for position in portfolio.positions {
-                let open = opens[position.securityID] ?? 0
-                let target = Int128(position.targetWeight.units) * netAssetValue / (100_000_000 * open)
-                let delta = Int64(target) - position.quantity
+            let managerGroup = managerGroups[portfolio.account.managerID] ?? 0
+            guard
+                let group = groups.first(where: {
+                    $0.admits(
+                        managerGroup: managerGroup, netAssetValueTicks: Int64(netAssetValue),
+                        sectorPreference: portfolio.account.sectorPreference, riskClass: portfolio.account.riskClass)
+                })
+            else { continue }
+            var weights = Dictionary(uniqueKeysWithValues: group.targets.map { ($0.securityID, $0.weight.units) })
+            var held = Dictionary(uniqueKeysWithValues: portfolio.positions.map { ($0.securityID, $0.quantity) })
+            var cash = Int128(portfolio.account.cashTicks)
+            for id in Set(weights.keys).union(held.keys).sorted() {
+                guard let security = byID[id] else { continue }
+                let quantity = held.removeValue(forKey: id) ?? 0
+                let wanted = Int128(weights.removeValue(forKey: id) ?? 0) * netAssetValue
+                let value = Int128(quantity) * Int128(security.open.ticks) * 100_000_000
+                guard abs(value - wanted) > Int128(group.tolerance.units) * netAssetValue else { continue }
+                let lot = Int128(security.open.ticks) * Int128(security.lotSize) * 100_000_000
+                let missing = Int64(wanted / lot) * security.lotSize - quantity
+                let delta = missing / security.lotSize * security.lotSize
                 guard delta != 0 else { continue }
-                let key = BlockKey(
-                    group: groups[portfolio.account.managerID] ?? 0, securityID: position.securityID,
-                    side: delta > 0 ? .buy : .sell)
+                cash -= Int128(delta) * Int128(security.open.ticks)
+                let key = BlockKey(group: managerGroup, securityID: id, side: delta > 0 ? .buy : .sell)
                 blocks[key, default: BlockOrder()].accounts += 1
                 blocks[key, default: BlockOrder()].shares += abs(delta)
             }
+            if case .workload = source { #expect(cash >= 0, comment) }
         }
         return blocks
     }
@@ -63,23 +83,40 @@ private struct BlockOrder: Equatable {
         for portfolio in portfolios {
             #expect(portfolio.account.cashTicks >= 0, comment)
             #expect(portfolio.account.cashTicks <= Price.maximum.ticks, comment)
-            #expect(portfolio.positions.allSatisfy { $0.quantity >= 0 && $0.targetWeight.units >= 0 }, comment)
+            #expect(portfolio.positions.allSatisfy { $0.quantity >= 0 }, comment)
             #expect(portfolio.positions.allSatisfy { $0.accountID == portfolio.account.id }, comment)
-            #expect(portfolio.positions.reduce(0) { $0 + $1.targetWeight.units } <= 100_000_000, comment)
             let keys = portfolio.positions.map(\.securityID)
             #expect(keys == keys.sorted() && Set(keys).count == keys.count, comment)
+        }
+        let groups = source.groups()
+        #expect(groups.map(\.id) == groups.indices.map { Int64($0 + 1) }, comment)
+        for group in groups {
+            #expect(group.targets.reduce(0) { $0 + $1.weight.units } <= 90_000_000, comment)
+            #expect(group.targets.allSatisfy { $0.weight.units > 0 }, comment)
+            let keys = group.targets.map(\.securityID)
+            #expect(keys == keys.sorted() && Set(keys).count == keys.count, comment)
+            #expect((0..<100_000_000).contains(group.tolerance.units), comment)
         }
     }
 
     private func expectExact(_ shape: WorkloadShape, _ securities: [TradableSecurity], seed: UInt64) throws {
         let comment: Comment = "seed \(seed), \(shape)"
-        let source = HoldingsSource.workload(
-            try WorkloadHoldings(seed: seed, securities: securities, shape: shape))
+        let holdings = try WorkloadHoldings(seed: seed, securities: securities, shape: shape)
+        let source = HoldingsSource.workload(holdings)
         expectSound(source, comment)
-        let blocks = route(source, securities)
+        let blocks = route(source, securities, comment)
         #expect(blocks.count == shape.blocks, comment)
         #expect(blocks.values.allSatisfy { $0.accounts == shape.accountsPerBlock }, comment)
-        #expect(blocks.values.allSatisfy { shape.sharesPerBlock.contains($0.shares) }, comment)
+        let lotSizes = Dictionary(uniqueKeysWithValues: securities.map { ($0.id, $0.lotSize) })
+        for (key, block) in blocks {
+            // Rounded down to whole lots, and no further.
+            let lotSize = lotSizes[key.securityID] ?? 1
+            #expect(block.shares % lotSize == 0, comment)
+            #expect(
+                block.shares > shape.sharesPerBlock.lowerBound - lotSize
+                    && block.shares <= shape.sharesPerBlock.upperBound, comment)
+        }
+        #expect(holdings.shareCount == blocks.values.reduce(0) { $0 + $1.shares }, comment)
         let groupCount = (shape.blocks + 2 * securities.count - 1) / (2 * securities.count)
         #expect(Set(blocks.keys.map(\.group)).count == groupCount, comment)
         #expect(source.accountCount == groupCount * 2 * shape.accountsPerBlock, comment)
@@ -104,10 +141,11 @@ private struct BlockOrder: Equatable {
             let securities = (0..<random.integer(in: 1...40)).map { index in
                 TradableSecurity(
                     id: SecurityID(index * 7 + 5),
-                    open: Price(ticks: random.integer(in: 1...([9, 10_000, 19_500_000][Int(index % 3)]))))
+                    open: Price(ticks: random.integer(in: 1...([9, 10_000, 19_500_000][Int(index % 3)]))),
+                    lotSize: [1, 1, 7, 10, 100][Int(random.integer(in: 0...4))], sector: ["", "A", "B"][Int(index % 3)])
             }
             let accounts = random.integer(in: 1...30)
-            let least = random.integer(in: accounts...accounts * 10_000)
+            let least = random.integer(in: accounts * 100...accounts * 10_000)
             let shape = try WorkloadShape(
                 blocks: Int(random.integer(in: 1...200)), accountsPerBlock: Int(accounts),
                 sharesPerBlock: least...least + random.integer(in: 0...5_000))
@@ -115,17 +153,42 @@ private struct BlockOrder: Equatable {
         }
     }
 
-    @Test func `accounts of a group buy some securities and sell others`() throws {
+    @Test(arguments: [Int64(1), 10, 100, 1_000]) func `a workload comes in whole lots, and says how many shares it has`(
+        _ lotSize: Int64
+    ) throws {
+        let securities = Self.realOpens.map { TradableSecurity(id: $0.id, open: $0.open, lotSize: lotSize) }
+        let shape = try WorkloadShape(blocks: 70, accountsPerBlock: 4, sharesPerBlock: 4_567...4_567)
+        try expectExact(shape, securities, seed: 8)
+        let holdings = try WorkloadHoldings(seed: 8, securities: securities, shape: shape)
+        #expect(holdings.shareCount == 70 * (4_567 / lotSize * lotSize))
+        for portfolio in HoldingsSource.workload(holdings).portfoliosOfAllUnits {
+            #expect(portfolio.positions.allSatisfy { $0.quantity % lotSize == 0 })
+        }
+    }
+
+    @Test func `a block of less than a lot per account is refused`() throws {
+        let securities = Self.realOpens.map { TradableSecurity(id: $0.id, open: $0.open, lotSize: 100) }
+        let shape = try WorkloadShape(blocks: 10, accountsPerBlock: 4, sharesPerBlock: 399...5_000)
+        let fault = #expect(throws: InputFault.self) {
+            try WorkloadHoldings(seed: 1, securities: securities, shape: shape)
+        }
+        #expect(
+            fault?.description
+                == "workload: shares_per_block: \"399 to 5000\": expected at least 400, one lot of 100 shares per account"
+        )
+    }
+
+    @Test func `accounts of a full group buy some securities and sell others`() throws {
         let shape = try WorkloadShape(blocks: 60, accountsPerBlock: 10, sharesPerBlock: 1_000...1_000)
-        let holdings = HoldingsSource.workload(
+        let source = HoldingsSource.workload(
             try WorkloadHoldings(seed: 3, securities: Self.realOpens, shape: shape))
-        for portfolio in holdings.portfolios(in: 0) {
+        let targets = source.groups()[0].targets
+        for portfolio in source.portfolios(in: 0) {
             let netAssetValue = portfolio.positions.reduce(portfolio.account.cashTicks) { sum, position in
                 sum + position.quantity * (Self.realOpens.first { $0.id == position.securityID }?.open.ticks ?? 0)
             }
-            let purchases = portfolio.positions.filter { position in
-                let open = Self.realOpens.first { $0.id == position.securityID }?.open ?? Price(ticks: 1)
-                return position.targetWeight.targetQuantity(netAssetValueTicks: netAssetValue, open: open)
+            let purchases = zip(portfolio.positions, zip(targets, Self.realOpens)).filter { position, wanted in
+                wanted.0.weight.targetQuantity(netAssetValueTicks: netAssetValue, open: wanted.1.open)
                     > position.quantity
             }
             #expect(portfolio.positions.count == 30)
@@ -152,25 +215,25 @@ private struct BlockOrder: Equatable {
             error?.faults.map(\.description) == [
                 "workload: blocks: \"0\": expected 1 to 1000000",
                 "workload: accounts_per_block: \"-1\": expected 1 to 100000",
-                "workload: shares_per_block: \"0 to 5\": expected 1, one share per account, to 1000000000000",
+                "workload: shares_per_block: \"0 to 5\": expected 1, one share per account, to 2000000000",
             ])
         let few = #expect(throws: InputError.self) {
             try WorkloadShape(blocks: 1, accountsPerBlock: 20, sharesPerBlock: 19...19)
         }
         #expect(
             few?.description
-                == "workload: shares_per_block: \"19\": expected 20, one share per account, to 1000000000000")
+                == "workload: shares_per_block: \"19\": expected 20, one share per account, to 2000000000")
     }
 
     @Test func `a shape beyond what money columns hold, or without securities, is refused`() throws {
         let shape = try WorkloadShape(
-            blocks: 60, accountsPerBlock: 1, sharesPerBlock: 1_000_000_000_000...1_000_000_000_000)
+            blocks: 60, accountsPerBlock: 1, sharesPerBlock: 2_000_000_000...2_000_000_000)
         let huge = #expect(throws: InputFault.self) {
             try WorkloadHoldings(seed: 1, securities: Self.realOpens, shape: shape)
         }
         #expect(
             huge?.description
-                == "workload: shares_per_block: \"1000000000000\": expected accounts worth less than "
+                == "workload: shares_per_block: \"2000000000\": expected accounts worth less than "
                 + "99999999999999.9999 each; ask for fewer shares")
         let none = #expect(throws: InputFault.self) { try WorkloadHoldings(seed: 1, securities: [], shape: shape) }
         #expect(
@@ -193,16 +256,60 @@ private struct BlockOrder: Equatable {
         expectSound(source, "seed \(seed)")
         #expect(source.positionCount == 3_600)
         #expect(source.managers().map(\.group) == [1, 2, 3, 1, 2, 3, 1])
-        let blocks = route(source, Self.realOpens)
+        let blocks = route(source, Self.realOpens, "seed \(seed)")
         #expect(blocks.keys.contains { $0.side == .buy } && blocks.keys.contains { $0.side == .sell }, "seed \(seed)")
         #expect(blocks.count > 100, "seed \(seed)")
     }
 
-    @Test func `some accounts have no target and sell what they hold`() throws {
-        let portfolios = try natural(9, accounts: 1_000).portfoliosOfAllUnits
-        let closing = portfolios.filter { $0.positions.allSatisfy { $0.targetWeight.units == 0 } }
-        #expect(closing.count > 5 && closing.count < 50)
-        #expect(closing.allSatisfy { $0.positions.contains { $0.quantity > 0 } })
+    @Test func `natural accounts differ, a few are in no group, and a few hold what their group doesn't want`() throws {
+        let seed = UInt64.random(in: 0...UInt64.max)
+        let securities = Self.realOpens.enumerated().map {
+            TradableSecurity(id: $1.id, open: $1.open, sector: ["Energy", "Finance", ""][$0 % 3])
+        }
+        let source = HoldingsSource.natural(
+            try NaturalHoldings(
+                seed: seed, securities: securities, managerCount: 7, managerGroupCount: 3, accountCount: 2_000,
+                positionsPerAccount: 12))
+        let comment: Comment = "seed \(seed)"
+        expectSound(source, comment)
+        let groups = source.groups()
+        #expect(groups.map(\.sectorPreference).prefix(2) == ["Energy", "Finance"], comment)
+        #expect(groups.count == 2 + 6, comment)
+        var (without, foreign) = (0, 0)
+        let portfolios = source.portfoliosOfAllUnits
+        for portfolio in portfolios {
+            let netAssetValue = portfolio.positions.reduce(portfolio.account.cashTicks) { sum, position in
+                sum + position.quantity * (securities.first { $0.id == position.securityID }?.open.ticks ?? 0)
+            }
+            let group = groups.first {
+                $0.admits(
+                    managerGroup: 1, netAssetValueTicks: netAssetValue,
+                    sectorPreference: portfolio.account.sectorPreference, riskClass: portfolio.account.riskClass)
+            }
+            guard let group else {
+                without += 1
+                continue
+            }
+            if !Set(portfolio.positions.map(\.securityID)).isSubset(of: group.targets.map(\.securityID)) {
+                foreign += 1
+            }
+        }
+        #expect((10...200).contains(without), comment)
+        #expect((30...200).contains(foreign), comment)
+        #expect(Set(portfolios.map(\.account.riskClass)) == Set(RiskClass.allCases), comment)
+        #expect(Set(portfolios.map(\.account.sectorPreference)) == ["", "Energy", "Finance"], comment)
+        #expect((60...300).contains(portfolios.filter { !$0.account.targetBroker.isEmpty }.count), comment)
+    }
+
+    @Test func `natural positions are whole lots, but for a few odd ones`() throws {
+        let securities = Self.realOpens.map { TradableSecurity(id: $0.id, open: $0.open, lotSize: 10) }
+        let source = HoldingsSource.natural(
+            try NaturalHoldings(
+                seed: 4, securities: securities, managerCount: 7, managerGroupCount: 3, accountCount: 300,
+                positionsPerAccount: 12))
+        expectSound(source, "lots of 10")
+        let odd = source.portfoliosOfAllUnits.flatMap(\.positions).filter { $0.quantity % 10 != 0 }.count
+        #expect((150...600).contains(odd))
     }
 
     @Test func `holding every security is possible, one more is refused`() throws {
@@ -222,6 +329,8 @@ private struct BlockOrder: Equatable {
         #expect(
             TargetWeight(units: 100_000_000).targetQuantity(
                 netAssetValueTicks: Price.maximum.ticks, open: Price(ticks: 1)) == Price.maximum.ticks)
+        #expect(third.targetQuantity(netAssetValueTicks: 3_000_000, open: Price(ticks: 10_000), lotSize: 10) == 90)
+        #expect(third.targetQuantity(netAssetValueTicks: 3_000_000, open: Price(ticks: 10_000), lotSize: 100) == 0)
     }
 }
 

@@ -27,6 +27,7 @@ import Testing
                     "reference.securities: the table is missing", "reference.seedings: the table is missing",
                     "market.daily_prices: the table is missing", "holdings.managers: the table is missing",
                     "holdings.accounts: the table is missing", "holdings.positions: the table is missing",
+                    "holdings.position_movements: the table is missing",
                 ])
             try create(connection)
             #expect(try check(connection).isEmpty)
@@ -37,7 +38,7 @@ import Testing
                 try MarketSchema.drop(on: connection)
                 try ReferenceSchema.drop(on: connection)
             }
-            #expect(try check(connection).count == 6)
+            #expect(try check(connection).count == 7)
         }
     }
 
@@ -75,11 +76,12 @@ import Testing
         "INSERT INTO market.daily_prices VALUES (1, '2024-11-14', 0, 3, 0, 1, 0)",
         "INSERT INTO market.daily_prices VALUES (1, '2024-11-14', 2, 3, 1, 2, -1)",
         "INSERT INTO holdings.accounts VALUES (1, 99, 'nobody''s', 0)",
-        "INSERT INTO holdings.positions VALUES (99, 1, 1, 0.5)",
+        "INSERT INTO holdings.positions VALUES (99, 1, 1)",
         "INSERT INTO holdings.accounts VALUES (2, 1, 'poor', -0.0001)",
-        "INSERT INTO holdings.positions VALUES (1, 1, -1, 0.5)",
-        "INSERT INTO holdings.positions VALUES (1, 1, 1, 1.00000001)",
+        "INSERT INTO holdings.positions VALUES (1, 1, -1)",
+        "INSERT INTO holdings.accounts VALUES (2, 1, 'daring', 0, '', 'EXTREME')",
         "INSERT INTO reference.securities VALUES (1, '', 'x', 'x', 'x', 'x', 'x')",
+        "INSERT INTO reference.securities VALUES (1, 'x', 'x', 'x', 'x', 'x', 'x', 0)",
         "INSERT INTO reference.seedings VALUES ('market', 'done', 'x', 1)",
     ]) func `tables refuse rows that can't be`(_ sql: String) throws {
         try withConnection { _, connection in

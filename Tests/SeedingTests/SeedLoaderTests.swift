@@ -6,6 +6,7 @@ import Holdings
 import Market
 import Measurement
 import Model
+import Orders
 import Postgres
 import Reference
 import Seeding
@@ -25,7 +26,7 @@ import Threads
                 return try SeedLoader.tableChecksums(on: connection)
             }
             let first = try checksums(seed: 1, parallelism: 1)
-            #expect(first.count == 5)
+            #expect(first.count == 7)
             #expect(first.values.allSatisfy { $0.count == 32 })
             #expect(try checksums(seed: 1, parallelism: 4) == first)
             #expect(try checksums(seed: 1, parallelism: 3) == first)
@@ -43,6 +44,8 @@ import Threads
             let expected = [
                 "reference.securities": 30, "market.daily_prices": 1_200, "holdings.managers": 5,
                 "holdings.accounts": 1_500, "holdings.positions": 30_000,
+                "orders.rebalancing_groups": prepared.holdings.groups().count,
+                "orders.group_targets": prepared.holdings.groups().count * 20,
             ]
             #expect(try SeedLoader.rowCounts(on: connection) == expected)
             #expect(Dictionary(uniqueKeysWithValues: summary.tables.map { ($0.table, $0.rows) }) == expected)
@@ -269,32 +272,73 @@ import Threads
 
     // MARK: Workloads
 
-    @Test func `a workload routes into exactly its blocks by the database's own arithmetic`() throws {
+    @Test(arguments: [
+        (61, 4, Int64(900)...1_100, LotSizes.single, 12, UInt64(11)),
+        (30, 1, Int64(5_000)...5_000, LotSizes.fixed(100), 30, UInt64(3)),
+        (9, 20, Int64(20_000)...30_000, LotSizes.mixed, 5, UInt64(7)),
+        (1, 1, Int64(1)...1, LotSizes.single, 1, UInt64(1)),
+    ]) func `a workload routes into exactly its blocks in the database, and every purchase is paid for`(
+        _ blockCount: Int, _ accounts: Int, _ shares: ClosedRange<Int64>, _ lots: LotSizes, _ securities: Int,
+        _ seed: UInt64
+    ) throws {
         try withConnection { info, connection in
-            let shape = try WorkloadShape(blocks: 61, accountsPerBlock: 4, sharesPerBlock: 900...1_100)
+            let shape = try WorkloadShape(
+                blocks: blockCount, accountsPerBlock: accounts, sharesPerBlock: shares)
             let plan = SeedPlan(
-                seed: 11, market: .generated(securities: 12, days: 3), holdings: .workload(shape))
-            try SeedLoader(connectionInfo: info).load(try plan.prepare())
+                seed: seed, market: .generated(securities: securities, days: 3), holdings: .workload(shape),
+                lotSizes: lots)
+            let prepared = try plan.prepare()
+            try SeedLoader(connectionInfo: info).load(prepared)
+            let summary = try OrdersSource.route(RoutingPlan(date: prepared.routingDate), on: connection)
+            guard case .workload(let holdings) = prepared.holdings else { return }
+            #expect(summary.blockOrderCount == Int64(blockCount))
+            #expect(summary.customerOrderCount == Int64(blockCount * accounts))
+            #expect(summary.quantity == holdings.shareCount)
+            #expect(summary.outcomes == [:])
             let blocks = try connection.query(
                 """
-                WITH prices AS (SELECT security_id, open FROM market.daily_prices WHERE price_date = '2024-11-14'),
-                values AS (
-                    SELECT a.account_id, m.manager_group, a.cash + sum(p.quantity * d.open) AS value
-                    FROM holdings.accounts AS a JOIN holdings.managers AS m USING (manager_id)
-                    JOIN holdings.positions AS p USING (account_id) JOIN prices AS d USING (security_id)
-                    GROUP BY a.account_id, m.manager_group, a.cash
-                ),
-                deltas AS (
-                    SELECT v.manager_group, p.security_id, div(p.target_weight * v.value, d.open) - p.quantity AS delta
-                    FROM holdings.positions AS p JOIN values AS v USING (account_id)
-                    JOIN prices AS d USING (security_id)
-                )
-                SELECT count(*)::INT8, sum(abs(delta))::INT8 FROM deltas WHERE delta <> 0
-                GROUP BY manager_group, security_id, delta > 0
+                SELECT b.account_count, b.quantity, b.lot_size, s.lot_size
+                FROM orders.block_orders AS b JOIN reference.securities AS s USING (security_id)
                 """)
-            #expect(blocks.rowCount == 61)
-            #expect((0..<blocks.rowCount).allSatisfy { blocks.int64($0, 0) == 4 })
-            #expect((0..<blocks.rowCount).allSatisfy { (900...1_100).contains(blocks.int64($0, 1)) })
+            for row in 0..<blocks.rowCount {
+                let (quantity, lotSize) = (blocks.int64(row, 1), blocks.int64(row, 2))
+                #expect(blocks.int64(row, 0) == Int64(accounts) && lotSize == blocks.int64(row, 3))
+                #expect(quantity % lotSize == 0)
+                #expect(quantity > shares.lowerBound - lotSize && quantity <= shares.upperBound)
+            }
+        }
+    }
+
+    @Test func `lots are as asked for, in the tables and in every order`() throws {
+        try withConnection { info, connection in
+            func lots() throws -> [Int64] {
+                let rows = try connection.query("SELECT DISTINCT lot_size FROM reference.securities ORDER BY 1")
+                return (0..<rows.rowCount).map { rows.int64($0, 0) }
+            }
+            for (sizes, expected) in [(LotSizes.fixed(50), [Int64(50)]), (.mixed, [1, 10, 100])] {
+                var plan = SeedPlan(seed: 2, sizes: .small)
+                plan.lotSizes = sizes
+                try SeedLoader(connectionInfo: info).load(try plan.prepare(), replace: true)
+                #expect(try lots() == expected)
+                var routing = RoutingPlan(date: PriceGenerator.lastDate)
+                routing.replace = true
+                let summary = try OrdersSource.route(routing, on: connection)
+                #expect(summary.customerOrderCount > 1_000 && summary.outcomes["no_group"] ?? 0 > 0)
+                let odd = try connection.query(
+                    """
+                    SELECT 1 FROM orders.customer_orders AS c JOIN reference.securities AS s USING (security_id)
+                    WHERE c.quantity % s.lot_size <> 0
+                    """)
+                #expect(odd.rowCount == 0)
+            }
+        }
+    }
+
+    @Test func `a lot size is a number in range or mixed`() throws {
+        #expect(try LotSizes("mixed", source: "x") == .mixed && LotSizes("1000", source: "x") == .fixed(1_000))
+        for text in ["0", "1001", "-1", "mix", "", "1.5"] {
+            let fault = #expect(throws: InputFault.self) { try LotSizes(text, source: "--lot-size") }
+            #expect(fault?.description == "--lot-size: \"\(text)\": expected 1 to 1000 shares, or mixed")
         }
     }
 }

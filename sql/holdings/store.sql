@@ -4,13 +4,13 @@
 COPY holdings.managers (manager_id, name, manager_group) FROM STDIN;
 
 -- name: copy_accounts
-COPY holdings.accounts (account_id, manager_id, name, cash) FROM STDIN;
+COPY holdings.accounts (account_id, manager_id, name, cash, sector_preference, risk_class, target_broker) FROM STDIN;
 
 -- name: copy_positions
-COPY holdings.positions (account_id, security_id, quantity, target_weight) FROM STDIN;
+COPY holdings.positions (account_id, security_id, quantity) FROM STDIN;
 
 -- name: truncate
-TRUNCATE holdings.positions, holdings.accounts, holdings.managers;
+TRUNCATE holdings.position_movements, holdings.positions, holdings.accounts, holdings.managers;
 
 -- name: is_empty
 SELECT NOT EXISTS (SELECT 1 FROM holdings.managers)
@@ -34,7 +34,8 @@ FROM holdings.managers;
 
 -- name: checksum_accounts
 SELECT md5(coalesce(string_agg(
-    account_id::TEXT || '|' || manager_id::TEXT || '|' || name || '|' || cash::TEXT,
+    account_id::TEXT || '|' || manager_id::TEXT || '|' || name || '|' || cash::TEXT || '|' || sector_preference
+        || '|' || risk_class || '|' || target_broker,
     chr(10) ORDER BY account_id), '')) AS checksum
 FROM holdings.accounts;
 
@@ -43,7 +44,7 @@ FROM holdings.accounts;
 SELECT md5(coalesce(string_agg(p.checksum, chr(10) ORDER BY p.account_id), '')) AS checksum
 FROM (
     SELECT account_id, md5(string_agg(
-        account_id::TEXT || '|' || security_id::TEXT || '|' || quantity::TEXT || '|' || target_weight::TEXT,
+        account_id::TEXT || '|' || security_id::TEXT || '|' || quantity::TEXT,
         chr(10) ORDER BY security_id)) AS checksum
     FROM holdings.positions
     GROUP BY account_id

@@ -76,7 +76,7 @@ WITH candidate AS (
   FROM line AS l
   LEFT JOIN market.daily_prices AS d ON d.security_id = l.security_id AND d.price_date = $1::DATE
   LEFT JOIN reference.securities AS s ON s.security_id = l.security_id
-), proposed AS (
+), proposed AS MATERIALIZED (
   SELECT p.account_id, p.quantity, p.open, p.lot_size, p.wanted,
          trunc(p.wanted / (p.open * p.lot_size))::INT8 AS lots
   FROM priced AS p

@@ -50,7 +50,7 @@ WITH claimed AS (
   JOIN holdings.accounts AS a ON a.account_id = p.account_id
   JOIN holdings.managers AS m ON m.manager_id = a.manager_id
   JOIN orders.rebalancing_groups AS g ON g.group_id = p.group_id
-), proposed AS (
+), proposed AS MATERIALIZED (
   SELECT v.request_id, v.account_id, v.security_id, v.quantity, v.open, v.lot_size, v.cash, v.manager_group,
          v.target_weight * v.net_asset_value AS wanted,
          trunc(v.target_weight * v.net_asset_value / (v.open * v.lot_size))::INT8 AS lots
@@ -63,7 +63,7 @@ WITH claimed AS (
                            WHEN (p.lots + 1) * p.lot_size * p.open <= p.wanted THEN p.lots + 1
                            ELSE p.lots END - p.quantity AS missing
   FROM proposed AS p
-), wished AS (
+), wished AS MATERIALIZED (
   -- Whole lots towards the target: above 0 to buy, below 0 to sell. The remainder has the sign of its dividend.
   SELECT t.request_id, t.account_id, t.security_id, t.open, t.lot_size, t.cash, t.manager_group,
          t.missing - t.missing % t.lot_size AS quantity
@@ -78,7 +78,7 @@ WITH claimed AS (
                PARTITION BY w.request_id ORDER BY w.security_id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0)
            AS money
   FROM wished AS w
-), affordable AS (
+), affordable AS MATERIALIZED (
   SELECT f.request_id, f.account_id, f.security_id, f.open, f.lot_size, f.manager_group, f.quantity, f.money,
          CASE WHEN f.quantity <= 0 OR f.quantity * f.open <= f.money OR f.money <= 0 THEN 0
               ELSE trunc(f.money / (f.open * f.lot_size))::INT8 END AS lots

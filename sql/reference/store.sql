@@ -1,7 +1,8 @@
 -- What the program asks of the reference schema, one named statement after the other.
 
 -- name: copy_securities
-COPY reference.securities (security_id, symbol, name, asset_class, country, sector, industry) FROM STDIN;
+COPY reference.securities (security_id, symbol, name, asset_class, country, sector, industry, lot_size)
+FROM STDIN;
 
 -- name: truncate
 TRUNCATE reference.securities;
@@ -13,14 +14,14 @@ SELECT NOT EXISTS (SELECT 1 FROM reference.securities) AS is_empty;
 SELECT count(*)::INT8 FROM reference.securities;
 
 -- name: list_securities
-SELECT security_id, symbol, name, asset_class, country, sector, industry
+SELECT security_id, symbol, name, asset_class, country, sector, industry, lot_size
 FROM reference.securities
 ORDER BY security_id;
 
 -- name: checksum_securities
 SELECT md5(coalesce(string_agg(
     security_id::TEXT || '|' || symbol || '|' || name || '|' || asset_class || '|' || country || '|' || sector
-        || '|' || industry,
+        || '|' || industry || '|' || lot_size::TEXT,
     chr(10) ORDER BY security_id), '')) AS checksum
 FROM reference.securities;
 
