@@ -38,34 +38,32 @@ public final class EnvelopeDecoder {
         }
     }
 
-    /// Checks what the parser found.
+    /// Checks what the parser found, as the table's own checks have it: a row that says two things at once is none.
     private func read(_ row: envelope_row) -> ExecutionMessage {
         guard row.execution_id > 0 else { return .malformed(field: "after.execution_id") }
         guard row.block_order_id > 0 else { return .malformed(field: "after.block_order_id") }
         guard let type = ExecType(rawValue: Int64(row.exec_type)) else { return .malformed(field: "after.exec_type") }
         // No block is larger, and sums of what is larger would leave 64 bits.
         let quantities = 1...QuotaApportionment.totalMaximum
-        var price = Price(ticks: 0)
-        switch type {
-        case .trade:
-            guard quantities.contains(row.quantity) else { return .malformed(field: "after.quantity") }
-            let digits = UnsafeBufferPointer(start: row.price, count: row.price_length)
-            guard let decimal = Price(decimal: digits), decimal.ticks > 0 else {
-                return .malformed(field: "after.price")
-            }
-            price = decimal
-        case .tradeCancel:
-            guard row.exec_ref_id > 0 else { return .malformed(field: "after.exec_ref_id") }
-        case .canceled, .replaced:
-            guard row.order_version > 0 else { return .malformed(field: "after.order_version") }
-            guard quantities.contains(row.order_quantity) else { return .malformed(field: "after.order_quantity") }
+        guard quantities.contains(row.order_quantity) else { return .malformed(field: "after.order_quantity") }
+        let isTrade = type == .trade
+        guard isTrade ? quantities.contains(row.quantity) : row.quantity == 0 else {
+            return .malformed(field: "after.quantity")
         }
+        let digits = UnsafeBufferPointer(start: row.price, count: row.price_length)
+        guard let price = Price(decimal: digits), (price.ticks > 0) == isTrade else {
+            return .malformed(field: "after.price")
+        }
+        let isBust = type == .tradeCancel
+        guard isBust ? row.exec_ref_id > 0 : row.exec_ref_id == 0 else { return .malformed(field: "after.exec_ref_id") }
+        // A cancel or replace makes a version of the order; anything else only repeats it.
+        let isChange = type == .canceled || type == .replaced
+        guard row.order_version >= (isChange ? 1 : 0) else { return .malformed(field: "after.order_version") }
         return .execution(
             Execution(
-                id: ExecutionID(row.execution_id), type: type,
-                reference: type == .tradeCancel ? ExecutionID(row.exec_ref_id) : nil,
+                id: ExecutionID(row.execution_id), type: type, reference: isBust ? ExecutionID(row.exec_ref_id) : nil,
                 blockOrder: BlockOrderID(row.block_order_id), orderVersion: row.order_version,
-                orderQuantity: row.order_quantity, quantity: type == .trade ? row.quantity : 0, price: price))
+                orderQuantity: row.order_quantity, quantity: row.quantity, price: price))
     }
 }
 

@@ -162,6 +162,26 @@ struct ParsedArguments {
         return value
     }
 
+    /// A decimal from 0 to 1, in millionths.
+    func probabilityPpm(_ flag: String) throws(InputError) -> Int64? {
+        guard let text = values[flag] else { return nil }
+        let parts = text.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
+        let decimals = parts.count == 2 ? parts[1] : "0"
+        let digits = (parts[0] + decimals).utf8
+        let isDecimal = !parts[0].isEmpty && !decimals.isEmpty && decimals.utf8.count <= 6 && digits.count <= 9
+        guard isDecimal, digits.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }),
+            let whole = Int64(parts[0]),
+            let part = Int64(decimals + String(repeating: "0", count: 6 - decimals.utf8.count)),
+            whole * 1_000_000 + part <= 1_000_000
+        else {
+            throw InputError(
+                InputFault(
+                    source: flag, value: text,
+                    expected: "a probability from 0 to 1 with at most six decimals, such as 0.05"))
+        }
+        return whole * 1_000_000 + part
+    }
+
     func word<Word: RawRepresentable & CaseIterable>(
         _ flag: String, _: Word.Type
     ) throws(InputError) -> Word? where Word.RawValue == String {

@@ -124,25 +124,32 @@ enum StageCommands {
 
     static let execute = Verb(
         name: "execute",
-        summary: "Draws executions of 50 to 500 shares until every block order of the day is complete.",
+        summary: "Draws executions of 50 to 500 shares until every block order of the day is filled or canceled.",
         flags: [
             Flag("--date", "DAY", "the trade date (default: the last day that has prices)"),
             Flag("--seed", "N", "seed of the drawing (default 1)"),
-            Flag("--count", "N", "exactly so many executions (default: as they fall)"),
-            Flag("--txn-size", "N", "executions in one transaction (default 1000)"),
-            Flag("--rate", "N", "executions per second (default: all at once)"),
+            Flag("--count", "N", "exactly so many executions, when nothing is corrected (default: as they fall)"),
+            Flag("--busts", "P", "chance of an execution to be busted later, 0 to 1 (default 0)"),
+            Flag("--replaces", "P", "chance of a block order that another quantity is requested (default 0)"),
+            Flag("--cancels", "P", "chance of a block order to be canceled before it is filled (default 0)"),
+            Flag("--txn-size", "N", "execution reports in one transaction (default 1000)"),
+            Flag("--rate", "N", "execution reports per second (default: all at once)"),
             Flag("--replace", nil, "forgets the day's executions first, and empties allocations"),
         ] + TargetFlags.all
     ) { arguments in
         let wanted = try TargetFlags.date(arguments)
         let seed = try arguments.seed() ?? 1
         let count = try arguments.integer("--count", in: 1...1_000_000_000)
+        let bustPpm = try arguments.probabilityPpm("--busts") ?? 0
+        let replacePpm = try arguments.probabilityPpm("--replaces") ?? 0
+        let cancelPpm = try arguments.probabilityPpm("--cancels") ?? 0
         let transactionSize = try arguments.integer("--txn-size", in: 1...1_000_000)
         let rate = try arguments.rate("--rate")
         let summary = try TargetFlags.withConnection(arguments) { _, connection in
             try Schemas.create(on: connection)
             var plan = ExecutionPlan(date: try day(wanted, on: connection), seed: seed)
             plan.count = count.map(Int64.init)
+            (plan.bustPpm, plan.replacePpm, plan.cancelPpm) = (bustPpm, replacePpm, cancelPpm)
             plan.transactionSize = transactionSize ?? plan.transactionSize
             plan.ratePerSecond = rate
             plan.replace = arguments.has("--replace")
@@ -150,8 +157,16 @@ enum StageCommands {
             if plan.replace { try Schemas.emptyStages(behind: .trades, on: connection) }
             return summary
         }
+        let (drawn, isComplete) = (summary.written, summary.isComplete ? "yes" : "no")
         let before = summary.resumedCount > 0 ? " (\(summary.resumedCount) stood there before)" : ""
-        print("\(summary.writtenCount) executions\(before), blocks complete: \(summary.isComplete ? "yes" : "no")")
+        if bustPpm + replacePpm + cancelPpm == 0 {
+            print("\(drawn.trades) executions\(before), blocks complete: \(isComplete)")
+        } else {
+            print(
+                "\(drawn.reports) execution reports\(before): \(drawn.trades) trades, \(drawn.busts) busts, "
+                    + "\(drawn.cancels) cancels, \(drawn.replaces) replaces; \(drawn.rejectedRequests) requests rejected; "
+                    + "blocks complete: \(isComplete)")
+        }
         return summary.isComplete ? .success : .interrupted
     }
 

@@ -15,15 +15,45 @@ private func execution(_ id: Int64 = 7, _ block: Int64 = 3, _ quantity: Int64 = 
 {
     .execution(
         Execution(
-            id: ExecutionID(id), blockOrder: BlockOrderID(block), quantity: quantity, price: Price(ticks: ticks)))
+            id: ExecutionID(id), blockOrder: BlockOrderID(block), orderVersion: 1, orderQuantity: 5_000,
+            quantity: quantity, price: Price(ticks: ticks)))
 }
 
-/// An envelope with the given fields behind `after`, in the order given.
+private let columns = [
+    "block_order_id": "3", "exec_ref_id": "null", "exec_type": "\"TRADE\"", "execution_id": "7",
+    "order_quantity": "5000",
+    "order_version": "1", "price": "26.30", "quantity": "250",
+]
+
+/// A row with some columns set otherwise, as `after` holds it; columns named in `without` are missing.
+private func row(_ changes: [String: String] = [:], without: String? = nil, code: String = "B1") -> String {
+    let fields = columns.merging(changes) { $1 }.filter { $0.key != without }.sorted { $0.key < $1.key }
+    return "{"
+        + (["\"block_order_code\": \"\(code)\""] + fields.map { "\"\($0.key)\": \($0.value)" }).joined(separator: ", ")
+        + "}"
+}
+
+/// An envelope with the given numbers behind `after`.
 private func envelope(
     _ id: String = "7", _ block: String = "3", _ quantity: String = "250", _ price: String = "26.30"
 ) -> String {
-    #"{"after": {"block_order_code": "B1", "block_order_id": \#(block), "execution_id": \#(id), "#
-        + #""price": \#(price), "quantity": \#(quantity)}}"#
+    let changes = ["execution_id": id, "block_order_id": block, "quantity": quantity, "price": price]
+    return #"{"after": \#(row(changes))}"#
+}
+
+/// An envelope with some columns set otherwise.
+private func envelope(_ changes: [String: String], without: String? = nil) -> String {
+    #"{"after": \#(row(changes, without: without))}"#
+}
+
+/// What stands in every row besides `execution_id`, `quantity`, `price` and `block_order_id`.
+private let rest = #""exec_type":"TRADE","exec_ref_id":null,"order_version":1,"order_quantity":5000"#
+
+/// The columns of a report that is no trade.
+private func report(_ type: ExecType, _ changes: [String: String] = [:]) -> [String: String] {
+    var report = ["exec_type": "\"\(type.word)\"", "quantity": "0", "price": "0.0000"]
+    if type == .tradeCancel { report["exec_ref_id"] = "6" }
+    return report.merging(changes) { $1 }
 }
 
 @Suite struct ExecutionEnvelopeTests {
@@ -32,21 +62,47 @@ private func envelope(
     @Test func `CockroachDB's wrapped envelope is read as its manual shows it`() {
         #expect(
             decode(
-                #"{"after": {"block_order_code": "B20241114-0000003", "block_order_id": 3, "#
-                    + #""executed_at": "2024-11-14T14:30:00.5Z", "execution_id": 7, "price": 26.30, "quantity": 250}, "#
+                #"{"after": {"block_order_code": "B20241114-0000003", "block_order_id": 3, "exec_ref_id": null, "#
+                    + #""exec_type": "TRADE", "executed_at": "2024-11-14T14:30:00.5Z", "execution_id": 7, "#
+                    + #""order_quantity": 5000, "order_version": 1, "price": 26.30, "quantity": 250}, "#
                     + #""updated": "1532377312562986715.0000000000"}"#) == execution())
     }
 
     @Test(arguments: [
-        #"{"updated":"1.0","mvcc_timestamp":"1.0","before":null,"after":{"quantity":250,"price":26.30,"execution_id":7,"block_order_id":3}}"#,
-        #"{ "after" : { "execution_id" : 7 , "price" : 26.3 , "quantity" : 250 , "block_order_id" : 3 } }"#,
-        "{\"after\":\n\t{\"execution_id\":7,\r\n\"price\":26.3000\n,\"quantity\":250,\"block_order_id\":3}}\n",
-        #"{"after":{"x":{"quantity":1,"y":[1,{"price":2}]},"execution_id":7,"price":26.3,"quantity":250,"block_order_id":3,"z":null}}"#,
-        #"{"after":{"execution_id":7,"price":"26.30","quantity":250,"block_order_id":3},"before":{"quantity":1}}"#,
-        #"{"after":{"execution_id":7,"price":26.300000000,"quantity":250,"block_order_id":3},"op":"c","ts_ns":1}"#,
-        #"{"after":{"execution\u005fid":7,"price":26.3,"quantity":250,"block_order_id":3}}"#,
+        #"{"updated":"1.0","mvcc_timestamp":"1.0","before":null,"after":{"quantity":250,\#(rest),"price":26.30,"execution_id":7,"block_order_id":3}}"#,
+        #"{ "after" : { \#(rest) , "execution_id" : 7 , "price" : 26.3 , "quantity" : 250 , "block_order_id" : 3 } }"#,
+        "{\"after\":\n\t{\"execution_id\":7,\r\n\"price\":26.3000\n,\"quantity\":250,\"block_order_id\":3,\n\(rest)\t}}\n",
+        #"{"after":{"x":{"quantity":1,"y":[1,{"price":2}]},"execution_id":7,"price":26.3,"quantity":250,"block_order_id":3,"z":null,\#(rest)}}"#,
+        #"{"after":{"execution_id":7,"price":"26.30","quantity":250,"block_order_id":3,\#(rest)},"before":{"quantity":1}}"#,
+        #"{"after":{"execution_id":7,"price":26.300000000,"quantity":250,"block_order_id":3,\#(rest)},"op":"c","ts_ns":1}"#,
+        #"{"after":{"execution\u005fid":7,"price":26.3,"quantity":250,"block_order_id":3,\#(rest)}}"#,
+        #"{"after":{"exec_type":"\u0054RADE","exec_ref_id": null ,"order_version":1,"order_quantity":5000,"execution_id":7,"price":26.3,"quantity":250,"block_order_id":3}}"#,
     ]) func `order, blanks, further fields and a quoted price make no difference`(_ text: String) {
         #expect(decode(text) == execution())
+    }
+
+    @Test func `each type of report is read with what belongs to it`() {
+        func message(_ type: ExecType, _ reference: Int64? = nil) -> ExecutionMessage {
+            .execution(
+                Execution(
+                    id: ExecutionID(7), type: type, reference: reference.map { ExecutionID($0) },
+                    blockOrder: BlockOrderID(3), orderVersion: 1, orderQuantity: 5_000))
+        }
+        #expect(decode(envelope([:])) == execution())
+        #expect(decode(envelope(report(.tradeCancel))) == message(.tradeCancel, 6))
+        #expect(decode(envelope(report(.canceled))) == message(.canceled))
+        #expect(decode(envelope(report(.replaced))) == message(.replaced))
+        // However a feed writes the price of nothing.
+        for zero in ["0", "0.0", "\"0.0000\""] {
+            #expect(decode(envelope(report(.canceled, ["price": zero]))) == message(.canceled), "\(zero)")
+        }
+        // A bust may name any execution, and an order that was never changed.
+        let unknown = report(.tradeCancel, ["exec_ref_id": "\(Int64.max)", "order_version": "0"])
+        guard case .execution(let bust) = decode(envelope(unknown)) else {
+            Issue.record("a bust of an unknown execution wasn't read")
+            return
+        }
+        #expect(bust.reference == ExecutionID(Int64.max) && bust.orderVersion == 0)
     }
 
     @Test func `deletions and resolved marks are told apart from rows`() {
@@ -97,11 +153,43 @@ private func envelope(
         #expect(decode(envelope("7", key)) == .malformed(field: "after.block_order_id"))
     }
 
-    @Test(arguments: ["execution_id", "block_order_id", "quantity", "price"])
-    func `a missing field is named`(_ name: String) {
-        let fields = ["execution_id", "block_order_id", "quantity", "price"].filter { $0 != name }
-        let text = #"{"after":{"# + fields.map { "\"\($0)\":1" }.joined(separator: ",") + "}}"
-        #expect(decode(text) == .malformed(field: "after.\(name)"))
+    @Test(arguments: columns.keys.sorted(), ExecType.allCases)
+    func `a missing field is named, whatever the type`(_ name: String, _ type: ExecType) {
+        let changes = type == .trade ? [:] : report(type)
+        #expect(decode(envelope(changes, without: name)) == .malformed(field: "after.\(name)"))
+    }
+
+    @Test(arguments: ["\"FILL\"", "\"trade\"", "\"\"", "\"TRADE \"", "null", "1", "[]", "{}", "true"])
+    func `a type that no report has is named`(_ word: String) {
+        #expect(decode(envelope(["exec_type": word])) == .malformed(field: "after.exec_type"))
+    }
+
+    @Test(arguments: ["-1", "1.5", "\"1\"", "true", "[1]", "{}", "9223372036854775808"], ExecType.allCases)
+    func `a reference, version or quantity of the order that is no such number is named, whatever the type`(
+        _ number: String, _ type: ExecType
+    ) {
+        for column in ["exec_ref_id", "order_version", "order_quantity"] {
+            let changes = (type == .trade ? [:] : report(type)).merging([column: number]) { $1 }
+            #expect(decode(envelope(changes)) == .malformed(field: "after.\(column)"), "\(column)")
+        }
+    }
+
+    @Test(arguments: [
+        // A bust names an execution, and nothing else does.
+        (ExecType.tradeCancel, "exec_ref_id", "null"), (.tradeCancel, "exec_ref_id", "0"), (.trade, "exec_ref_id", "6"),
+        (.canceled, "exec_ref_id", "6"), (.replaced, "exec_ref_id", "6"),
+        // Only a trade has shares and a price.
+        (.tradeCancel, "quantity", "250"), (.canceled, "quantity", "1"), (.replaced, "quantity", "250"),
+        (.tradeCancel, "price", "26.30"), (.canceled, "price", "0.0001"), (.replaced, "price", "26.30"),
+        (.canceled, "price", "null"), (.replaced, "price", "-0"), (.tradeCancel, "price", "0e0"),
+        (.canceled, "quantity", "null"), (.canceled, "quantity", "-1"),
+        // A cancel or replace is a version of its order.
+        (.canceled, "order_version", "0"), (.replaced, "order_version", "0"), (.replaced, "order_version", "null"),
+        (.replaced, "order_quantity", "0"), (.canceled, "order_quantity", "0"), (.trade, "order_quantity", "0"),
+        (.replaced, "order_quantity", "2000000001"), (.tradeCancel, "order_quantity", "null"),
+    ]) func `what doesn't belong to its type is named`(_ type: ExecType, _ column: String, _ value: String) {
+        let changes = (type == .trade ? [:] : report(type)).merging([column: value]) { $1 }
+        #expect(decode(envelope(changes)) == .malformed(field: "after.\(column)"))
     }
 
     @Test(arguments: [
@@ -194,7 +282,10 @@ private func envelope(
             }
             if case .execution(let read) = decode(bytes, with: decoder) {
                 understood += 1
-                #expect(read.quantity > 0 && read.price.ticks > 0 && read.id.rawValue > 0, "seed \(seed)")
+                let isTrade = read.type == .trade
+                #expect((read.quantity > 0) == isTrade && (read.price.ticks > 0) == isTrade, "seed \(seed)")
+                #expect((read.reference != nil) == (read.type == .tradeCancel), "seed \(seed)")
+                #expect(read.id.rawValue > 0 && read.orderQuantity > 0 && read.orderVersion >= 0, "seed \(seed)")
             }
         }
         #expect(understood > 0 && understood < 20_000, "seed \(seed)")
@@ -207,24 +298,29 @@ private func envelope(
         var random = SeededRandom(seed: seed)
         let decoder = EnvelopeDecoder()
         for _ in 0..<2_000 {
+            let type = ExecType.allCases[Int(random.integer(in: 0...3))]
             let sent = Execution(
-                id: ExecutionID(random.integer(in: 1...Int64.max)),
+                id: ExecutionID(random.integer(in: 1...Int64.max)), type: type,
+                reference: type == .tradeCancel ? ExecutionID(random.integer(in: 1...Int64.max)) : nil,
                 blockOrder: BlockOrderID(random.integer(in: 1...Int64.max)),
-                quantity: random.integer(in: 1...2_000_000_000),
-                price: Price(ticks: random.integer(in: 1...Price.maximum.ticks)))
+                orderVersion: random.integer(in: 1...1_000), orderQuantity: random.integer(in: 1...2_000_000_000),
+                quantity: type == .trade ? random.integer(in: 1...2_000_000_000) : 0,
+                price: Price(ticks: type == .trade ? random.integer(in: 1...Price.maximum.ticks) : 0))
             #expect(decode(encode(sent, code: "B1").value, with: decoder) == .execution(sent), "seed \(seed)")
         }
     }
 
     @Test func `the envelope looks like CockroachDB's to the byte`() {
         let sent = Execution(
-            id: ExecutionID(7), blockOrder: BlockOrderID(3), quantity: 250, price: Price(ticks: 263_000))
+            id: ExecutionID(7), blockOrder: BlockOrderID(3), orderVersion: 1, orderQuantity: 5_000, quantity: 250,
+            price: Price(ticks: 263_000))
         let (key, value) = encode(sent, code: "B20241114-0000003")
         #expect(String(decoding: key, as: UTF8.self) == #"["B20241114-0000003"]"#)
         #expect(
             String(decoding: value, as: UTF8.self)
-                == #"{"after": {"block_order_code": "B20241114-0000003", "block_order_id": 3, "#
-                + #""executed_at": "2024-11-14T14:30:00.5Z", "execution_id": 7, "price": 26.3000, "quantity": 250}, "#
+                == #"{"after": {"block_order_code": "B20241114-0000003", "block_order_id": 3, "exec_ref_id": null, "#
+                + #""exec_type": "TRADE", "executed_at": "2024-11-14T14:30:00.5Z", "execution_id": 7, "#
+                + #""order_quantity": 5000, "order_version": 1, "price": 26.3000, "quantity": 250}, "#
                 + #""updated": "1532377312562986715.0000000000"}"#)
     }
 
@@ -258,15 +354,21 @@ private func envelope(
     private func encode(_ execution: Execution, code: String) -> (key: [UInt8], value: [UInt8]) {
         var encoder = EnvelopeEncoder()
         Array(code.utf8).withUnsafeBytes { encoder.begin(keyColumn: $0) }
-        let columns: [(String, EnvelopeColumn.Kind, String)] = [
+        let columns: [(String, EnvelopeColumn.Kind, String?)] = [
             ("block_order_code", .text, code), ("block_order_id", .number, "\(execution.blockOrder)"),
+            ("exec_ref_id", .number, execution.reference?.description), ("exec_type", .text, execution.type.word),
             ("executed_at", .timestamp, "2024-11-14 14:30:00.5+00"), ("execution_id", .number, "\(execution.id)"),
-            ("price", .number, execution.price.description), ("quantity", .number, "\(execution.quantity)"),
+            ("order_quantity", .number, "\(execution.orderQuantity)"),
+            ("order_version", .number, "\(execution.orderVersion)"), ("price", .number, execution.price.description),
+            ("quantity", .number, "\(execution.quantity)"),
         ]
         for (position, column) in columns.enumerated() {
-            Array(column.2.utf8).withUnsafeBytes {
-                encoder.append(EnvelopeColumn(name: column.0, kind: column.1), isFirst: position == 0, text: $0)
+            let format = EnvelopeColumn(name: column.0, kind: column.1)
+            guard let text = column.2 else {
+                encoder.append(format, isFirst: position == 0, text: nil)
+                continue
             }
+            Array(text.utf8).withUnsafeBytes { encoder.append(format, isFirst: position == 0, text: $0) }
         }
         encoder.end(updatedNanoseconds: 1_532_377_312_562_986_715)
         return (encoder.key, encoder.value)
