@@ -72,6 +72,11 @@ let package = Package(
             dependencies: ["Diagnostics", "Kafka", "Measurement", "Model", "Postgres", "Threads"],
             swiftSettings: settings),
 
+        .target(
+            name: "Routing",
+            dependencies: ["Diagnostics", "Kafka", "Measurement", "Model", "Orders", "Postgres", "Threads"],
+            swiftSettings: settings),
+
         // The harness. The oracle imports nothing, so that it can't repeat a mistake of what it judges.
         .target(name: "Oracle", swiftSettings: quick),
         .target(
@@ -81,7 +86,7 @@ let package = Package(
             dependencies: [
                 "CYAML", "Diagnostics", "Measurement", "Model", "Postgres", "Kafka", "Services", "Threads",
                 "Reference", "Market", "Holdings", "Seeding", "Orders", "Oracle", "Trades", "Allocations", "ChangeFeed",
-                "Report",
+                "Report", "Routing",
             ],
             swiftSettings: settings),
         .executableTarget(
@@ -115,7 +120,7 @@ let package = Package(
             "StageTests",
             [
                 "Orders", "Trades", "Allocations", "ChangeFeed", "Diagnostics", "Kafka", "Measurement", "Model",
-                "Postgres", "Scenario", "Services", "TestSupport", "Threads",
+                "Postgres", "Routing", "Scenario", "Services", "TestSupport", "Threads",
             ]),
         tests("ReportTests", ["Report", "Diagnostics", "Measurement", "Model"]),
         tests("ScenarioTests", ["Scenario", "Diagnostics", "Measurement", "Model", "TestSupport"]),

@@ -16,7 +16,8 @@ public final class KafkaConsumer {
         let client = try RDKafkaClient.make(
             RD_KAFKA_CONSUMER, settings,
             defaults: [
-                // librdkafka wants a group id even for manual assignment; nothing joins a group or commits to it.
+                // librdkafka wants a group id even for manual assignment; nothing joins a group. Only routing workers commit
+                // to one, under a name of their own.
                 ("group.id", "allocbench"), ("enable.auto.commit", "false"), ("enable.auto.offset.store", "false"),
                 // The default, "largest", would silently skip everything when an offset is gone.
                 ("auto.offset.reset", "error"), ("enable.partition.eof", "false"),
@@ -120,7 +121,7 @@ public final class KafkaConsumer {
         return true
     }
 
-    private func open() throws(KafkaError) -> RDKafkaClient {
+    func open() throws(KafkaError) -> RDKafkaClient {
         guard let client else { throw KafkaError(code: .state, message: "the consumer is closed") }
         return client
     }

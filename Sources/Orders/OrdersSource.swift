@@ -19,11 +19,12 @@ public enum OrdersSource {
 
     /// Routes one trade date, group by group. A routing that was interrupted is gone on with.
     /// - Parameter onReplace: runs in the transaction that forgets an earlier routing of the date, for what was made from it.
+    /// - Parameter onGroup: hears when a group's transaction has committed.
     /// - Throws: `InputError` when the date has no prices although others have, `OperatingError` when no date has any or
     ///   this one is routed already; nothing is written then.
     public static func route(
         _ plan: RoutingPlan, on connection: PostgresConnection,
-        onReplace: (PostgresConnection) throws -> Void = { _ in }
+        onReplace: (PostgresConnection) throws -> Void = { _ in }, onGroup: () -> Void = {}
     ) throws -> RoutingSummary {
         try begin(plan, on: connection, onReplace: onReplace)
         for group in try groups(plan.date, on: connection) {
@@ -34,6 +35,7 @@ public enum OrdersSource {
                     if !requests.isEmpty { try routeRequests(requests, plan.date, on: connection) }
                 }
             }
+            onGroup()
         }
         return try close(plan, on: connection)
     }
