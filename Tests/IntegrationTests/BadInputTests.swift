@@ -59,6 +59,16 @@ struct Refusal: Sendable, CustomTestStringConvertible {
         Refusal("route", "--date", "14.11.2024", says: #"--date: "14.11.2024": expected a day such as 2024-11-14"#),
         Refusal("execute", "--date", "2024-02-30", says: #"--date: "2024-02-30": expected a day such as 2024-11-14"#),
         Refusal("execute", "--count", "0", says: #"--count: "0": expected a whole number from 1 to 1000000000"#),
+        Refusal(
+            "execute", "--busts", "5%",
+            says: #"--busts: "5%": expected a probability from 0 to 1 with at most six decimals, such as 0.05"#),
+        Refusal(
+            "execute", "--replaces", "1.000001",
+            says: #"--replaces: "1.000001": expected a probability from 0 to 1 with at most six decimals, such as 0.05"#
+        ),
+        Refusal(
+            "execute", "--cancels=-0.1",
+            says: #"--cancels: "-0.1": expected a probability from 0 to 1 with at most six decimals, such as 0.05"#),
         Refusal("execute", "--rate", "0", says: #"--rate: "0": expected a rate per second above 0"#),
         Refusal("work", "--workers", "0", says: #"--workers: "0": expected a whole number from 1 to 256"#),
         Refusal(

@@ -20,7 +20,9 @@ import Testing
             "--quiet",
         ] + target,
         "route": ["--date", "--replace"] + target,
-        "execute": ["--date", "--seed", "--count", "--txn-size", "--rate", "--replace"] + target,
+        "execute": [
+            "--date", "--seed", "--count", "--busts", "--replaces", "--cancels", "--txn-size", "--rate", "--replace",
+        ] + target,
         "feed": ["--topic", "--partitions", "--until-caught-up", "--keep-slot", "--drop"] + target,
         "work": [
             "--topic", "--mode", "--workers", "--txn-size", "--pipeline-depth", "--batch-size", "--batch-window-ms",

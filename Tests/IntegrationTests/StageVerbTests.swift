@@ -47,6 +47,42 @@ import Testing
         }
     }
 
+    @Test func `corrections are drawn, told by kind, and go on only with the same chances`() throws {
+        try withPlace { place in
+            try place.succeed("services", "start")
+            try place.succeed("seed", "--size", "tiny", "--quiet")
+            try place.succeed("route")
+            let chances = ["--busts", "0.05", "--replaces", "0.5", "--cancels", "0.25"]
+            let drawn = try place.start(["execute"] + chances).wait()
+            let counts = try #require(
+                drawn.output.wholeMatch(
+                    of:
+                        #/(\d+) execution reports: (\d+) trades, (\d+) busts, (\d+) cancels, (\d+) replaces; (\d+) requests rejected; blocks complete: yes\n/#
+                ), "\(drawn.output)\(drawn.errors)")
+            #expect(try place.value("SELECT count(*) FROM trades.executions") == String(counts.1))
+            for (type, count) in [
+                ("TRADE", counts.2), ("TRADE_CANCEL", counts.3), ("CANCELED", counts.4), ("REPLACED", counts.5),
+            ] {
+                #expect(
+                    try place.value("SELECT count(*) FROM trades.executions WHERE exec_type = '\(type)'")
+                        == String(count))
+            }
+            #expect(
+                try place.value("SELECT count(*) FROM trades.order_requests WHERE outcome = 'REJECTED'")
+                    == String(counts.6))
+            let refused = try place.run("execute", "--busts", "0.04")
+            #expect(refused.status == 1)
+            #expect(
+                refused.errorLines == [
+                    "allocbench: the executions of 2024-11-14 were drawn with seed 1, busts 0.05, replaces 0.5 and cancels 0.25; "
+                        + "give the same, or start over with --replace"
+                ])
+            let again = try place.start(["execute"] + chances).wait()
+            #expect(again.output.hasPrefix("0 execution reports (\(counts.1) stood there before): "), "\(again.output)")
+            try place.succeed("services", "stop")
+        }
+    }
+
     /// Doing a step twice, or in the wrong order, is refused with the remedy.
     private func expectRefusals(in place: Place) throws {
         for (arguments, message) in [
