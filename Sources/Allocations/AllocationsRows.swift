@@ -60,20 +60,24 @@ public struct Snapshot: Sendable, Equatable {
 extension Block {
     /// The snapshot that follows from where the block stands: a pure function, so that repeating it changes nothing.
     public func snapshot(of state: BlockState) -> Snapshot {
-        let cumulative = division.allocate(state.cumQuantity)
-        let previous = division.allocate(state.allocatedQuantity)
+        var cursor = DivisionCursor(division)
+        return snapshot(of: state, movingFrom: &cursor)
+    }
+
+    /// The same at the cost of what changed, if the cursor stands where the last snapshot left it.
+    func snapshot(of state: BlockState, movingFrom cursor: inout DivisionCursor) -> Snapshot {
+        cursor.move(to: state.allocatedQuantity) { _, _, _ in }
+        var allocations: [AccountAllocation] = []
+        cursor.move(to: state.cumQuantity) { index, delta, cumulative in
+            allocations.append(
+                AccountAllocation(account: accounts[index], quantityDelta: delta, quantityCumulative: cumulative))
+        }
         let price =
             state.cumQuantity == 0
             ? Price(ticks: 0)
             : AveragePrice(notionalTicks: state.notionalTicks, quantity: state.cumQuantity).price
         return Snapshot(
             block: id, number: state.snapshotNumber + 1, averagePrice: price, isFinal: state.isFinal,
-            isBookingDue: state.isFinal || state.allocatedIsFinal,
-            allocations: accounts.indices.compactMap { index in
-                guard cumulative[index] != previous[index] else { return nil }
-                return AccountAllocation(
-                    account: accounts[index], quantityDelta: cumulative[index] - previous[index],
-                    quantityCumulative: cumulative[index])
-            })
+            isBookingDue: state.isFinal || state.allocatedIsFinal, allocations: allocations)
     }
 }

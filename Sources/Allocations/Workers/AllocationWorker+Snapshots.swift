@@ -47,8 +47,17 @@ extension AllocationWorker {
         return moves.compactMap { move in
             let elapsedMs = (now - (snapshotTimes[move.block] ?? now)) / 1_000_000
             guard move.state.isSnapshotDue(plan.configuration.snapshots, elapsedMs: elapsedMs) else { return nil }
-            return DueSnapshot(block: move.block, snapshot: plan.book.blocks[move.block].snapshot(of: move.state))
+            return DueSnapshot(block: move.block, snapshot: snapshot(of: move))
         }
+    }
+
+    /// Follows the division of a block from one snapshot to the next until the block is final.
+    private func snapshot(of move: BlockMove) -> Snapshot {
+        let block = plan.book.blocks[move.block]
+        var cursor = divisions.removeValue(forKey: move.block) ?? DivisionCursor(block.division)
+        let snapshot = block.snapshot(of: move.state, movingFrom: &cursor)
+        if !move.state.isFinal { divisions[move.block] = cursor }
+        return snapshot
     }
 
     /// Takes the snapshots into account once their transaction has committed.

@@ -53,6 +53,8 @@ public final class AllocationWorker {
 
     /// What this worker expects of each block, by position in the book.
     var outlooks: [BlockOutlook]
+    /// Where the division of each block stands that this worker has allocated but that isn't final yet.
+    var divisions: [Int: DivisionCursor] = [:]
     /// Blocks whose snapshot was found due by a fill that wasn't expected to make it so.
     var unexpectedBlocks: [Int] = []
     /// Under a snapshot policy by time: blocks whose fills aren't all allocated, when each had its last snapshot or its first
