@@ -94,8 +94,7 @@ let package = Package(
             dependencies: [
                 "Diagnostics", "Measurement", "Model", "Postgres", "Kafka", "Services", "Threads",
                 "Reference", "Market", "Holdings", "Seeding", "Orders", "Trades", "Allocations", "ChangeFeed",
-                "Report",
-                "Scenario",
+                "Report", "Routing", "Scenario",
             ],
             swiftSettings: settings),
 

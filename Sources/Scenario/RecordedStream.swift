@@ -8,6 +8,7 @@ import Kafka
 import Model
 import Orders
 import Postgres
+import Reference
 import Seeding
 import Threads
 import Trades
@@ -32,7 +33,7 @@ struct RecordedStream {
         say("seeded \(seed.rowCount) rows in \(seconds(seed.duration)) s")
         let connection = try PostgresConnection.connect(to: target.connection)
         defer { connection.close() }
-        let routing = try OrdersSource.route(seed.routingDate, replace: false, on: connection)
+        let routing = try route(scenario, seed.routingDate, topic: topic, target: target, on: connection, stop: stop)
         say(
             "routed \(routing.date): \(routing.customerOrderCount) customer orders in \(routing.blockOrderCount) block orders, "
                 + "\(routing.quantity) shares")
@@ -53,6 +54,9 @@ struct RecordedStream {
         }
         var plan = ExecutionPlan(date: routing.date, seed: scenario.seed)
         plan.count = Int64(scenario.workload.executions)
+        plan.bustPpm = scenario.workload.bustPpm
+        plan.replacePpm = scenario.workload.replacePpm
+        plan.cancelPpm = scenario.workload.cancelPpm
         let execution: ExecutionSummary
         do {
             execution = try TradesStore.execute(plan, on: connection, stop: stop) { _ in }
@@ -76,20 +80,41 @@ struct RecordedStream {
             topic: topic, ends: ends, routing: routing, execution: execution, feed: figures, seed: seed)
     }
 
-    private static func seed(_ scenario: ScenarioFile, target: Target, stop: StopFlag) throws -> SeedSummary {
+    /// Makes the block orders in the way that the workload asks for.
+    private static func route(
+        _ scenario: ScenarioFile, _ date: TradeDate, topic: String, target: Target, on connection: PostgresConnection,
+        stop: StopFlag
+    ) throws -> RoutingSummary {
+        let workload = scenario.workload
+        var plan = RoutingPlan(date: date)
+        plan.policies = workload.allocationPolicies
+        plan.minimumTicketLots = workload.minimumTicketLots
+        guard workload.routing == .eventDriven else { return try OrdersSource.route(plan, on: connection) }
+        let requests = EventRoutingPlan(
+            plan, topic: topic + ".requests", partitions: workload.partitions,
+            workers: min(RoutingConfiguration.workersDefault, workload.partitions))
+        defer { try? target.deleteTopic(requests.topic) }
+        return try EventRouting.route(requests, target: target, on: connection, stop: stop).summary
+    }
+
+    /// - Parameter securities: how many are generated; nil leaves two block orders to each.
+    static func seed(
+        _ scenario: ScenarioFile, securities count: Int? = nil, target: Target, stop: StopFlag
+    ) throws -> SeedSummary {
         let workload = scenario.workload
         // An execution has 275 shares on average.
-        let shares = Int64(workload.executions) * 275 / Int64(workload.blocks)
+        let shares = Int64(workload.executions) * 275 / Int64(workload.blocks) / workload.lotSize * workload.lotSize
         let shape = try WorkloadShape(
             blocks: workload.blocks, accountsPerBlock: workload.accountsPerBlock, sharesPerBlock: shares...shares)
         let market: SeedPlan.Market =
             if let securities = workload.securitiesFile, let prices = workload.pricesFolder {
                 .files(securities: securities, prices: prices)
             } else {
-                .generated(securities: min(500, (workload.blocks + 1) / 2), days: 20)
+                .generated(securities: count ?? min(500, (workload.blocks + 1) / 2), days: 20)
             }
         let plan = SeedPlan(
-            seed: scenario.seed, market: market, holdings: .workload(shape), routingDate: workload.routeDate)
+            seed: scenario.seed, market: market, holdings: .workload(shape), routingDate: workload.routeDate,
+            lotSizes: .fixed(workload.lotSize))
         return try SeedLoader(connectionInfo: target.connection).load(plan.prepare(), stop: stop)
     }
 

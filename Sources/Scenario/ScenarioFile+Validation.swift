@@ -440,11 +440,6 @@ extension ScenarioReader {
         if let pricesFolder { prices = DataPath(path: pricesFolder, source: "--prices") }
         if let securities, prices == nil { refusePath(securities, "prices_folder or --prices with it") }
         if let prices, securities == nil { refusePath(prices, "securities_file or --securities with it") }
-        if let entry = lotSizeEntry, securities != nil {
-            refuse(
-                entry.line, entry.key, value: valueText(entry.value),
-                "generated securities; real ones trade in single shares")
-        }
     }
 
     /// Real data that isn't there would otherwise show after the services have started.

@@ -34,7 +34,7 @@ public struct ScenarioFile: Sendable {
         public var allocationPolicies: [AllocationPolicy] = [.proRata]
         /// The least that an account gets under `pro_rata_min_ticket`.
         public var minimumTicketLots = Int64(minimumTicketLotsDefault)
-        /// Of the generated securities.
+        /// Of every security: files don't say one.
         public var lotSize = Int64(lotSizeDefault)
         public var routing = RoutingWay.setBased
     }

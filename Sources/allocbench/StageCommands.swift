@@ -9,6 +9,7 @@ import Orders
 import Postgres
 import Reference
 import Scenario
+import Routing
 import Seeding
 import Trades
 
@@ -95,12 +96,19 @@ enum StageCommands {
             Flag("--policy", "NAMES", "how fills will be divided; several names go to the blocks in turn"),
             Flag("--minimum-ticket", "N", "lots that pro_rata_min_ticket gives an account at least (default 1)"),
             Flag("--replace", nil, "routes a day again; empties executions and allocations"),
+            Flag("--events", nil, "by a change feed, a topic and routing workers instead of set-based; same tables"),
+            Flag("--workers", "N", "routing workers (default \(RoutingConfiguration.workersDefault))"),
+            Flag("--batch-size", "N", "requests a transaction (default \(RoutingConfiguration.batchSizeDefault))"),
+            Flag("--topic", "NAME", "topic of the requests (default \(EventRoutingPlan.topicDefault))"),
+            Flag("--partitions", "N", "partitions of the topic, when it is made (default 8)"),
         ] + TargetFlags.all
     ) { arguments in
         let wanted = try TargetFlags.date(arguments)
         let policies = try policies(arguments)
         let minimumTicketLots = try arguments.integer("--minimum-ticket", in: 1...1_000_000)
-        let summary = try TargetFlags.withConnection(arguments) { _, connection in
+        let events = try eventFlags(arguments)
+        let need = events == nil ? Target.BrokerNeed.none : .own
+        let summary = try TargetFlags.withConnection(arguments, broker: need) { target, connection in
             try Schemas.create(on: connection)
             try SeedLoader.requireComplete(on: connection)
             var plan = RoutingPlan(date: try day(wanted, on: connection))
@@ -108,9 +116,17 @@ enum StageCommands {
             plan.policies = policies
             plan.policyReason = "chosen by --policy"
             plan.minimumTicketLots = Int64(minimumTicketLots ?? 1)
-            return try OrdersSource.route(plan, on: connection) { connection in
+            let forget = { (connection: PostgresConnection) in
                 try Schemas.emptyStages(behind: .orders, on: connection)
             }
+            guard var requests = events else {
+                return try OrdersSource.route(plan, on: connection, onReplace: forget)
+            }
+            requests.routing = plan
+            let result = try EventRouting.route(
+                requests, target: target, on: connection, stop: Interrupt.flag, onReplace: forget)
+            printFigures(result)
+            return result.summary
         }
         print(
             "\(summary.date): \(summary.groupCount) groups, \(summary.requestCount) requests, "
@@ -120,6 +136,38 @@ enum StageCommands {
             print("  left alone, \(outcome): \(count)")
         }
         return .success
+    }
+
+    /// How requests travel; nil unless `--events` is there.
+    private static func eventFlags(_ arguments: ParsedArguments) throws -> EventRoutingPlan? {
+        guard arguments.has("--events") else {
+            for flag in ["--workers", "--batch-size", "--topic", "--partitions"] where arguments.has(flag) {
+                throw InputError(InputFault(source: flag, value: arguments.text(flag), expected: "--events with it"))
+            }
+            return nil
+        }
+        // The date is known only when the database is.
+        var plan = EventRoutingPlan(RoutingPlan(date: TradeDate(dayNumber: 0)))
+        plan.topic = arguments.text("--topic") ?? plan.topic
+        plan.partitions = try arguments.integer("--partitions", in: 1...256) ?? plan.partitions
+        plan.workers = try arguments.integer("--workers", in: 1...256) ?? min(plan.workers, plan.partitions)
+        plan.batchSize = try arguments.integer("--batch-size", in: 1...10_000) ?? plan.batchSize
+        guard plan.workers <= plan.partitions || !arguments.has("--partitions") else {
+            throw InputError(
+                InputFault(
+                    source: "--workers", value: String(plan.workers),
+                    expected: "at most \(plan.partitions), the partitions of \(plan.topic)"))
+        }
+        return plan
+    }
+
+    private static func printFigures(_ result: EventRoutingResult) {
+        let figures = result.figures
+        for rejected in figures.rejected { print("  rejected: \(rejected)") }
+        print(
+            "\(figures.routedCount) requests routed by events in \(result.elapsedNanoseconds / 1_000_000) ms: "
+                + "\(figures.transactionCount) transactions, \(figures.retryCount) retries, "
+                + "\(figures.duplicateCount) duplicates, \(figures.rejectedCount) malformed messages")
     }
 
     static let execute = Verb(
