@@ -6,7 +6,7 @@ SCENARIO ?= scenarios/quickstart.yaml
 SWIFT_FLAGS ?=
 RUN_FLAGS := $(if $(SECURITIES),--securities '$(SECURITIES)') $(if $(PRICES),--prices '$(PRICES)')
 
-.PHONY: quickstart test build install lint format clean
+.PHONY: quickstart test bench build install lint format clean
 
 quickstart: build
 	ALLOCBENCH_STATE='$(STATE)' .build/release/allocbench run '$(SCENARIO)' $(RUN_FLAGS)
@@ -18,6 +18,11 @@ build: install
 test: install lint
 	swift build --build-tests $(SWIFT_FLAGS)
 	ALLOCBENCH_EXECUTABLE="$$(swift build --show-bin-path)/allocbench" swift test --skip-build $(SWIFT_FLAGS)
+
+# What the engine costs without any service, on one core.
+bench: install
+	swift build -c release --product allocbench-micro $(SWIFT_FLAGS)
+	.build/release/allocbench-micro
 
 install:
 	@scripts/install-packages $(PACKAGES)

@@ -97,6 +97,10 @@ let package = Package(
                 "Report", "Routing", "Scenario",
             ],
             swiftSettings: settings),
+        // What the engine costs without any service; see `make bench`.
+        .executableTarget(
+            name: "allocbench-micro", dependencies: ["Measurement", "Model"], path: "Sources/AllocBenchMicro",
+            swiftSettings: settings),
 
         // Tests.
         .target(
@@ -108,7 +112,7 @@ let package = Package(
         tests("PostgresTests", ["Postgres", "TestSupport", "Threads"]),
         tests("KafkaTests", ["Kafka", "Diagnostics", "Measurement", "TestSupport", "Threads"]),
         tests("ServicesTests", ["Services", "Diagnostics", "Kafka", "Postgres", "TestSupport", "Threads"]),
-        tests("ModelTests", ["Model", "Diagnostics", "Measurement", "TestSupport"]),
+        tests("ModelTests", ["Model", "Diagnostics", "Measurement", "TestSupport", "allocbench-micro"]),
         tests(
             "SeedingTests",
             [
