@@ -54,7 +54,7 @@ let package = Package(
         .target(name: "Model", dependencies: ["CEnvelope", "Diagnostics"], swiftSettings: settings),
         stage("Reference", sql: ["schema", "drop", "store"], dependencies: ["CSV"]),
         stage("Market", sql: ["schema", "drop", "store"], dependencies: ["CSV"]),
-        stage("Holdings", sql: ["schema", "drop", "store"]),
+        stage("Holdings", sql: ["schema", "drop", "store", "book"]),
         .target(
             name: "Seeding",
             dependencies: [
@@ -65,8 +65,13 @@ let package = Package(
         stage("Orders", sql: ["schema", "drop", "store", "open", "route", "close"]),
         stage("Trades", sql: ["schema", "drop", "execute"]),
         stage(
-            "Allocations", sql: ["schema", "drop", "prepare", "fill", "row", "verify", "final"],
+            "Allocations", sql: ["schema", "drop", "prepare", "fill", "row", "book", "verify", "final"],
             dependencies: ["Kafka"]),
+        // What completed blocks lead to, in one transaction over two stages' schemas.
+        .target(
+            name: "Booking",
+            dependencies: ["Allocations", "Diagnostics", "Holdings", "Measurement", "Model", "Postgres", "Threads"],
+            swiftSettings: settings),
         .target(
             name: "ChangeFeed",
             dependencies: ["Diagnostics", "Kafka", "Measurement", "Model", "Postgres", "Threads"],
@@ -86,7 +91,7 @@ let package = Package(
             dependencies: [
                 "CYAML", "Diagnostics", "Measurement", "Model", "Postgres", "Kafka", "Services", "Threads",
                 "Reference", "Market", "Holdings", "Seeding", "Orders", "Oracle", "Trades", "Allocations", "ChangeFeed",
-                "Report", "Routing",
+                "Report", "Routing", "Booking",
             ],
             swiftSettings: settings),
         .executableTarget(
@@ -94,7 +99,7 @@ let package = Package(
             dependencies: [
                 "Diagnostics", "Measurement", "Model", "Postgres", "Kafka", "Services", "Threads",
                 "Reference", "Market", "Holdings", "Seeding", "Orders", "Trades", "Allocations", "ChangeFeed",
-                "Report", "Routing", "Scenario",
+                "Booking", "Report", "Routing", "Scenario",
             ],
             swiftSettings: settings),
         // What the engine costs without any service; see `make bench`.
@@ -124,6 +129,12 @@ let package = Package(
             [
                 "Orders", "Trades", "Allocations", "ChangeFeed", "Diagnostics", "Kafka", "Measurement", "Model",
                 "Postgres", "Routing", "Scenario", "Services", "TestSupport", "Threads",
+            ]),
+        tests(
+            "BookingTests",
+            [
+                "Allocations", "Booking", "Diagnostics", "Holdings", "Measurement", "Model", "Postgres", "TestSupport",
+                "Threads",
             ]),
         tests("ReportTests", ["Report", "Diagnostics", "Measurement", "Model"]),
         tests("ScenarioTests", ["Scenario", "Diagnostics", "Measurement", "Model", "TestSupport"]),

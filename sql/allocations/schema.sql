@@ -124,6 +124,9 @@ CREATE TABLE IF NOT EXISTS allocations.booking_outbox (
   PRIMARY KEY (block_order_id, snapshot_number)
 );
 
+-- The longest waiting first.
+CREATE INDEX IF NOT EXISTS booking_outbox_by_time ON allocations.booking_outbox (requested_at, block_order_id);
+
 -- The end-of-block audit: what was allocated of what was ordered, at which price, and what rounding left over. A block has
 -- a row while it is filled, or canceled with fills.
 CREATE TABLE IF NOT EXISTS allocations.block_bookings (

@@ -41,3 +41,10 @@ CREATE TABLE IF NOT EXISTS holdings.position_movements (
     quantity       INT8 NOT NULL,  -- above 0 bought, below 0 sold
     PRIMARY KEY (block_order_id, account_id)
 );
+
+-- Positions that weren't there before a booking moved them: putting positions back removes these.
+CREATE TABLE IF NOT EXISTS holdings.added_positions (
+    account_id  INT8 NOT NULL,
+    security_id INT8 NOT NULL,
+    PRIMARY KEY (account_id, security_id)
+);
