@@ -45,7 +45,8 @@ extension BookingBench {
             """
             CREATE SEQUENCE crashes;
             CREATE FUNCTION crash() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-              IF nextval('crashes') = 1 THEN PERFORM pg_terminate_backend(pg_backend_pid()); PERFORM pg_sleep(5); END IF;
+              IF current_setting('application_name') = 'allocbench booking' AND nextval('crashes') = 1 THEN
+                PERFORM pg_terminate_backend(pg_backend_pid()); PERFORM pg_sleep(5); END IF;
               IF TG_OP = 'DELETE' THEN RETURN OLD; END IF;
               RETURN NEW;
             END $$
@@ -136,13 +137,14 @@ private func waitUntil(
             let plan = bench.plan(workers: 2, blocksPerTransaction: 2)
             let booking = WorkerThread(name: "bookings") { try BookingPool.run(plan, stop: StopFlag()) }
             var kills: Int64 = 0
-            while try bench.number("SELECT count(*) FROM allocations.booking_outbox") > 0 {
+            while try kills < 30 && bench.number("SELECT count(*) FROM allocations.booking_outbox") > 0 {
                 kills += try bench.number(
                     """
                     SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
                     WHERE datname = current_database() AND application_name = 'allocbench booking'
                     """)
-                usleep(30_000)
+                // Long enough to connect and to book a little.
+                usleep(60_000)
             }
             let figures = try booking.join().figures
             #expect(kills > 0)
@@ -257,16 +259,19 @@ private func waitUntil(
             for block in 1...blocks {
                 // Few accounts and securities: blocks meet in positions.
                 try bench.addBlock(
-                    block, side: block % 3 == 0 ? "SELL" : "BUY", intended: [60, 40, 20], security: block % 4)
+                    block, side: block % 3 == 0 ? "SELL" : "BUY", intended: [60, 40, 20],
+                    security: block % 3 == 0 ? block % 2 : block % 4)
             }
             for account: Int64 in 1...3 { for security: Int64 in 0...2 { try bench.hold(account, security, 5_000) } }
             let before = try bench.positions
             let pool = try BookingPool(bench.plan(workers: 3, blocksPerTransaction: 4), stop: StopFlag())
+            let info = bench.info
             let fillers = (0..<2).map { index in
                 WorkerThread(name: "filler") {
                     var random = SeededRandom(seed: seed, stream: UInt64(index))
-                    let session = try PostgresConnection.connect(to: bench.info)
+                    let session = try PostgresConnection.connect(to: info)
                     defer { session.close() }
+                    let bench = BookingBench(info: info, connection: session)
                     for _ in 1...150 {
                         // Each filler has its own blocks, as allocation workers have.
                         let block = random.integer(in: 1...blocks / 2) * 2 - Int64(index)
