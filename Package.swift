@@ -13,6 +13,7 @@ let settings: [SwiftSetting] = [
 let wrapperSettings = settings + [.strictMemorySafety()]
 
 /// Property tests go through thousands of cases, so what they spend their time in is optimized in debug builds, too.
+/// Everything that `precondition` guards stays guarded.
 let quick = settings + [.unsafeFlags(["-O"], .when(configuration: .debug))]
 
 /// Each stage embeds the SQL of its folder, so that the binary needs no file beside it.
@@ -51,7 +52,7 @@ let package = Package(
             name: "Services", dependencies: ["CSpawn", "Diagnostics", "Kafka", "Threads"], swiftSettings: settings),
 
         // The domain: the shared vocabulary, then one module per stage; stages never import each other.
-        .target(name: "Model", dependencies: ["CEnvelope", "Diagnostics"], swiftSettings: settings),
+        .target(name: "Model", dependencies: ["CEnvelope", "Diagnostics"], swiftSettings: quick),
         stage("Reference", sql: ["schema", "drop", "store"], dependencies: ["CSV"]),
         stage("Market", sql: ["schema", "drop", "store"], dependencies: ["CSV"]),
         stage("Holdings", sql: ["schema", "drop", "store", "book"]),
@@ -136,6 +137,10 @@ let package = Package(
                 "Allocations", "Booking", "Diagnostics", "Holdings", "Measurement", "Model", "Postgres", "TestSupport",
                 "Threads",
             ]),
+        .testTarget(
+            name: "PropertyTests",
+            dependencies: ["Allocations", "Measurement", "Model", "Oracle", "TestSupport", "Trades"],
+            swiftSettings: quick),
         tests("ReportTests", ["Report", "Diagnostics", "Measurement", "Model"]),
         tests("ScenarioTests", ["Scenario", "Diagnostics", "Measurement", "Model", "TestSupport"]),
         tests(

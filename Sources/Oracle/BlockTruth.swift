@@ -57,7 +57,7 @@ public struct BlockTruth: Sendable {
     public private(set) var orderQuantity: Int64
     public private(set) var isCanceled = false
 
-    init(_ order: BlockOrder) {
+    public init(_ order: BlockOrder) {
         self.order = order
         orderQuantity = order.orderQuantity
     }
