@@ -146,6 +146,26 @@ struct MemoryTables: Equatable {
         /// Of a block that ended with fills.
         let lastSnapshot: TakenSnapshot.Content?
         let booking: Booking?
+
+        var stateText: String {
+            "\(cumQuantity) for \(notionalTicks) in \(executionCount), version \(orderVersion) of \(orderQuantity) "
+                + ordStatus.rawValue
+        }
+    }
+
+    /// Which of them differ, in words; nil if none does.
+    static func difference(_ a: Final, _ b: Final) -> String? {
+        if a == b { return nil }
+        let fields: [(String, String, String)] = [
+            ("captured trades", "\(a.trades.count)", "\(b.trades.count)"),
+            ("captured changes", "\(a.changes.count)", "\(b.changes.count)"),
+            ("state", a.stateText, b.stateText),
+            ("last snapshot", "\(String(describing: a.lastSnapshot))", "\(String(describing: b.lastSnapshot))"),
+            ("booking", "\(String(describing: a.booking))", "\(String(describing: b.booking))"),
+        ]
+        let differing = fields.filter { $0.1 != $0.2 }
+        return differing.isEmpty
+            ? "captured trades differ" : differing.map { "\($0.0) \($0.1) or \($0.2)" }.joined(separator: "; ")
     }
 
     var final: Final {
@@ -207,7 +227,7 @@ struct PropertyCase {
     }
 
     /// The reports one after the other, as the market made them.
-    func inOrder(_ reports: [Execution]? = nil, _ random: inout SeededRandom) -> MemoryTables {
+    func inOrder(_ reports: [Execution]?, _ random: inout SeededRandom) -> MemoryTables {
         Self.process(self.random, block, snapshots, (reports ?? self.random.reports).map { [$0] }, &random)
     }
 

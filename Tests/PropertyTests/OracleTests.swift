@@ -63,8 +63,9 @@ import Testing
         let steps = BlockTruth(order).allocations(at: Array(0...9))
         #expect(
             steps == [
-                [0, 0, 0], [1, 0, 0], [1, 1, 0], [2, 1, 0], [3, 1, 0], [3, 2, 0], [4, 2, 0], [4, 2, 1], [4, 3, 1],
-                [5, 3, 1],
+                [0, 0, 0], [1, 0, 0], [1, 1, 0], [2, 1, 0], [3, 1, 0], [3, 2, 0], [4, 2, 0],
+                // Two ties, which the first account wins.
+                [4, 3, 0], [5, 3, 0], [5, 3, 1],
             ])
     }
 

@@ -15,7 +15,7 @@ public struct RandomBlock: Sendable {
         /// Nil draws one of all.
         public var policy: AllocationPolicy?
         /// Whether a fill that comes after the cancel may fill the rest of the order.
-        public var lateFillMayComplete = true
+        public var lateFillMayComplete = false
 
         public init(policy: AllocationPolicy? = nil) { self.policy = policy }
     }
@@ -152,6 +152,7 @@ private struct Market {
         }
         // Most blocks end filled.
         if random.chance(600) { fill(orderQuantity - cumQuantity) }
+        if reports.isEmpty { fill(1) }
     }
 
     private mutating func fill(_ wanted: Int64) {
@@ -184,8 +185,8 @@ private struct Market {
     }
 
     private mutating func cancel() {
-        guard !isCanceled else { return }
-        guard limits.lateFillMayComplete || cumQuantity < orderQuantity else { return }
+        // A filled order has nothing left to cancel.
+        guard !isCanceled, cumQuantity < orderQuantity else { return }
         isCanceled = true
         version += 1
         report(.canceled)
