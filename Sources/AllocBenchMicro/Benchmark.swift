@@ -27,7 +27,7 @@ struct BenchmarkSize: Sendable {
     let blockSizes: [Int]
 
     static let full = BenchmarkSize(runs: 7, operationsMaximum: 1_000_000, blockSizes: [20, 200, 1_000, 5_000, 20_000])
-    static let tiny = BenchmarkSize(runs: 1, operationsMaximum: 200, blockSizes: [5, 30])
+    static let tiny = BenchmarkSize(runs: 1, operationsMaximum: 100, blockSizes: [5])
 }
 
 /// Measures `body` several times on a state that is made anew each time, outside the measurement.

@@ -19,7 +19,7 @@ func lotByLot(_ size: BenchmarkSize) -> [Figure] {
     size.blockSizes.flatMap { accounts in
         let division = benchmarkBlock(accounts: accounts)
         let lots = division.total / 100
-        return [Int64(1), 10, 100, 1_000].map { step in
+        return [Int64(1), 10, 100, 1_000].filter { $0 <= size.operationsMaximum }.map { step in
             // Not from the start, where every account gets its first lot, but from the middle of the block.
             let first = lots / 2
             let last = min(lots, first + size.operationsMaximum)

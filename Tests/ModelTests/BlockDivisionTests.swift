@@ -30,7 +30,7 @@ import Testing
     ) {
         let seed = UInt64.random(in: 0...UInt64.max)
         var random = SeededRandom(seed: seed)
-        for _ in 0..<100 {
+        for _ in 0..<25 {
             let block = DrawnBlock.drawn(by: &random, policy: policy, accountsMaximum: 200, lotsMaximum: 500)
             let division = block.division
             #expect(division.allocate(0) == block.ordered.map { _ in 0 })

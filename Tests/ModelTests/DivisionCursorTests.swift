@@ -26,7 +26,7 @@ import Testing
     func `on random walks forward and back the cursor equals the division`(_ policy: AllocationPolicy) {
         let seed = UInt64.random(in: 0...UInt64.max)
         var random = SeededRandom(seed: seed)
-        for _ in 0..<50 {
+        for _ in 0..<30 {
             let block = DrawnBlock.drawn(by: &random, policy: policy, accountsMaximum: 40, lotsMaximum: 60)
             let division = block.division
             var cursor = DivisionCursor(division)
@@ -70,7 +70,7 @@ import Testing
     @Test func `a jump and the steps end in the same state, for skewed blocks too`() {
         let seed = UInt64.random(in: 0...UInt64.max)
         var random = SeededRandom(seed: seed)
-        for round in 0..<6 {
+        for round in 0..<4 {
             // Orders over several magnitudes: the tiny ones decide where a jump may begin.
             let accounts = random.integer(in: 2...30)
             let ordered = (0..<accounts).map { _ in
@@ -113,9 +113,9 @@ import Testing
         var cursor = DivisionCursor(division)
         var told = ordered.map { _ in Int64(0) }
         var filled: Int64 = 0
-        for step in 0..<16 {
-            filled += random.integer(in: 1...(2 * block.total / 12))
-            if step % 5 == 4 { filled -= random.integer(in: 1...(filled / 3)) }
+        for step in 0..<8 {
+            filled += random.integer(in: 1...(2 * block.total / 6))
+            if step % 3 == 2 { filled -= random.integer(in: 1...(filled / 3)) }
             filled = min(filled, block.total)
             move(&cursor, &told, to: filled, "seed \(seed)")
             #expect(told == division.allocate(filled), "seed \(seed), step \(step), filled \(filled)")
