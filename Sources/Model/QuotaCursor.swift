@@ -48,29 +48,25 @@ struct QuotaCursor: Sendable {
     /// The account that the next lot goes to; nil when every account has all it ordered.
     var next: Int? { waiting.earliest.map { Int($0 & 0xFFFF_FFFF) } }
 
-    /// Goes to any house size (0...total), step by step or by a jump, whichever costs less.
+    /// Goes to any house size (0...total), by steps and by jumps where they cost less.
     mutating func move(to target: Int64) {
         precondition((0...total).contains(target), "\(target) filled of \(total)")
         if target < house {
             jump(to: target)
-            return
+        } else if target - house <= 2 * Int64(ordered.count) {
+            // Looking for a place to jump to costs a few passes over the accounts: not worth it for a few lots.
+            while house < target { serveNext() }
+        } else {
+            go(along: Way(to: target, ordered: ordered, total: total))
         }
-        // Looking for the start of a jump costs a few passes over the accounts: not worth it for a few lots.
-        if target - house > 2 * Int64(ordered.count) {
-            let way = Way(to: target, ordered: ordered, total: total)
-            let start = way.start(afterServing: 0)
-            if start > house + Int64(ordered.count) {
-                jump(along: way, from: start)
-                return
-            }
-        }
-        while house < target { serveNext() }
     }
 
     /// Goes to any house size from nothing.
     mutating func jump(to target: Int64) {
         let way = Way(to: target, ordered: ordered, total: total)
-        jump(along: way, from: way.start(afterServing: 0))
+        for account in ordered.indices { allocated[account] = 0 }
+        begin(at: 0, of: way)
+        go(along: way)
     }
 
     /// Calls `changed` with every account whose holding may have changed since this was last called, in order of account,
@@ -144,28 +140,23 @@ struct QuotaCursor: Sendable {
 
     // MARK: jumps
 
-    private mutating func jump(along way: Way, from start: Int64) {
-        for account in ordered.indices { allocated[account] = 0 }
-        isEveryAccountTouched = true
-        begin(at: start, of: way)
-        // After the first open jobs there may be a long way to the next one: few tiny orders beside large ones.
-        let stepsBetweenLooks = 8 * ordered.count
-        var steps = 0
+    /// Takes steps, and looks now and then for a place further on: not only at the start, since after the first open jobs
+    /// there may be a long way to the next one (few tiny orders beside large ones).
+    private mutating func go(along way: Way) {
         while house < way.target {
-            serveNext()
-            steps += 1
-            if steps % stepsBetweenLooks == 0 {
-                let openServed = ordered.indices.count { Int64(allocated[$0]) > way.lowerQuota[$0] }
-                let start = way.start(afterServing: Int64(openServed))
-                if start > house + Int64(ordered.count) { begin(at: start, of: way) }
-            }
+            let openServed = ordered.indices.count { Int64(allocated[$0]) > way.lowerQuota[$0] }
+            let start = way.start(afterServing: Int64(openServed))
+            if start > house + Int64(ordered.count) { begin(at: start, of: way) }
+            let nextLook = min(way.target, house + 8 * Int64(ordered.count))
+            while house < nextLook { serveNext() }
         }
-        touched.removeAll(keepingCapacity: true)
     }
 
     /// Stands at house size `start` of the way: which of the other jobs are done by then makes no difference at its end, only
     /// how many. The open jobs that are done stay so.
     private mutating func begin(at start: Int64, of way: Way) {
+        isEveryAccountTouched = true
+        touched.removeAll(keepingCapacity: true)
         house = start
         var left = start
         for account in ordered.indices where Int64(allocated[account]) <= way.lowerQuota[account] {
