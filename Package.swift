@@ -128,7 +128,8 @@ let package = Package(
         tests(
             "StageTests",
             [
-                "Orders", "Trades", "Allocations", "ChangeFeed", "Diagnostics", "Kafka", "Measurement", "Model",
+                "Orders", "Holdings", "Booking", "Trades", "Allocations", "ChangeFeed", "Diagnostics", "Kafka",
+                "Measurement", "Model",
                 "Postgres", "Routing", "Scenario", "Services", "TestSupport", "Threads",
             ]),
         tests(
