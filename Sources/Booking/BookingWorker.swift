@@ -10,10 +10,12 @@ import Threads
 
 /// Everything booking workers are told before they start.
 public struct BookingPlan: Sendable {
+    public static let blocksPerTransactionDefault = 32
+
     public var connection: ConnectionInfo
     public var workers: Int
     /// What one transaction takes at most.
-    public var blocksPerTransaction = 32
+    public var blocksPerTransaction = BookingPlan.blocksPerTransactionDefault
     public var retry = RetryPolicy(maxAttempts: 50)
     /// How long a lost connection is sought again.
     public var reconnectTimeoutNs: Int64 = 30_000_000_000

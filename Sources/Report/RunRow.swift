@@ -30,9 +30,28 @@ public struct LatencySummary: Sendable, Equatable {
     }
 }
 
+/// The booking of a run, a stage of its own beside the allocation.
+public struct BookingSummary: Sendable, Equatable {
+    /// Blocks booked, those that were booked again included.
+    public var blocks: Int64
+    /// Accounts with shares among those of the booked blocks.
+    public var accounts: Int64
+    /// From the request to the commit that booked it; nil if nothing was requested.
+    public var latency: LatencySummary?
+    /// From the start to the last commit of a booking.
+    public var elapsedNanoseconds: Int64
+
+    public init(blocks: Int64, accounts: Int64, latency: LatencySummary?, elapsedNanoseconds: Int64) {
+        self.blocks = blocks
+        self.accounts = accounts
+        self.latency = latency
+        self.elapsedNanoseconds = elapsedNanoseconds
+    }
+}
+
 /// One configuration in one repetition.
 public struct RunRow: Sendable, Equatable {
-    public static let formatVersion = 1
+    public static let formatVersion = 2
 
     public var scenario: String
     public var configuration: Configuration
@@ -49,6 +68,8 @@ public struct RunRow: Sendable, Equatable {
     public var retries: Int64
     public var duplicates: Int64
     public var snapshots: Int64
+    /// Nil where nobody booked.
+    public var booking: BookingSummary?
     public var harnessCPUSeconds: Double
     /// Nil where the database isn't on this machine.
     public var databaseCPUSeconds: Double?
@@ -60,7 +81,8 @@ public struct RunRow: Sendable, Equatable {
         scenario: String, configuration: Configuration, repetition: Int, orderIndex: Int, partitions: Int,
         executions: Int64, elapsedNanoseconds: Int64, timeToVisible: LatencySummary?,
         transactionLatency: LatencySummary?, transactions: Int64, retries: Int64, duplicates: Int64, snapshots: Int64,
-        harnessCPUSeconds: Double, databaseCPUSeconds: Double?, harnessPeakResidentBytes: Int64, verified: Bool
+        booking: BookingSummary?, harnessCPUSeconds: Double, databaseCPUSeconds: Double?,
+        harnessPeakResidentBytes: Int64, verified: Bool
     ) {
         self.scenario = scenario
         self.configuration = configuration
@@ -75,6 +97,7 @@ public struct RunRow: Sendable, Equatable {
         self.retries = retries
         self.duplicates = duplicates
         self.snapshots = snapshots
+        self.booking = booking
         self.harnessCPUSeconds = harnessCPUSeconds
         self.databaseCPUSeconds = databaseCPUSeconds
         self.harnessPeakResidentBytes = harnessPeakResidentBytes
@@ -124,7 +147,7 @@ extension RunRow {
         + [
             Column(name: "isolation", meaning: "isolation level") { $0.configuration.isolation.rawValue },
             Column(name: "executions", meaning: "executions in the stream") { String($0.executions) },
-        ] + speedColumns + countColumns
+        ] + speedColumns + countColumns + bookingColumns + resourceColumns
 
     private static func column(for setting: ModeSetting) -> Column {
         let modes = setting.modes.map(\.rawValue).joined(separator: ", ")
@@ -151,6 +174,30 @@ extension RunRow {
         Column(name: "retries", meaning: "attempts beyond the first") { String($0.retries) },
         Column(name: "duplicates", meaning: "messages that the feed had published before") { String($0.duplicates) },
         Column(name: "snapshots", meaning: "allocation snapshots taken") { String($0.snapshots) },
+    ]
+
+    private static let bookingColumns: [Column] = [
+        Column(name: "booking_workers", meaning: "booking workers beside the others; 0 books after them") {
+            String($0.configuration.bookingWorkers)
+        },
+        Column(name: "booked_blocks", meaning: "blocks booked, each time it was") {
+            $0.booking.map { String($0.blocks) } ?? ""
+        },
+        Column(name: "account_bookings", meaning: "accounts with shares in the booked blocks") {
+            $0.booking.map { String($0.accounts) } ?? ""
+        },
+        latency("booking_p50_ms", "from the snapshot's request to the commit that books it") {
+            $0.booking?.latency?.p50
+        },
+        latency("booking_p99_ms", "from the snapshot's request to the commit that books it") {
+            $0.booking?.latency?.p99
+        },
+        speed("booking_elapsed_s", "from the start of the load to the last commit of a booking") { row in
+            row.booking.map { decimal(Double($0.elapsedNanoseconds) / 1e9, decimals: 3) } ?? ""
+        },
+    ]
+
+    private static let resourceColumns: [Column] = [
         Column(name: "harness_cpu_s", meaning: "processor time of this process") {
             decimal($0.harnessCPUSeconds, decimals: 3)
         },

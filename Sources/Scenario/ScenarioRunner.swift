@@ -2,9 +2,11 @@
 // Runs on the main thread; the workers have theirs.
 
 import Allocations
+import Booking
 import ChangeFeed
 import Diagnostics
 import Foundation
+import Holdings
 import Kafka
 import Measurement
 import Model
@@ -109,6 +111,8 @@ public struct ScenarioRunner {
         let connection = try PostgresConnection.connect(to: target.connection)
         defer { connection.close() }
         try AllocationsSource.truncate(on: connection)
+        // Every cell begins with the same positions.
+        try HoldingsBooking.restorePositions(on: connection)
         try AllocationsSource.receive(on: connection, topic: stream.topic, partitions: stream.ends.count)
         // A checkpoint in the middle of one configuration and not of the next would be measured as theirs.
         if target.services != nil { try connection.execute("CHECKPOINT") }
@@ -124,7 +128,7 @@ public struct ScenarioRunner {
 
         ProcessUsage.resetOwnPeak()
         let before = (own: ProcessUsage.own(), database: databaseUsage())
-        let result = try WorkerPool.run(plan, stop: stop)
+        let result = try drainAndBook(plan)
         let after = (own: ProcessUsage.own(), database: databaseUsage())
         try requireNotStopped(stop)
         let checks = try Verifier.verify(
@@ -136,10 +140,31 @@ public struct ScenarioRunner {
             elapsedNanoseconds: result.elapsedNanoseconds, timeToVisible: LatencySummary(figures.timeToVisible),
             transactionLatency: LatencySummary(figures.transactionLatency), transactions: figures.transactionCount,
             retries: figures.retryCount, duplicates: figures.duplicateCount, snapshots: figures.snapshotCount,
+            booking: result.bookings.map { summary(of: $0, start: result.startTime) },
             harnessCPUSeconds: (after.own?.cpuSeconds ?? 0) - (before.own?.cpuSeconds ?? 0),
             databaseCPUSeconds: after.database.flatMap { end in before.database.map { end - $0 } },
             harnessPeakResidentBytes: after.own?.peakResidentBytes ?? 0, verified: checks.isClean)
         return (row, checks)
+    }
+
+    /// Runs the workers of a cell with its booking workers beside them; with none of those, one books what they left.
+    private func drainAndBook(_ plan: WorkerPlan) throws -> DrainResult {
+        var bookings = BookingPlan(connection: target.connection, workers: plan.configuration.bookingWorkers)
+        bookings.seed = plan.seed
+        guard bookings.workers == 0 else { return try WorkerPool.run(plan, bookings: bookings, stop: stop) }
+        var result = try WorkerPool.run(plan, stop: stop)
+        try requireNotStopped(stop)
+        bookings.workers = 1
+        result.bookings = try BookingPool.run(bookings, stop: stop)
+        return result
+    }
+
+    private func summary(of bookings: BookingResult, start: Int64) -> BookingSummary {
+        BookingSummary(
+            blocks: bookings.figures.bookedBlockCount, accounts: bookings.figures.accountBookingCount,
+            latency: LatencySummary(bookings.figures.latency),
+            // Beside the drain it begins with the drain, though its workers are connected before.
+            elapsedNanoseconds: bookings.elapsedNanoseconds(since: max(start, bookings.startTime)))
     }
 
     /// Processor seconds of the embedded PostgreSQL so far.

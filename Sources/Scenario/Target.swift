@@ -188,6 +188,9 @@ public enum Schemas {
     /// Empties every stage behind `stage`: its rows were made from rows that are about to mean something else.
     public static func emptyStages(behind stage: ReplacedStage, on connection: PostgresConnection) throws {
         try AllocationsSource.truncate(on: connection)
+        // Bookings go with the allocations, so what they moved goes back. In this order a kill in between leaves movements that
+        // the next booking corrects.
+        try HoldingsBooking.restorePositions(on: connection)
         if stage != .trades { try TradesStore.truncate(on: connection) }
         if stage == .holdings { try OrdersSource.truncate(on: connection) }
     }

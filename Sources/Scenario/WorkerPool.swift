@@ -1,6 +1,7 @@
 // Starts the workers of one configuration, waits for all of them and merges what they measured.
 
 public import Allocations
+public import Booking
 import Diagnostics
 import Kafka
 import Measurement
@@ -13,12 +14,39 @@ public struct DrainResult: Sendable {
     public var figures: WorkerFigures
     /// From the common start to the last commit, in nanoseconds.
     public var elapsedNanoseconds: Int64
+    /// The common start, on the monotonic clock; 0 if there was none.
+    public var startTime: Int64 = 0
+    /// What the booking workers did beside the drain and behind it; nil without any.
+    public var bookings: BookingResult?
 }
 
 public enum WorkerPool {
     /// Runs `plan.configuration.workers` workers, the partitions dealt out among them in turn. Blocks until all have ended.
+    /// - Parameter bookings: workers that book beside them, from before the start until the outbox is empty.
     /// - Throws: the first error of a worker; the others are stopped then.
-    public static func run(_ plan: WorkerPlan, stop: StopFlag) throws -> DrainResult {
+    public static func run(
+        _ plan: WorkerPlan, bookings: BookingPlan? = nil, stop: StopFlag
+    ) throws -> DrainResult {
+        guard let bookings else { return try drain(plan, beside: nil, stop: stop) }
+        let pool = try BookingPool(bookings, stop: stop)
+        var result: DrainResult
+        do {
+            result = try drain(plan, beside: pool, stop: stop)
+        } catch {
+            pool.abandon()
+            // The drain ended early because a booking failed, or the other way round; what failed first is told.
+            let hadFailed = pool.hasFailed
+            do { _ = try pool.join() } catch let bookingError where hadFailed { throw bookingError }
+            throw error
+        }
+        pool.finish()
+        result.bookings = try pool.join()
+        return result
+    }
+
+    private static func drain(
+        _ plan: WorkerPlan, beside bookings: BookingPool?, stop: StopFlag
+    ) throws -> DrainResult {
         let shares = deal(plan.partitions, among: plan.configuration.workers)
         let line = StartingLine(workerCount: shares.count)
         // A worker that fails sets this, so that the others end without the run's own flag being set.
@@ -32,7 +60,9 @@ public enum WorkerPool {
             }
         }
         let watch = WorkerThread(name: "worker-stop") {
-            while !stop.isSet && !poolStop.isSet { sleepUntil(monotonic: monotonicNow() + 20_000_000) }
+            while !stop.isSet && !poolStop.isSet && bookings?.hasFailed != true {
+                sleepUntil(monotonic: monotonicNow() + 20_000_000)
+            }
             poolStop.set()
             line.abandonUnlessStarted()
         }
@@ -45,7 +75,7 @@ public enum WorkerPool {
         try watch.join()
         if let failure { throw failure }
         let elapsed = figures.lastCommitTime == 0 ? 0 : figures.lastCommitTime - line.start
-        return DrainResult(figures: figures, elapsedNanoseconds: elapsed)
+        return DrainResult(figures: figures, elapsedNanoseconds: elapsed, startTime: line.start)
     }
 
     static func deal(_ partitions: [Int32], among workers: Int) -> [[Int32]] {

@@ -3,5 +3,6 @@
 let allVerbs: [Verb] = [
     RunCommand.run, RunCommand.check, ServicesCommand.startVerb, ServicesCommand.statusVerb, ServicesCommand.stopVerb,
     StageCommands.schemaCreate, StageCommands.schemaDrop, StageCommands.schemaCheck, StageCommands.seed,
-    StageCommands.route, StageCommands.execute, PipelineCommands.feed, PipelineCommands.work, PipelineCommands.verify,
+    StageCommands.route, StageCommands.execute, PipelineCommands.feed, PipelineCommands.work, PipelineCommands.book,
+    PipelineCommands.verify,
 ]

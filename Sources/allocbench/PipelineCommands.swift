@@ -1,8 +1,10 @@
 // The verbs between the stages: feed, work, verify. `run` does the same by itself.
 
 import Allocations
+import Booking
 import ChangeFeed
 import Diagnostics
+import Holdings
 import Model
 import Postgres
 import Scenario
@@ -81,7 +83,12 @@ enum PipelineCommands {
                         expected: "at most \(partitions), the partitions of \(topic)"))
             }
             try Schemas.create(on: connection)
-            if arguments.has("--fresh") { try AllocationsSource.truncate(on: connection) }
+            if arguments.has("--fresh") {
+                try AllocationsSource.truncate(on: connection)
+                // Bookings go with the allocations, so what they moved goes back; after them, so that a kill in between leaves
+                // movements that the next booking corrects.
+                try HoldingsBooking.restorePositions(on: connection)
+            }
             try AllocationsSource.receive(on: connection, topic: topic, partitions: partitions)
             var plan = WorkerPlan(
                 connection: target.connection, kafka: kafka, topic: topic,
@@ -96,6 +103,31 @@ enum PipelineCommands {
                     + "\(figures.snapshotCount) snapshots, \(figures.transactionCount) transactions, "
                     + "\(figures.retryCount) retries")
             return Interrupt.flag.isSet && !arguments.has("--follow") ? .interrupted : .success
+        }
+    }
+
+    static let book = Verb(
+        name: "book",
+        summary: "Books the blocks that wait for it: instructions, settlement, positions; with --follow until Ctrl-C.",
+        flags: [
+            Flag("--workers", "N", "booking workers (default 1)"),
+            Flag("--blocks", "N", "blocks a transaction at most (default \(BookingPlan.blocksPerTransactionDefault))"),
+            Flag("--follow", nil, "goes on with what comes later"),
+        ] + TargetFlags.all
+    ) { arguments in
+        let workers = try arguments.integer("--workers", in: 1...64) ?? 1
+        let blocks = try arguments.integer("--blocks", in: 1...10_000)
+        return try TargetFlags.withConnection(arguments) { target, connection in
+            try Schemas.create(on: connection)
+            var plan = BookingPlan(connection: target.connection, workers: workers)
+            plan.blocksPerTransaction = blocks ?? plan.blocksPerTransaction
+            let follow = arguments.has("--follow")
+            let figures = try BookingPool.run(plan, follow: follow, stop: Interrupt.flag).figures
+            print(
+                "booked \(figures.bookedBlockCount) blocks for \(figures.accountBookingCount) accounts, "
+                    + "\(figures.unbookedBlockCount) left unbooked, \(figures.transactionCount) transactions, "
+                    + "\(figures.retryCount) retries")
+            return Interrupt.flag.isSet && !follow ? .interrupted : .success
         }
     }
 

@@ -77,6 +77,8 @@ struct Refusal: Sendable, CustomTestStringConvertible {
         Refusal(
             "work", "--mode", "row", "--txn-size", "4",
             says: #"--txn-size: "4": expected a flag of mode row; this one belongs to concurrent"#),
+        Refusal("book", "--workers", "65", says: #"--workers: "65": expected a whole number from 1 to 64"#),
+        Refusal("book", "--blocks", "0", says: #"--blocks: "0": expected a whole number from 1 to 10000"#),
         Refusal("feed", "--partitions", "-1", says: #"--partitions: "-1": expected a whole number from 1 to 256"#),
         Refusal(
             "run", "tiny.yaml", "--kafka-home", "/nowhere",
@@ -251,7 +253,7 @@ struct Refusal: Sendable, CustomTestStringConvertible {
                 #expect(!run.errors.contains("hunter2") && run.output == "")
             }
             #expect(!place.names().contains(".allocbench"))
-            for verb in ["feed", "work", "verify"] {
+            for verb in ["feed", "work", "book", "verify"] {
                 let run = try place.run(verb)
                 #expect(run.status == 1)
                 #expect(

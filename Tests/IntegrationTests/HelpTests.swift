@@ -28,6 +28,7 @@ import Testing
             "--topic", "--mode", "--workers", "--txn-size", "--pipeline-depth", "--batch-size", "--batch-window-ms",
             "--cycle-interval-ms", "--fresh", "--follow",
         ] + target,
+        "book": ["--workers", "--blocks", "--follow"] + target,
         "verify": ["--topic", "--without-topic"] + target,
     ]
 

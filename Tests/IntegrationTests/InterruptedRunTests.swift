@@ -94,6 +94,7 @@ import Testing
                 #expect(wrongMode.errors.contains("go on with mode row"), "\(wrongMode.errors)")
                 try place.succeed("work", "--name", database, "--topic", topic, "--mode", "row")
             }
+            try place.succeed("book", "--name", database)
             try place.succeed("verify", "--name", database, "--topic", topic)
 
             // While the stream is recorded, a slot is being read.

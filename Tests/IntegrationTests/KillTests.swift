@@ -50,6 +50,11 @@ import Testing
                 #expect(halfDoneCount > 0, "no kill of \(mode) hit the middle, seed \(seed)")
                 let last = try place.start(["work", "--mode"] + mode).wait()
                 #expect(last.status == 0, "\(mode), seed \(seed): \(last.errors)")
+                // Booking is killed at any moment, too; whatever it had done by then, it goes on from there.
+                let book = try place.start(["book", "--blocks", "1"])
+                usleep(UInt32(random.integer(in: 0...150_000)))
+                book.killNow()
+                try place.succeed("book")
                 let verified = try place.run("verify")
                 #expect(verified.status == 0, "\(mode), seed \(seed):\n\(verified.output)")
             }
@@ -88,6 +93,7 @@ import Testing
             }
             try place.succeed("feed", "--until-caught-up")
             try place.succeed("work", "--mode", "batch", "--workers", "4")
+            try place.succeed("book")
             try place.succeed("verify")
             #expect(try integer("SELECT count(*) FROM pg_replication_slots", watch) == 0)
         }
@@ -175,6 +181,7 @@ import Testing
             working.signal(SIGINT)
             #expect(try working.wait().status == 0, "\(working.errors)")
             try place.succeed("work", "--workers", "2")
+            try place.succeed("book")
             try place.succeed("verify")
         }
     }

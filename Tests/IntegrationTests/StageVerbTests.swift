@@ -21,6 +21,12 @@ import Testing
             #expect(try place.value("SELECT count(*) FROM pg_publication") == "0")
             let worked = try place.succeed("work", "--mode", "batch", "--workers", "2")
             #expect(worked.contains("1000 messages, 1000 executions captured, 0 duplicates, 0 parked"), "\(worked)")
+            let booked = try place.succeed("book", "--workers", "2")
+            #expect(
+                booked.contains(
+                    #/^booked [1-9]\d* blocks for \d+ accounts, 0 left unbooked, \d+ transactions, \d+ retries\n/#))
+            let nothing = try place.succeed("book")
+            #expect(nothing == "booked 0 blocks for 0 accounts, 0 left unbooked, 0 transactions, 0 retries\n")
             let verified = try place.succeed("verify")
             #expect(!verified.contains("FAIL") && verified.contains("ok   allocations_differ_from_oracle"))
             #expect(try place.succeed("schema", "check") == "the six schemas are as sql/ declares them\n")
@@ -28,6 +34,9 @@ import Testing
             // The same topic again for another mode, on fresh tables.
             let again = try place.succeed("work", "--fresh", "--mode", "cycle", "--cycle-interval-ms", "50")
             #expect(again.contains("1000 executions captured"))
+            let unbooked = try place.run("verify")
+            #expect(unbooked.status == 3 && unbooked.output.contains("FAIL bookings_left_behind"))
+            try place.succeed("book")
             try place.succeed("verify")
             try expectRefusals(in: place)
 
@@ -118,6 +127,7 @@ import Testing
             try place.succeed("execute")
             try place.succeed("feed", "--until-caught-up", "--partitions", "2")
             try place.succeed("work", "--mode", "adaptive", "--workers", "2")
+            try place.succeed("book")
             try place.succeed("verify")
             #expect(Int(try place.value("SELECT count(*) FROM allocations.allocations")) ?? 0 > 0)
 
@@ -132,7 +142,7 @@ import Testing
             try place.succeed("services", "start")
             let address = try place.service(.postgres).address
             for arguments in [
-                ["seed", "--size", "tiny", "--quiet"], ["route"], ["execute"], ["verify", "--without-topic"],
+                ["seed", "--size", "tiny", "--quiet"], ["route"], ["execute"], ["book"], ["verify", "--without-topic"],
             ] {
                 let run = try place.start(arguments + ["--database", address], state: false).wait()
                 #expect(run.status == (arguments[0] == "verify" ? 3 : 0), "\(arguments): \(run.errors)")

@@ -17,7 +17,10 @@ func makeRow(
         executions: 1000, elapsedNanoseconds: 1000 * 1_000_000_000 / executionsPerSecond,
         timeToVisible: LatencySummary(p50: p99Ms * ms / 10, p95: p99Ms * ms / 2, p99: p99Ms * ms, max: p99Ms * ms * 50),
         transactionLatency: LatencySummary(p50: 1_234_567, p95: 2 * ms, p99: 2_000_499, max: 9 * ms),
-        transactions: 1250, retries: 3, duplicates: 2, snapshots: 400, harnessCPUSeconds: 1,
+        transactions: 1250, retries: 3, duplicates: 2, snapshots: 400,
+        booking: BookingSummary(
+            blocks: 60, accounts: 1200, latency: LatencySummary(p50: 3 * ms, p95: 5 * ms, p99: 7_654_321, max: 8 * ms),
+            elapsedNanoseconds: 1_260_000_000), harnessCPUSeconds: 1,
         databaseCPUSeconds: databaseCPUSeconds, harnessPeakResidentBytes: 123_456_789, verified: verified)
 }
 
@@ -33,8 +36,9 @@ func makeRow(
                 "partitions", "txn_size", "pipeline_depth", "batch_size", "batch_window_ms", "cycle_interval_ms",
                 "isolation", "executions", "elapsed_ms", "executions_per_s", "time_to_visible_p50_ms",
                 "time_to_visible_p95_ms", "time_to_visible_p99_ms", "time_to_visible_max_ms", "txn_latency_p50_ms",
-                "txn_latency_p99_ms", "transactions", "retries", "duplicates", "snapshots", "harness_cpu_s",
-                "harness_cpu_share", "database_cpu_s", "harness_peak_rss_mb", "verified",
+                "txn_latency_p99_ms", "transactions", "retries", "duplicates", "snapshots", "booking_workers",
+                "booked_blocks", "account_bookings", "booking_p50_ms", "booking_p99_ms", "booking_elapsed_s",
+                "harness_cpu_s", "harness_cpu_share", "database_cpu_s", "harness_peak_rss_mb", "verified",
             ])
         #expect(RunRow.columns.allSatisfy { !$0.meaning.isEmpty })
     }
@@ -44,9 +48,9 @@ func makeRow(
         let row = makeRow(configuration, repetition: 2, executionsPerSecond: 800)
         #expect(
             row.fields == [
-                "1", "test", "c8", "concurrent", "2", "2", "8", "8", "1", "4", "", "", "", "read_committed", "1000",
+                "2", "test", "c8", "concurrent", "2", "2", "8", "8", "1", "4", "", "", "", "read_committed", "1000",
                 "1250.000", "800.0", "3.000", "15.000", "30.000", "1500.000", "1.235", "2.000", "1250", "3", "2", "400",
-                "1.000", "0.2500", "3.000", "123.5", "true",
+                "1", "60", "1200", "3.000", "7.654", "1.260", "1.000", "0.2500", "3.000", "123.5", "true",
             ])
     }
 
@@ -62,12 +66,14 @@ func makeRow(
 
     @Test func `a row that failed verification has no speed and keeps its counts`() {
         let failed = cells(makeRow(Configuration(mode: .batch), verified: false))
-        for column in RunRow.columnNames where column.hasPrefix("time_to_visible") || column.hasPrefix("txn_latency") {
+        for column in RunRow.columnNames
+        where ["time_to_visible", "txn_latency", "booking_p", "booking_elapsed"].contains(where: column.hasPrefix) {
             #expect(failed[column] == "", "\(column)")
         }
         #expect(failed["elapsed_ms"] == "")
         #expect(failed["executions_per_s"] == "")
         #expect(failed["transactions"] == "1250")
+        #expect(failed["booked_blocks"] == "60")
         #expect(failed["verified"] == "false")
     }
 
@@ -75,11 +81,15 @@ func makeRow(
         var row = makeRow(Configuration(mode: .row), databaseCPUSeconds: nil)
         row.timeToVisible = LatencySummary(Histogram())
         row.elapsedNanoseconds = 0
+        row.booking = nil
         let cells = cells(row)
         #expect(cells["harness_cpu_share"] == "")
         #expect(cells["database_cpu_s"] == "")
         #expect(cells["time_to_visible_p99_ms"] == "")
         #expect(cells["executions_per_s"] == "")
+        for column in RunRow.columnNames where column.hasPrefix("booking_") || column.hasSuffix("bookings") {
+            #expect(cells[column] == (column == "booking_workers" ? "1" : ""), "\(column)")
+        }
     }
 
     @Test func `a summary takes its figures from the histogram`() {

@@ -28,6 +28,7 @@ import Testing
                     "market.daily_prices: the table is missing", "holdings.managers: the table is missing",
                     "holdings.accounts: the table is missing", "holdings.positions: the table is missing",
                     "holdings.position_movements: the table is missing",
+                    "holdings.added_positions: the table is missing",
                 ])
             try create(connection)
             #expect(try check(connection).isEmpty)
@@ -38,7 +39,7 @@ import Testing
                 try MarketSchema.drop(on: connection)
                 try ReferenceSchema.drop(on: connection)
             }
-            #expect(try check(connection).count == 7)
+            #expect(try check(connection).count == 8)
         }
     }
 

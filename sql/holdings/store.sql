@@ -10,7 +10,7 @@ COPY holdings.accounts (account_id, manager_id, name, cash, sector_preference, r
 COPY holdings.positions (account_id, security_id, quantity) FROM STDIN;
 
 -- name: truncate
-TRUNCATE holdings.position_movements, holdings.positions, holdings.accounts, holdings.managers;
+TRUNCATE holdings.position_movements, holdings.added_positions, holdings.positions, holdings.accounts, holdings.managers;
 
 -- name: is_empty
 SELECT NOT EXISTS (SELECT 1 FROM holdings.managers)
