@@ -63,7 +63,7 @@ let package = Package(
                 "Orders",
             ],
             swiftSettings: settings),
-        stage("Orders", sql: ["schema", "drop", "store", "open", "route", "close"]),
+        stage("Orders", sql: ["schema", "drop", "store", "open", "route", "close", "verify"]),
         stage("Trades", sql: ["schema", "drop", "execute"]),
         stage(
             "Allocations", sql: ["schema", "drop", "prepare", "fill", "row", "book", "verify", "final"],

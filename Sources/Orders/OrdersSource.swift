@@ -15,6 +15,10 @@ public enum OrdersSource {
     /// At most one to a transaction, or routing workers may deadlock.
     public static let routeRequestsStatement = SQLScript(embedded: PackageResources.route_sql)["route_requests"]
 
+    /// Tells which requests of `$2` aren't routed, for those who prepare it themselves: their ids, and whether a row of the
+    /// date `$1` is there.
+    public static let unroutedRequestsStatement = SQLScript(embedded: PackageResources.route_sql)["unrouted_requests"]
+
     // MARK: Set-based
 
     /// Routes one trade date, group by group. A routing that was interrupted is gone on with.

@@ -115,7 +115,7 @@ public struct TerminalTable: Sendable {
     private func percent(_ share: Double) -> String { decimal(share * 100, decimals: 0) }
 
     /// Columns two blanks apart, the first and the last to the left, numbers to the right.
-    private static func aligned(_ table: [[String]]) -> [String] {
+    static func aligned(_ table: [[String]]) -> [String] {
         let widths = table[0].indices.map { column in table.map { $0[column].count }.max() ?? 0 }
         return table.map { cells in
             let padded = cells.indices.map { column in

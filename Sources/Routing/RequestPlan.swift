@@ -24,6 +24,9 @@ public struct RequestPlan: Sendable {
     public var retry = RetryPolicy(maxAttempts: 20)
     /// How long a lost connection is sought again.
     public var reconnectTimeoutNs: Int64 = 30_000_000_000
+    /// How long a request may be announced before its row can be seen. The change feed sends a transaction as soon as the
+    /// log has it, which is before the server lets others see its rows: a moment, or as long as a standby takes.
+    public var visibilityTimeoutNs: Int64 = 10_000_000_000
     /// Of the delays between attempts.
     public var seed: UInt64 = 1
 
@@ -76,6 +79,10 @@ public struct RequestFigures: Sendable {
     public var customerOrderCount: Int64 = 0
     /// Messages of other dates, of routed and deleted rows, and marks.
     public var skippedCount: Int64 = 0
+    /// Requests whose rows weren't there within the plan's visibility timeout: deleted, or of a date that was routed anew.
+    public var missingCount: Int64 = 0
+    /// Looks for rows that their messages had overtaken.
+    public var overtakenCount: Int64 = 0
     public var rejectedCount: Int64 = 0
     /// The first of them.
     public var rejected: [RejectedMessage] = []
@@ -96,7 +103,7 @@ public struct RequestFigures: Sendable {
     public init() {}
 
     /// Messages whose requests were routed before.
-    public var duplicateCount: Int64 { messageCount - routedCount }
+    public var duplicateCount: Int64 { messageCount - routedCount - missingCount }
     public var retryCount: Int64 { retries.values.reduce(0, +) }
 
     mutating func reject(_ message: RejectedMessage) {
@@ -109,6 +116,8 @@ public struct RequestFigures: Sendable {
         routedCount += other.routedCount
         customerOrderCount += other.customerOrderCount
         skippedCount += other.skippedCount
+        missingCount += other.missingCount
+        overtakenCount += other.overtakenCount
         rejectedCount += other.rejectedCount
         rejected += other.rejected.prefix(Self.rejectedKept - rejected.count)
         transactionCount += other.transactionCount

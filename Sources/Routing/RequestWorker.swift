@@ -17,7 +17,8 @@ import Threads
 final class RequestWorker {
     /// How often offsets are committed while there is work.
     private static let offsetIntervalNs: Int64 = 200_000_000
-    private static let statement = "route_requests"
+    private static let routeStatement = "route_requests"
+    private static let unroutedStatement = "unrouted_requests"
 
     private let plan: RequestPlan
     private let end: TopicEnd
@@ -33,6 +34,8 @@ final class RequestWorker {
     /// By partition the offset that the next message must have: a gap means that the broker lost messages.
     private var nextOffsets: [Int32: Int64] = [:]
     private var nextOffsetCommitTime: Int64 = 0
+    /// Whether a stop came between a message and its row.
+    private var isAbandoned = false
     /// What was polled and isn't routed yet.
     private var requests: [Int64] = []
     /// When each of them was opened, in nanoseconds since 1970; 0 where the feed didn't say.
@@ -54,13 +57,13 @@ final class RequestWorker {
         while !isStopped {
             if try poll() > 0 {
                 if !requests.isEmpty { try route() }
-                if monotonicNow() >= nextOffsetCommitTime { try commitOffsets(waits: false) }
+                if !isAbandoned, monotonicNow() >= nextOffsetCommitTime { try commitOffsets(waits: false) }
             } else if isAtEnd {
                 break
             }
         }
         // Without this commit the next run reads messages again and changes nothing; no reason to fail.
-        try? commitOffsets(waits: true)
+        if !isAbandoned { try? commitOffsets(waits: true) }
         consumer.close()
         connection.close()
         return figures
@@ -132,18 +135,57 @@ final class RequestWorker {
 
     // MARK: Transactions
 
-    /// Routes what is queued in one transaction, repeated as the retry policy says. Repeating is harmless whatever became
-    /// of the attempt before.
+    /// Routes what is queued, in one transaction unless messages came before their rows could be seen.
     private func route() throws {
         let began = monotonicNow()
+        var routed = try routeOnce()
+        var (waiting, missing) = routed < Int64(requests.count) ? try unrouted() : ([], [])
+        while !(waiting.isEmpty && missing.isEmpty), !isStopped {
+            figures.overtakenCount += 1
+            if !missing.isEmpty {
+                guard monotonicNow() < began + plan.visibilityTimeoutNs else { break }
+                sleepThread(for: .milliseconds(1))
+            }
+            routed += try routeOnce()
+            (waiting, missing) = try unrouted()
+        }
+        // A stop leaves them to the next run: their offsets must stay where they are.
+        if !(waiting.isEmpty && missing.isEmpty), isStopped { return isAbandoned = true }
+        figures.missingCount += Int64(missing.count)
+        record(routed: routed, began: began)
+    }
+
+    private func routeOnce() throws -> Int64 {
+        let result = try run(Self.routeStatement)
+        figures.customerOrderCount += result.int64(0, 1)
+        figures.transactionCount += 1
+        return result.int64(0, 0)
+    }
+
+    /// Requests of the queue that aren't routed: those with a row, and those without.
+    private func unrouted() throws -> (waiting: [Int64], missing: [Int64]) {
+        let result = try run(Self.unroutedStatement)
+        var (waiting, missing): ([Int64], [Int64]) = ([], [])
+        for row in 0..<result.rowCount {
+            if result.text(row, 1) == "t" {
+                waiting.append(result.int64(row, 0))
+            } else {
+                missing.append(result.int64(row, 0))
+            }
+        }
+        return (waiting, missing)
+    }
+
+    /// Runs a statement on the queued requests, repeated as the retry policy says. Repeating is harmless whatever became of
+    /// the attempt before.
+    private func run(_ statement: String) throws -> QueryResult {
         var attempt = 1
         while true {
             do {
                 parameters.reset()
                 parameters.append(text: plan.date.description)
                 parameters.append(int64Array: requests)
-                let result = try connection.executePrepared(Self.statement, parameters: parameters)
-                return record(routed: result.int64(0, 0), customerOrders: result.int64(0, 1), began: began)
+                return try connection.executePrepared(statement, parameters: parameters)
             } catch {
                 if let state = error.sqlState { figures.retries[state, default: 0] += 1 }
                 if error.isConnectionLost {
@@ -158,11 +200,9 @@ final class RequestWorker {
         }
     }
 
-    private func record(routed: Int64, customerOrders: Int64, began: Int64) {
+    private func record(routed: Int64, began: Int64) {
         let (now, wall) = (monotonicNow(), wallClockNow())
         figures.routedCount += routed
-        figures.customerOrderCount += customerOrders
-        figures.transactionCount += 1
         figures.transactionLatency.record(now - began)
         for opened in openedTimes where opened > 0 { figures.requestToRouted.record(wall - opened) }
         if figures.firstCommitTime == 0 { figures.firstCommitTime = now }
@@ -190,7 +230,8 @@ final class RequestWorker {
 
     private static func connect(_ plan: RequestPlan) throws -> PostgresConnection {
         let connection = try PostgresConnection.connect(to: plan.connection, applicationName: "allocbench routing")
-        try connection.prepare(statement, OrdersSource.routeRequestsStatement)
+        try connection.prepare(routeStatement, OrdersSource.routeRequestsStatement)
+        try connection.prepare(unroutedStatement, OrdersSource.unroutedRequestsStatement)
         return connection
     }
 }

@@ -139,7 +139,8 @@ public enum EventRouting {
             let rejected = figures.rejected.first.map { ", such as \($0)" } ?? ""
             throw OperatingError(
                 "\(pending) requests of \(date) wait, and the topic holds no further message of them "
-                    + "(\(figures.rejectedCount) messages were malformed\(rejected))",
+                    + "(\(figures.rejectedCount) messages were malformed\(rejected); "
+                    + "\(figures.missingCount) named requests that aren't there)",
                 remedy: "route the date again: what is routed stays, what waits is published anew")
         }
     }

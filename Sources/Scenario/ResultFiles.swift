@@ -12,21 +12,27 @@ struct ResultFiles {
     private let runs: CSVWriter
     private let checks: CSVWriter
 
-    init(folder: String) throws(OperatingError) {
+    init(folder: String, columns: [String] = RunRow.columnNames) throws(OperatingError) {
         self.folder = folder
-        runs = try CSVWriter(path: "\(folder)/runs.csv", columns: RunRow.columnNames)
+        runs = try CSVWriter(path: "\(folder)/runs.csv", columns: columns)
         checks = try CSVWriter(path: "\(folder)/verify.csv", columns: VerifyRow.columnNames)
     }
 
     func append(_ row: RunRow, _ results: [CheckResult]) throws(OperatingError) {
+        try append(row.fields, configuration: row.configuration.name, repetition: row.repetition, results)
+    }
+
+    func append(
+        _ fields: [String], configuration: String, repetition: Int, _ results: [CheckResult]
+    ) throws(OperatingError) {
         for result in results {
             try checks.append(
                 VerifyRow(
-                    configuration: row.configuration.name, repetition: row.repetition, check: result.name,
+                    configuration: configuration, repetition: repetition, check: result.name,
                     differences: result.differenceCount, firstDifference: result.first.first?.description
                 ).fields)
         }
-        try runs.append(row.fields)
+        try runs.append(fields)
     }
 
     func finish(_ manifest: Manifest) throws(OperatingError) {

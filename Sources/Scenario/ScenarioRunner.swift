@@ -24,15 +24,22 @@ public struct RunOutcome: Sendable {
     /// Whether every run was verified.
     public let isVerified: Bool
     public let ranking: TerminalTable.Ranking
+    /// Of a scenario of routing, whose `rows` are empty.
+    public var routingRows: [RoutingRow] = []
+
+    /// What the run ends with on the terminal.
+    public var table: String {
+        routingRows.isEmpty ? TerminalTable(rows, ranking: ranking).text : RoutingTable(routingRows).text
+    }
 }
 
 public struct ScenarioRunner {
-    private let scenario: ScenarioFile
-    private let target: Target
-    private let resultsFolder: String
+    let scenario: ScenarioFile
+    let target: Target
+    let resultsFolder: String
     private let commandLine: [String]
-    private let stop: StopFlag
-    private let say: (String) -> Void
+    let stop: StopFlag
+    let say: (String) -> Void
 
     /// - Parameters:
     ///   - resultsFolder: where the run's own folder is made.
@@ -57,11 +64,17 @@ public struct ScenarioRunner {
         let runID = Self.runID(scenario.name, at: started)
         let folder = "\(resultsFolder)/\(runID)"
         try prepareDatabase()
+        if scenario.stage == .route { return try runRouting(runID: runID, started: started) }
         let topic = "allocbench.\(runID).executions"
         let stream = try RecordedStream.record(scenario, topic: topic, target: target, stop: stop, say: say)
         defer { try? target.deleteTopic(topic) }
 
-        var manifest = try manifest(stream, started: started)
+        var manifest = try manifest(
+            started: started, planned: scenario.configurations.count * scenario.repetitions,
+            broker: [
+                Manifest.Entry("partitions", String(stream.ends.count)),
+                Manifest.Entry("messages", String(stream.ends.values.reduce(0, +))),
+            ])
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         let files = try ResultFiles(folder: folder)
         var rows: [RunRow] = []
@@ -168,7 +181,7 @@ public struct ScenarioRunner {
     }
 
     /// Processor seconds of the embedded PostgreSQL so far.
-    private func databaseUsage() -> Double? {
+    func databaseUsage() -> Double? {
         guard let services = target.services else { return nil }
         let postgres = ServicesControl.status(in: services.state).first { $0.record.kind == .postgres && $0.isRunning }
         return postgres.flatMap { ProcessUsage.ofTree(root: $0.record.process.pid)?.cpuSeconds }
@@ -212,13 +225,12 @@ public struct ScenarioRunner {
         try Schemas.create(on: connection)
     }
 
-    private func manifest(_ stream: RecordedStream, started: Date) throws -> Manifest {
+    func manifest(started: Date, planned: Int, broker: [Manifest.Entry]) throws -> Manifest {
         let connection = try PostgresConnection.connect(to: target.connection)
         defer { connection.close() }
         let settings = try connection.query(
             "SELECT name, setting || coalesce(' ' || unit, '') FROM pg_settings WHERE source NOT IN ('default', 'client') OR name = ANY ($1::TEXT[]) ORDER BY name",
             .textArray(["fsync", "synchronous_commit", "wal_level", "shared_buffers", "full_page_writes"]))
-        let planned = scenario.configurations.count * scenario.repetitions
         return Manifest(
             outcome: Manifest.Outcome(.failed, runsFinished: 0, runsPlanned: planned), scenarioName: scenario.name,
             scenarioPath: scenario.path, scenarioText: scenario.text, seed: scenario.seed,
@@ -235,11 +247,7 @@ public struct ScenarioRunner {
             serverSettings: (0..<settings.rowCount).map {
                 Manifest.Entry(settings.text($0, 0) ?? "", settings.text($0, 1) ?? "")
             },
-            brokerSettings: [
-                Manifest.Entry("bootstrap.servers", target.kafka?.bootstrapServers ?? ""),
-                Manifest.Entry("partitions", String(stream.ends.count)),
-                Manifest.Entry("messages", String(stream.ends.values.reduce(0, +))),
-            ],
+            brokerSettings: [Manifest.Entry("bootstrap.servers", target.kafka?.bootstrapServers ?? "")] + broker,
             machine: MachineDescription.current(), startedAtUnixMs: Int64(started.timeIntervalSince1970 * 1000),
             endedAtUnixMs: Int64(started.timeIntervalSince1970 * 1000), dataSets: try dataSets(on: connection))
     }

@@ -40,7 +40,7 @@ enum RunCommand {
             scenario, target: target, resultsFolder: results, commandLine: CommandLine.arguments,
             stop: Interrupt.flag, say: say
         ).run()
-        print(TerminalTable(outcome.rows, ranking: outcome.ranking).text, terminator: "")
+        print(outcome.table, terminator: "")
         print("\nresults: \(outcome.folder)/runs.csv, verify.csv, manifest.json")
         return outcome.isVerified ? .success : .differencesFound
     }

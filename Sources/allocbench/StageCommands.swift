@@ -8,8 +8,8 @@ import Model
 import Orders
 import Postgres
 import Reference
-import Scenario
 import Routing
+import Scenario
 import Seeding
 import Trades
 

@@ -119,3 +119,10 @@ WITH claimed AS (
 )
 SELECT (SELECT count(*) FROM claimed), (SELECT count(*) FROM ordered), (SELECT count(*) FROM unpaid),
        (SELECT count(*) FROM drafted);
+
+-- name: unrouted_requests
+-- Of the requests $2, those that a look at the table doesn't show as routed: still waiting, or not there (yet).
+SELECT u.request_id, r.request_id IS NOT NULL
+FROM unnest($2::INT8[]) AS u (request_id)
+LEFT JOIN orders.rebalancing_requests AS r ON r.request_id = u.request_id AND r.trade_date = $1::DATE
+WHERE r.request_id IS NULL OR r.status <> 'ROUTED';
