@@ -44,15 +44,6 @@ public enum OrdersSource {
         return try close(plan, on: connection)
     }
 
-    /// Routes one trade date by the default policy.
-    public static func route(_ date: TradeDate, replace: Bool, on connection: PostgresConnection) throws
-        -> RoutingSummary
-    {
-        var plan = RoutingPlan(date: date)
-        plan.replace = replace
-        return try route(plan, on: connection)
-    }
-
     // MARK: The steps
 
     /// What both ways of routing do first: refuse what can't be routed, and forget what is to be replaced.
@@ -111,6 +102,8 @@ public enum OrdersSource {
     @discardableResult
     public static func close(_ plan: RoutingPlan, on connection: PostgresConnection) throws -> RoutingSummary {
         precondition(!plan.policies.isEmpty, "a block order has a policy")
+        // On new tables without statistics the server joins orders and blocks row by row.
+        try connection.execute("ANALYZE orders.customer_orders")
         let summary = try alone(plan.date) {
             try connection.transaction { connection in
                 let (pendingRequests, blockOrders) = try progress(plan.date, on: connection)

@@ -65,6 +65,8 @@ public struct SeedLoader: Sendable {
         do {
             try copyFirst(seed, counters, on: control)
             try copyInParallel(seed, counters, stop: stop, onProgress: onProgress)
+            // Routing joins these tables at once; without statistics it would take the wrong way through them.
+            for (table, _) in seed.rowCounts { try control.execute("ANALYZE \(table)") }
             try Self.complete(on: control)
         } catch {
             // The error that stopped the seed is the one to report. Should emptying fail too, 'loading' tells.

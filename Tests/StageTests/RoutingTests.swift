@@ -478,7 +478,7 @@ extension PostgresConnection {
             #expect(text.contains("--replace"))
             #expect(try OrdersSource.routingChecksums(of: tradingDay, on: connection) == sums)
             let next = tradingDay.advanced(by: 1)
-            let other = try OrdersSource.route(next, replace: false, on: connection)
+            let other = try OrdersSource.route(RoutingPlan(date: next), on: connection)
             #expect(other.customerOrderCount == 1)
             let otherSums = try OrdersSource.routingChecksums(of: next, on: connection)
 
