@@ -8,7 +8,8 @@
 -- is gone. Snapshots of a block are committed in the order of their numbers, so no earlier row can come later. A fill only
 -- inserts rows here: it never waits for a booking, nor a booking for it.
 -- Everything below is read as of one moment, the one that decides which rows are deleted. A snapshot committed after it keeps
--- its own row, so that the block is booked again.
+-- its own row, so that the block is booked again. Mode row writes a snapshot row by row, and it counts only once the block's
+-- own row says so.
 WITH due AS MATERIALIZED (
   SELECT o.block_order_id
   FROM allocations.booking_outbox AS o
@@ -28,13 +29,11 @@ SELECT t.block_order_id, (extract(epoch FROM t.requested_at) * 1000000)::INT8 AS
        s.snapshot_number, s.cum_quantity, s.is_final, f.order_quantity, f.is_canceled, f.security_id, f.side,
        a.account_id,
        (SELECT coalesce(sum(d.quantity_delta), 0)::INT8 FROM allocations.allocations AS d
-        WHERE d.block_order_id = a.block_order_id AND d.account_id = a.account_id) AS quantity
+        WHERE d.block_order_id = a.block_order_id AND d.account_id = a.account_id
+          AND d.snapshot_number <= s.snapshot_number) AS quantity
 FROM taken AS t
-LEFT JOIN LATERAL (
-  SELECT l.snapshot_number, l.cum_quantity, l.is_final FROM allocations.snapshots AS l
-  WHERE l.block_order_id = t.block_order_id ORDER BY l.snapshot_number DESC LIMIT 1
-) AS s ON true
 LEFT JOIN allocations.block_fills AS f ON f.block_order_id = t.block_order_id
+LEFT JOIN allocations.snapshots AS s ON s.block_order_id = t.block_order_id AND s.snapshot_number = f.snapshot_number
 LEFT JOIN allocations.block_accounts AS a ON a.block_order_id = t.block_order_id
 ORDER BY t.block_order_id, a.account_id;
 
