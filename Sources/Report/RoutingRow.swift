@@ -72,7 +72,8 @@ public struct RoutingRow: Sendable, Equatable {
     /// The fields in the order of the columns; empty where there is no value.
     public var fields: [String] { RoutingRow.columnNames.map { values[$0] ?? "" } }
 
-    private var values: [String: String] {
+    /// By column.
+    var values: [String: String] {
         let isByEvents = configuration.way == .eventDriven
         var values = [
             "format_version": String(RunRow.formatVersion), "scenario": scenario, "configuration": configuration.name,
