@@ -130,7 +130,7 @@ let package = Package(
             [
                 "Orders", "Holdings", "Booking", "Trades", "Allocations", "ChangeFeed", "Diagnostics", "Kafka",
                 "Measurement", "Model",
-                "Postgres", "Routing", "Scenario", "Services", "TestSupport", "Threads",
+                "Postgres", "Routing", "Scenario", "Seeding", "Services", "TestSupport", "Threads",
             ]),
         tests(
             "BookingTests",
