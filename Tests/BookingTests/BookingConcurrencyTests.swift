@@ -134,10 +134,12 @@ private func waitUntil(
                 if block % 2 == 1 { for account: Int64 in 1...3 { try bench.hold(account, block, 60) } }
                 try bench.snapshot(block, [60, 40, 20], notional: "1213.37")
             }
-            let plan = bench.plan(workers: 2, blocksPerTransaction: 2)
-            let booking = WorkerThread(name: "bookings") { try BookingPool.run(plan, stop: StopFlag()) }
+            let pool = try BookingPool(bench.plan(workers: 2, blocksPerTransaction: 2), stop: StopFlag())
+            pool.finish()
             var kills: Int64 = 0
-            while try kills < 30 && bench.number("SELECT count(*) FROM allocations.booking_outbox") > 0 {
+            while try !pool.hasFailed && kills < 30
+                && bench.number("SELECT count(*) FROM allocations.booking_outbox") > 0
+            {
                 kills += try bench.number(
                     """
                     SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
@@ -146,7 +148,7 @@ private func waitUntil(
                 // Long enough to connect and to book a little.
                 usleep(60_000)
             }
-            let figures = try booking.join().figures
+            let figures = try pool.join().figures
             #expect(kills > 0)
             #expect(figures.reconnectCount > 0)
             #expect(try bench.differences() == [])
