@@ -67,10 +67,16 @@ private func number(_ variable: String) -> UInt64? { getenv(variable).flatMap { 
                 var checksums: [String: String] = [:]
                 for mode in Mode.allCases {
                     let configuration = Self.configuration(mode, &random)
-                    let outcome = try run.drain(
-                        Self.messages(blocks, &random), partitions: Self.partitions, configuration)
-                    let lines = outcome.checks.differenceLines
                     let what = "ALLOCBENCH_PROPERTY_SEED=\(seed), \(configuration.name)"
+                    let messages = Self.messages(blocks, &random)
+                    let outcome: JudgedRun.Outcome
+                    do {
+                        outcome = try run.drain(messages, partitions: Self.partitions, configuration)
+                    } catch {
+                        Issue.record("\(what): \(error)")
+                        throw error
+                    }
+                    let lines = outcome.checks.differenceLines
                     #expect(lines.isEmpty, "\(what): \(lines)")
                     if checksums.isEmpty { checksums = outcome.checksums }
                     #expect(outcome.checksums == checksums, "\(what)")
