@@ -79,9 +79,9 @@ final class RequestWorker {
     // MARK: Messages
 
     private func assign() throws {
-        let committed = try consumer.committed(topic: plan.topic, partitions: plan.partitions)
+        let committed = try settled { try consumer.committed(topic: plan.topic, partitions: plan.partitions) }
         for partition in plan.partitions {
-            let marks = try consumer.watermarks(topic: plan.topic, partition: partition)
+            let marks = try settled { try consumer.watermarks(topic: plan.topic, partition: partition) }
             // What a committed offset beyond the end was meant for is gone, with the topic of then.
             let isKnown = committed[partition].map { (marks.low...marks.high).contains($0) } ?? false
             nextOffsets[partition] = isKnown ? committed[partition] : marks.low
@@ -90,6 +90,24 @@ final class RequestWorker {
             plan.partitions.map {
                 TopicPartitionOffset(topic: plan.topic, partition: $0, offset: nextOffsets[$0, default: 0])
             })
+    }
+
+    /// Asks again while the brokers still agree on who leads the partitions of a topic that was made a moment ago.
+    private func settled<Value>(_ ask: () throws -> Value) throws -> Value {
+        let passing: Set = [
+            KafkaError.Code.notLeaderForPartition, .leaderNotAvailable, .unknownTopicOrPartition, .unknownPartition,
+            .unknownTopic,
+        ]
+        let deadline = monotonicNow() + 10_000_000_000
+        while true {
+            do {
+                return try ask()
+            } catch let error as KafkaError
+                where passing.contains(error.code) && monotonicNow() < deadline && !isStopped
+            {
+                sleepThread(for: .milliseconds(20))
+            }
+        }
     }
 
     /// Takes what has arrived, up to a batch; waits a moment for the first message only. Returns how many came.
