@@ -22,7 +22,9 @@ CREATE TABLE IF NOT EXISTS allocations.block_fills (
   order_version              INT8 NOT NULL DEFAULT 0,
   is_canceled                BOOL NOT NULL DEFAULT false,
   -- The live executions: those that no bust has reversed. Σ quantity × price is exact.
-  cum_quantity               INT8 NOT NULL DEFAULT 0 CHECK (cum_quantity >= 0),
+  -- No CHECK: PostgreSQL tests it on the row as the statement first saw it, before it waits for another worker's fill of the
+  -- same block, so a bust right behind its execution would fail.
+  cum_quantity               INT8 NOT NULL DEFAULT 0,
   notional                   NUMERIC(38,4) NOT NULL DEFAULT 0,
   execution_count            INT8 NOT NULL DEFAULT 0,
   -- The last snapshot, 0 before the first, and where the block stood when it was taken.
