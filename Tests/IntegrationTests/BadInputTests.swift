@@ -138,14 +138,16 @@ struct Refusal: Sendable, CustomTestStringConvertible {
                   - { mode: row, txn_size: 2 }
 
                 """)
-            let keys = "name, description, seed, repetitions, workload, load or configurations"
+            let keys = "name, description, seed, repetitions, stage, workload, load or configurations"
             let lines = [
                 "bad.yaml:2: wurkload: expected a key of a scenario: \(keys); did you mean workload?",
                 "bad.yaml:3: colour: expected a key of a scenario: \(keys)",
                 #"bad.yaml:4: seed: "text": expected a whole number from 0 to 18446744073709551615"#,
                 #"bad.yaml:5: repetitions: "0": expected a whole number from 1 to 1000"#,
                 "bad.yaml:6: acounts_per_block: expected a key of workload: executions, blocks, accounts_per_block, "
-                    + "partitions, securities_file, prices_folder or route_date; did you mean accounts_per_block?",
+                    + "partitions, securities_file, prices_folder, route_date, busts, replaces, cancels, "
+                    + "allocation_policies, minimum_ticket_lots, lot_size or routing; "
+                    + "did you mean accounts_per_block?",
                 #"bad.yaml:6: executions: "-5": expected a whole number from 1 to 100000000"#,
                 #"bad.yaml:8: workers: "0": expected a whole number from 1 to 256"#,
                 #"bad.yaml:9: mode: "concurent": expected row, concurrent, adaptive, batch or cycle; "#

@@ -17,9 +17,12 @@ import Testing
         "seed": [
             "--size", "--securities-count", "--days", "--managers", "--manager-groups", "--accounts",
             "--positions-per-account", "--seed", "--securities", "--prices", "--date", "--parallel", "--replace",
-            "--quiet",
+            "--quiet", "--lot-size",
         ] + target,
-        "route": ["--date", "--replace"] + target,
+        "route": [
+            "--date", "--policy", "--minimum-ticket", "--replace", "--events", "--workers", "--batch-size", "--topic",
+            "--partitions",
+        ] + target,
         "execute": [
             "--date", "--seed", "--count", "--busts", "--replaces", "--cancels", "--txn-size", "--rate", "--replace",
         ] + target,
