@@ -121,5 +121,6 @@ extension BlockState {
         allocatedNotionalTicks = ticks(column + 8)
         allocatedExecutionCount = result.int64(row, column + 9)
         allocatedIsFinal = result.int64(row, column + 10) != 0
+        allocatedIsCanceled = result.int64(row, column + 11) != 0
     }
 }

@@ -25,6 +25,7 @@ public struct BlockState: Sendable, Equatable {
     public var allocatedNotionalTicks: Int128
     public var allocatedExecutionCount: Int64
     public var allocatedIsFinal: Bool
+    public var allocatedIsCanceled: Bool
 
     /// A block order that nothing has happened to.
     public init(orderQuantity: Int64) {
@@ -38,6 +39,7 @@ public struct BlockState: Sendable, Equatable {
         allocatedNotionalTicks = 0
         allocatedExecutionCount = 0
         allocatedIsFinal = false
+        allocatedIsCanceled = false
     }
 
     /// Whether nothing is left to fill; a bust, a replace or a late fill may still change that.
@@ -63,6 +65,7 @@ public struct BlockState: Sendable, Equatable {
         state.allocatedNotionalTicks = notionalTicks
         state.allocatedExecutionCount = executionCount
         state.allocatedIsFinal = isFinal
+        state.allocatedIsCanceled = isCanceled
         return state
     }
 
@@ -84,6 +87,6 @@ public struct BlockState: Sendable, Equatable {
     private var isAsAllocated: Bool {
         if snapshotNumber == 0 { return cumQuantity == 0 }
         return cumQuantity == allocatedQuantity && notionalTicks == allocatedNotionalTicks
-            && isFinal == allocatedIsFinal
+            && isFinal == allocatedIsFinal && isCanceled == allocatedIsCanceled
     }
 }

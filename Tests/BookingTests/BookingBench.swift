@@ -73,7 +73,8 @@ struct BookingBench {
         let number = try session.query(
             """
             UPDATE allocations.block_fills SET snapshot_number = snapshot_number + 1, cum_quantity = $2::INT8,
-              notional = $3::NUMERIC, is_canceled = $4::BOOL, allocated_quantity = $2::INT8, allocated_is_final = $5::BOOL
+              notional = $3::NUMERIC, is_canceled = $4::BOOL, allocated_quantity = $2::INT8, allocated_is_final = $5::BOOL,
+              allocated_is_canceled = $4::BOOL
             WHERE block_order_id = $1 RETURNING snapshot_number
             """, .int64(block), .int64(cumulative.reduce(0, +)), .text(notional), .bool(isCanceled), .bool(isFinal)
         ).int64(0, 0)

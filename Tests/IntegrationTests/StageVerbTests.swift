@@ -12,15 +12,17 @@ import Testing
             try place.succeed("schema", "create")
             #expect(try place.succeed("seed", "--size", "tiny").contains("route with --date 2024-11-14"))
             let routed = try place.succeed("route")
-            #expect(routed.contains(#/^2024-11-14: \d+ customer orders, \d+ block orders, \d+ shares/#))
-            let executed = try place.succeed("execute", "--count", "1000")
-            #expect(executed == "1000 executions, blocks complete: yes\n")
+            #expect(
+                routed.contains(
+                    #/^2024-11-14: \d+ groups, \d+ requests, \d+ customer orders, \d+ block orders, \d+ shares/#))
+            let executed = try place.succeed("execute", "--count", "2000")
+            #expect(executed == "2000 executions, blocks complete: yes\n")
             let published = try place.succeed("feed", "--until-caught-up", "--partitions", "4")
-            #expect(published.hasPrefix("published 1000 messages (1000 from the first scan), "), "\(published)")
+            #expect(published.hasPrefix("published 2000 messages (2000 from the first scan), "), "\(published)")
             #expect(try place.value("SELECT count(*) FROM pg_replication_slots") == "0")
             #expect(try place.value("SELECT count(*) FROM pg_publication") == "0")
             let worked = try place.succeed("work", "--mode", "batch", "--workers", "2")
-            #expect(worked.contains("1000 messages, 1000 executions captured, 0 duplicates, 0 parked"), "\(worked)")
+            #expect(worked.contains("2000 messages, 2000 executions captured, 0 duplicates, 0 parked"), "\(worked)")
             let booked = try place.succeed("book", "--workers", "2")
             #expect(
                 booked.contains(
@@ -33,7 +35,7 @@ import Testing
 
             // The same topic again for another mode, on fresh tables.
             let again = try place.succeed("work", "--fresh", "--mode", "cycle", "--cycle-interval-ms", "50")
-            #expect(again.contains("1000 executions captured"))
+            #expect(again.contains("2000 executions captured"))
             let unbooked = try place.run("verify")
             #expect(unbooked.status == 3 && unbooked.output.contains("FAIL bookings_left_behind"))
             try place.succeed("book")
@@ -101,8 +103,8 @@ import Testing
                 ["route", "--name", "empty"], "this database isn't seeded; run: allocbench seed"
             ),
             (
-                ["execute", "--count", "1001"],
-                "the executions of 2024-11-14 were drawn with seed 1 and count 1000; give the same, or start over with --replace"
+                ["execute", "--count", "2001"],
+                "the executions of 2024-11-14 were drawn with seed 1 and count 2000; give the same, or start over with --replace"
             ),
             (["work", "--topic", "none"], "there is no topic none; publish first: allocbench feed --topic none"),
         ] {

@@ -17,17 +17,6 @@ import Testing
         return state
     }
 
-    /// The same block after a snapshot of what it was at that moment.
-    private func allocated(_ state: BlockState) -> BlockState {
-        var state = state
-        state.snapshotNumber += 1
-        state.allocatedQuantity = state.cumQuantity
-        state.allocatedNotionalTicks = state.notionalTicks
-        state.allocatedExecutionCount = state.executionCount
-        state.allocatedIsFinal = state.isFinal
-        return state
-    }
-
     private let everyPolicy: [SnapshotPolicy] = [
         .completion, .quarters, .fraction(parts: 1), .executions(3), .interval(milliseconds: 500),
     ]
@@ -68,13 +57,13 @@ import Testing
         for policy in everyPolicy {
             for state in [filled, canceled, replacedDown] {
                 #expect(state.isSnapshotDue(policy, elapsedMs: 0))
-                #expect(!allocated(state).isSnapshotDue(policy, elapsedMs: 1_000_000))
+                #expect(!state.allocated().isSnapshotDue(policy, elapsedMs: 1_000_000))
             }
         }
     }
 
     @Test func `a bust of what is allocated is due under every policy`() {
-        var state = allocated(state(filled: 60, executions: 6))
+        var state = state(filled: 60, executions: 6).allocated()
         state.cumQuantity = 50
         state.notionalTicks = 500
         for policy in everyPolicy { #expect(state.isSnapshotDue(policy, elapsedMs: 0)) }
@@ -85,7 +74,7 @@ import Testing
     }
 
     @Test func `a bust of what is not allocated yet is not due`() {
-        var state = allocated(state(filled: 50, executions: 3))
+        var state = state(filled: 50, executions: 3).allocated()
         state.cumQuantity = 60
         state.notionalTicks = 600
         for policy in everyPolicy where policy != .interval(milliseconds: 500) {
@@ -94,23 +83,28 @@ import Testing
     }
 
     @Test func `whatever changes a block after its last snapshot was final is due at once`() {
-        let final = allocated(state(filled: 40, executions: 4, isCanceled: true))
+        let final = state(filled: 40, executions: 4, isCanceled: true).allocated()
         var lateFill = final
         lateFill.cumQuantity = 41
         lateFill.notionalTicks = 410
         var bustAndFill = final
         bustAndFill.notionalTicks = 401
-        var replacedUp = allocated(state(filled: 100, executions: 4))
+        var replacedUp = state(filled: 100, executions: 4).allocated()
         replacedUp.orderQuantity = 200
         #expect(!replacedUp.isFinal)
+        // The fill that came after the cancel arrived before it, and filled the order: its status changes all the same.
+        var canceledLate = state(filled: 100, executions: 4).allocated()
+        canceledLate.isCanceled = true
         for policy in everyPolicy {
-            for state in [lateFill, bustAndFill, replacedUp] { #expect(state.isSnapshotDue(policy, elapsedMs: 0)) }
+            for state in [lateFill, bustAndFill, replacedUp, canceledLate] {
+                #expect(state.isSnapshotDue(policy, elapsedMs: 0))
+            }
         }
     }
 
     @Test func `an overfilled block waits for its bust or replace`() {
         let fresh = state(filled: 101, executions: 5)
-        var late = allocated(state(filled: 100, executions: 5))
+        var late = state(filled: 100, executions: 5).allocated()
         late.cumQuantity = 120
         let canceled = state(filled: 101, executions: 5, isCanceled: true)
         for policy in everyPolicy {
@@ -122,14 +116,14 @@ import Testing
         (0, 24, false), (0, 25, true), (25, 49, false), (25, 50, true), (49, 50, true), (50, 74, false),
         (75, 99, false), (75, 100, true), (99, 100, true), (0, 100, true), (0, 0, false),
     ]) func `quarters are due when the fills pass one`(_ before: Int64, _ filled: Int64, _ isDue: Bool) {
-        var state = before == 0 ? state() : allocated(state(filled: before))
+        var state = before == 0 ? state() : state(filled: before).allocated()
         state.cumQuantity = filled
         state.notionalTicks = Int128(filled * 10)
         #expect(state.isSnapshotDue(.quarters, elapsedMs: 0) == isDue)
     }
 
     @Test func `quarters are those of the order as it was last replaced`() {
-        var state = allocated(state(filled: 50))
+        var state = state(filled: 50).allocated()
         state.cumQuantity = 70
         #expect(!state.isSnapshotDue(.quarters, elapsedMs: 0))
         // Of 80 shares, 50 is in the third quarter and 70 in the fourth.
@@ -151,7 +145,7 @@ import Testing
     func `so many executions are due when their number passes a multiple`(
         _ before: Int64, _ executions: Int64, _ isDue: Bool
     ) {
-        var state = before == 0 ? state() : allocated(state(filled: before, executions: before))
+        var state = before == 0 ? state() : state(filled: before, executions: before).allocated()
         state.cumQuantity = executions
         state.executionCount = executions
         #expect(state.isSnapshotDue(.executions(3), elapsedMs: 1_000_000) == isDue)
@@ -162,7 +156,7 @@ import Testing
         let open = state(filled: 10, executions: 1)
         #expect(!open.isSnapshotDue(policy, elapsedMs: 499))
         #expect(open.isSnapshotDue(policy, elapsedMs: 500))
-        #expect(!allocated(open).isSnapshotDue(policy, elapsedMs: 5_000))
+        #expect(!open.allocated().isSnapshotDue(policy, elapsedMs: 5_000))
     }
 
     @Test func `however the fills are cut, no quarter is missed and the last snapshot is the completion`() {
@@ -173,7 +167,7 @@ import Testing
             var state = BlockState(orderQuantity: ordered)
             while state.cumQuantity < ordered {
                 state.cumQuantity = min(ordered, state.cumQuantity + random.integer(in: 1...700))
-                if state.isSnapshotDue(.quarters, elapsedMs: 0) { state = allocated(state) }
+                if state.isSnapshotDue(.quarters, elapsedMs: 0) { state = state.allocated() }
                 #expect(state.cumQuantity * 4 / ordered == state.allocatedQuantity * 4 / ordered, "seed \(seed)")
             }
             #expect(state.allocatedQuantity == ordered && state.allocatedIsFinal, "seed \(seed)")

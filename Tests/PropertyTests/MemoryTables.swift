@@ -126,11 +126,7 @@ struct MemoryTables: Equatable {
                     ordStatus: state.ordStatus, orderQuantity: state.orderQuantity, cumQuantity: state.cumQuantity,
                     notionalTicks: state.notionalTicks, averagePrice: snapshot.averagePrice, held: held) : nil
         }
-        state.snapshotNumber = snapshot.number
-        state.allocatedQuantity = state.cumQuantity
-        state.allocatedNotionalTicks = state.notionalTicks
-        state.allocatedExecutionCount = state.executionCount
-        state.allocatedIsFinal = snapshot.isFinal
+        state = state.allocated()
     }
 
     /// What must not depend on how the messages came.

@@ -50,8 +50,8 @@ import Threads
             """
             SELECT a.block_order_id, a.account_id FROM allocations.allocations AS a
             JOIN allocations.block_accounts AS b USING (block_order_id, account_id)
-            GROUP BY a.block_order_id, a.account_id, b.ordered_quantity
-            HAVING sum(quantity_delta) <> b.ordered_quantity OR max(quantity_cumulative) <> b.ordered_quantity
+            GROUP BY a.block_order_id, a.account_id, b.intended_quantity
+            HAVING sum(quantity_delta) <> b.intended_quantity OR max(quantity_cumulative) <> b.intended_quantity
                 OR min(quantity_delta) < 0
             """)
         #expect(wrong == [], comment)

@@ -14,8 +14,6 @@ public struct RandomBlock: Sendable {
         public var reports: Int64 = 500
         /// Nil draws one of all.
         public var policy: AllocationPolicy?
-        /// Whether a fill that comes after the cancel may fill the rest of the order.
-        public var lateFillMayComplete = false
 
         public init(policy: AllocationPolicy? = nil) { self.policy = policy }
     }
@@ -156,8 +154,7 @@ private struct Market {
     }
 
     private mutating func fill(_ wanted: Int64) {
-        var room = orderQuantity - cumQuantity
-        if isCanceled && !limits.lateFillMayComplete { room -= 1 }
+        let room = orderQuantity - cumQuantity
         // After a cancel only what was on its way still comes.
         guard room > 0, wanted > 0, !isCanceled || random.chance(100) else { return }
         let quantity = min(wanted, room)

@@ -70,7 +70,7 @@ captured_changes AS (
   FROM summed AS s WHERE f.block_order_id = s.block_order_id
   RETURNING f.block_order_id, f.cum_quantity, f.notional, f.execution_count, f.order_quantity, f.is_canceled,
             f.snapshot_number, f.allocated_quantity, f.allocated_notional, f.allocated_execution_count,
-            f.allocated_is_final
+            f.allocated_is_final, f.allocated_is_canceled
 ), counted AS (
   SELECT (SELECT count(*) FROM captured_trades WHERE quantity IS NOT NULL AND NOT was_reversed)
            + (SELECT count(*) FROM captured_changes) AS messages
@@ -103,7 +103,7 @@ WITH guard AS (
   FROM summed AS s WHERE f.block_order_id = s.block_order_id
   RETURNING f.block_order_id, f.cum_quantity, f.notional, f.execution_count, f.order_quantity, f.is_canceled,
             f.snapshot_number, f.allocated_quantity, f.allocated_notional, f.allocated_execution_count,
-            f.allocated_is_final
+            f.allocated_is_final, f.allocated_is_canceled
 )
 SELECT (SELECT count(*) FROM guard) AS guarded, (SELECT count(*) FROM captured_trades) AS messages,
 -- insert: state
@@ -113,7 +113,7 @@ FROM (SELECT 1 AS one) AS always LEFT JOIN moved AS m ON true;
 -- Where a block stands, for BlockState.
 m.block_order_id, m.cum_quantity, m.notional::TEXT, m.execution_count, m.order_quantity, m.is_canceled::INT4,
        m.snapshot_number, m.allocated_quantity, m.allocated_notional::TEXT, m.allocated_execution_count,
-       m.allocated_is_final::INT4
+       m.allocated_is_final::INT4, m.allocated_is_canceled::INT4
 
 -- name: capture_and_fill
 -- $1 topic, $2 partition, $3 epoch, $4 expected offset, $5 next offset; then one array element per trade:
@@ -220,7 +220,8 @@ WITH due AS (
 ), moved AS (
   UPDATE allocations.block_fills AS f
   SET snapshot_number = d.snapshot_number, allocated_quantity = f.cum_quantity, allocated_notional = f.notional,
-      allocated_execution_count = f.execution_count, allocated_is_final = d.is_final
+      allocated_execution_count = f.execution_count, allocated_is_final = d.is_final,
+      allocated_is_canceled = f.is_canceled
   FROM due AS d WHERE f.block_order_id = d.block_order_id
   RETURNING f.block_order_id, f.snapshot_number, f.cum_quantity, f.notional, d.average_price, d.is_final,
             d.is_booking_due

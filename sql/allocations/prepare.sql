@@ -37,7 +37,7 @@ FROM allocations.block_fills ORDER BY block_order_id;
 -- Of the blocks that something has happened to.
 SELECT m.block_order_id, m.cum_quantity, m.notional::TEXT, m.execution_count, m.order_quantity, m.is_canceled::INT4,
        m.snapshot_number, m.allocated_quantity, m.allocated_notional::TEXT, m.allocated_execution_count,
-       m.allocated_is_final::INT4
+       m.allocated_is_final::INT4, m.allocated_is_canceled::INT4
 FROM allocations.block_fills AS m
 WHERE m.cum_quantity > 0 OR m.order_version > 0 OR m.snapshot_number > 0 ORDER BY m.block_order_id;
 

@@ -66,7 +66,7 @@ WHERE block_order_id = $1::INT8 AND order_version < $2::INT8;
 -- name: row_state
 SELECT m.block_order_id, m.cum_quantity, m.notional::TEXT, m.execution_count, m.order_quantity, m.is_canceled::INT4,
        m.snapshot_number, m.allocated_quantity, m.allocated_notional::TEXT, m.allocated_execution_count,
-       m.allocated_is_final::INT4
+       m.allocated_is_final::INT4, m.allocated_is_canceled::INT4
 FROM allocations.block_fills AS m WHERE m.block_order_id = $1::INT8;
 
 -- name: row_forget
@@ -93,7 +93,8 @@ FROM allocations.block_fills WHERE block_order_id = $1::INT8;
 WITH taken AS (
   UPDATE allocations.block_fills
   SET snapshot_number = $2::INT8, allocated_quantity = cum_quantity, allocated_notional = notional,
-      allocated_execution_count = execution_count, allocated_is_final = $3::INT8 <> 0
+      allocated_execution_count = execution_count, allocated_is_final = $3::INT8 <> 0,
+      allocated_is_canceled = is_canceled
   WHERE block_order_id = $1::INT8 AND snapshot_number = $2::INT8 - 1
   RETURNING block_order_id, snapshot_number
 )

@@ -32,7 +32,8 @@ CREATE TABLE IF NOT EXISTS allocations.block_fills (
   allocated_quantity         INT8 NOT NULL DEFAULT 0,
   allocated_notional         NUMERIC(38,4) NOT NULL DEFAULT 0,
   allocated_execution_count  INT8 NOT NULL DEFAULT 0,
-  allocated_is_final         BOOL NOT NULL DEFAULT false
+  allocated_is_final         BOOL NOT NULL DEFAULT false,
+  allocated_is_canceled      BOOL NOT NULL DEFAULT false
 ) WITH (fillfactor = 70);
 
 -- The accounts behind each block: the shares that each one wants of it, and whose order came first.

@@ -174,7 +174,7 @@ SELECT 'block ' || block_order_id::TEXT,
 FROM allocations.block_fills
 WHERE cum_quantity <= order_quantity AND (cum_quantity > 0 OR snapshot_number > 0)
   AND (cum_quantity <> allocated_quantity OR notional <> allocated_notional
-    OR (is_canceled OR cum_quantity = order_quantity) <> allocated_is_final)
+    OR (is_canceled OR cum_quantity = order_quantity) <> allocated_is_final OR is_canceled <> allocated_is_canceled)
   AND (is_canceled OR cum_quantity = order_quantity OR allocated_is_final OR cum_quantity < allocated_quantity)
 ORDER BY block_order_id;
 
