@@ -93,16 +93,33 @@ public enum AllocationsVerification {
         let prefix = "checksum_"
         var sums: [String: String] = [:]
         for name in final.names where name.hasPrefix(prefix) {
-            // FNV-1a over the rows as COPY writes them: quick, the same everywhere, and nobody attacks it.
-            var digest: UInt64 = 0xcbf2_9ce4_8422_2325
+            var digest = Digest()
             var rowCount = 0
             try connection.copyOut("COPY (\(final[name].trimmingSemicolon)) TO STDOUT") { row in
-                for byte in row { digest = (digest ^ UInt64(byte)) &* 0x100_0000_01b3 }
+                digest.add(row)
                 rowCount += 1
             }
-            sums[String(name.dropFirst(prefix.count))] = "\(rowCount):\(String(digest, radix: 16))"
+            sums[String(name.dropFirst(prefix.count))] = "\(rowCount):\(digest)"
         }
         return sums
+    }
+
+    /// One digest of all tables, to compare runs by.
+    public static func digest(of sums: [String: String]) -> String {
+        var digest = Digest()
+        for (table, sum) in sums.sorted(by: { $0.key < $1.key }) { digest.add("\(table)=\(sum)\n".utf8) }
+        return digest.description
+    }
+
+    /// FNV-1a over rows as COPY writes them: quick, the same everywhere, and nobody attacks it.
+    private struct Digest: CustomStringConvertible {
+        private var value: UInt64 = 0xcbf2_9ce4_8422_2325
+
+        mutating func add(_ bytes: some Sequence<UInt8>) {
+            for byte in bytes { value = (value ^ UInt64(byte)) &* 0x100_0000_01b3 }
+        }
+
+        var description: String { String(value, radix: 16) }
     }
 
     /// A table as the oracle compares it. A row is block order, account (0 where a block has one row), and whole numbers.

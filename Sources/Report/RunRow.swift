@@ -68,6 +68,10 @@ public struct RunRow: Sendable, Equatable {
     public var retries: Int64
     public var duplicates: Int64
     public var snapshots: Int64
+    /// Busts whose execution never came: recorded no-ops.
+    public var waitingBusts: Int64
+    /// A digest of the final allocations, residuals and bookings: the same for every run of the same messages.
+    public var finalTables: String
     /// Nil where nobody booked.
     public var booking: BookingSummary?
     public var harnessCPUSeconds: Double
@@ -81,7 +85,8 @@ public struct RunRow: Sendable, Equatable {
         scenario: String, configuration: Configuration, repetition: Int, orderIndex: Int, partitions: Int,
         executions: Int64, elapsedNanoseconds: Int64, timeToVisible: LatencySummary?,
         transactionLatency: LatencySummary?, transactions: Int64, retries: Int64, duplicates: Int64, snapshots: Int64,
-        booking: BookingSummary?, harnessCPUSeconds: Double, databaseCPUSeconds: Double?,
+        waitingBusts: Int64, finalTables: String, booking: BookingSummary?, harnessCPUSeconds: Double,
+        databaseCPUSeconds: Double?,
         harnessPeakResidentBytes: Int64, verified: Bool
     ) {
         self.scenario = scenario
@@ -97,6 +102,8 @@ public struct RunRow: Sendable, Equatable {
         self.retries = retries
         self.duplicates = duplicates
         self.snapshots = snapshots
+        self.waitingBusts = waitingBusts
+        self.finalTables = finalTables
         self.booking = booking
         self.harnessCPUSeconds = harnessCPUSeconds
         self.databaseCPUSeconds = databaseCPUSeconds
@@ -146,6 +153,9 @@ extension RunRow {
         ] + ModeSetting.allCases.map(column)
         + [
             Column(name: "isolation", meaning: "isolation level") { $0.configuration.isolation.rawValue },
+            Column(name: "snapshot_policy", meaning: "when fills are allocated on the way") {
+                $0.configuration.snapshots.name
+            },
             Column(name: "executions", meaning: "executions in the stream") { String($0.executions) },
         ] + speedColumns + countColumns + bookingColumns + resourceColumns
 
@@ -174,6 +184,7 @@ extension RunRow {
         Column(name: "retries", meaning: "attempts beyond the first") { String($0.retries) },
         Column(name: "duplicates", meaning: "messages that the feed had published before") { String($0.duplicates) },
         Column(name: "snapshots", meaning: "allocation snapshots taken") { String($0.snapshots) },
+        Column(name: "waiting_busts", meaning: "busts whose execution never came") { String($0.waitingBusts) },
     ]
 
     private static let bookingColumns: [Column] = [
@@ -209,6 +220,9 @@ extension RunRow {
         },
         Column(name: "harness_peak_rss_mb", meaning: "peak resident memory of this process, MB of 10⁶ bytes") {
             decimal(Double($0.harnessPeakResidentBytes) / 1e6, decimals: 1)
+        },
+        Column(name: "final_tables", meaning: "digest of the final allocations, residuals and bookings") {
+            $0.finalTables
         },
         Column(name: "verified", meaning: "true: no difference found; else every figure of speed is empty") {
             String($0.verified)

@@ -47,13 +47,13 @@ extension ScenarioRunner {
         var rows: [RoutingRow] = []
         do {
             // What the first run left is what all others must leave.
-            var wanted: [String: String]?
+            var firstTables = FirstTables()
             for cell in cells {
                 try requireNotStopped(stop)
                 let topic = "allocbench.\(runID).requests.\(rows.count + 1)"
                 defer { try? target.deleteTopic(topic) }
                 let (row, checks) = try runCell(
-                    cell, date: seed.routingDate, topic: topic, orderIndex: rows.count + 1, wanted: &wanted)
+                    cell, date: seed.routingDate, topic: topic, orderIndex: rows.count + 1, firstTables: &firstTables)
                 try files.append(
                     row.fields, configuration: cell.configuration.name, repetition: cell.repetition, checks)
                 rows.append(row)
@@ -84,7 +84,7 @@ extension ScenarioRunner {
     }
 
     private func runCell(
-        _ cell: RoutingCell, date: TradeDate, topic: String, orderIndex: Int, wanted: inout [String: String]?
+        _ cell: RoutingCell, date: TradeDate, topic: String, orderIndex: Int, firstTables: inout FirstTables
     ) throws -> (RoutingRow, [CheckResult]) {
         let connection = try PostgresConnection.connect(to: target.connection)
         defer { connection.close() }
@@ -95,7 +95,7 @@ extension ScenarioRunner {
         let routed = try route(cell, RoutingPlan(date: date), topic: topic, on: connection)
         let after = (own: ProcessUsage.own(), database: databaseUsage())
         try requireNotStopped(stop)
-        let checks = try check(date, wanted: &wanted, on: connection)
+        let checks = try check(date, firstTables: &firstTables, on: connection)
         let row = RoutingRow(
             scenario: scenario.name, configuration: cell.configuration, repetition: cell.repetition,
             orderIndex: orderIndex, partitions: scenario.workload.partitions, requests: routed.summary.requestCount,
@@ -143,12 +143,8 @@ extension ScenarioRunner {
 
     /// The date's own checks, and one sum per table against the first run's.
     private func check(
-        _ date: TradeDate, wanted: inout [String: String]?, on connection: PostgresConnection
+        _ date: TradeDate, firstTables: inout FirstTables, on connection: PostgresConnection
     ) throws -> [CheckResult] {
-        let sums = try OrdersSource.routingChecksums(of: date, on: connection)
-        let first = wanted ?? sums
-        wanted = first
-        let different = sums.keys.sorted().filter { sums[$0] != first[$0] }
         let own = try OrdersVerification.run(date, on: connection).map { check in
             CheckResult(
                 name: check.name, differenceCount: check.differenceCount,
@@ -156,13 +152,7 @@ extension ScenarioRunner {
                     CheckResult.Difference(subject: $0.subject, expected: $0.expected, actual: $0.actual)
                 })
         }
-        return own + [
-            CheckResult(
-                name: "tables_differ_from_first_run", differenceCount: Int64(different.count),
-                first: different.map {
-                    CheckResult.Difference(subject: $0, expected: first[$0] ?? "", actual: sums[$0] ?? "")
-                })
-        ]
+        return try own + [firstTables.check(OrdersSource.routingChecksums(of: date, on: connection))]
     }
 
     private static func line(_ row: RoutingRow, of cells: Int, _ checks: [CheckResult]) -> String {

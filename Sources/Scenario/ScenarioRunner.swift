@@ -78,10 +78,13 @@ public struct ScenarioRunner {
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         let files = try ResultFiles(folder: folder)
         var rows: [RunRow] = []
+        // Final allocations, residuals and bookings are the same for every configuration, or something is wrong.
+        var firstTables = FirstTables()
         do {
             for cell in Self.order(scenario) {
                 try requireNotStopped(stop)
-                let (row, results) = try runCell(cell, stream: stream, orderIndex: rows.count + 1)
+                let (row, results) = try runCell(
+                    cell, stream: stream, orderIndex: rows.count + 1, firstTables: &firstTables)
                 try files.append(row, results)
                 rows.append(row)
                 say(Self.line(row, of: scenario, results))
@@ -120,7 +123,9 @@ public struct ScenarioRunner {
         }
     }
 
-    private func runCell(_ cell: Cell, stream: RecordedStream, orderIndex: Int) throws -> (RunRow, [CheckResult]) {
+    private func runCell(
+        _ cell: Cell, stream: RecordedStream, orderIndex: Int, firstTables: inout FirstTables
+    ) throws -> (RunRow, [CheckResult]) {
         let connection = try PostgresConnection.connect(to: target.connection)
         defer { connection.close() }
         try AllocationsSource.truncate(on: connection)
@@ -144,8 +149,10 @@ public struct ScenarioRunner {
         let result = try drainAndBook(plan)
         let after = (own: ProcessUsage.own(), database: databaseUsage())
         try requireNotStopped(stop)
-        let checks = try Verifier.verify(
+        var checks = try Verifier.verify(
             on: connection, topic: stream.topic, topicEnds: try target.completeTopicEnds(stream.topic))
+        let sums = try AllocationsVerification.checksums(on: connection)
+        checks.append(firstTables.check(sums))
         let figures = result.figures
         let row = RunRow(
             scenario: scenario.name, configuration: cell.configuration, repetition: cell.repetition,
@@ -153,6 +160,8 @@ public struct ScenarioRunner {
             elapsedNanoseconds: result.elapsedNanoseconds, timeToVisible: LatencySummary(figures.timeToVisible),
             transactionLatency: LatencySummary(figures.transactionLatency), transactions: figures.transactionCount,
             retries: figures.retryCount, duplicates: figures.duplicateCount, snapshots: figures.snapshotCount,
+            waitingBusts: try AllocationsVerification.waitingBustCount(on: connection),
+            finalTables: AllocationsVerification.digest(of: sums),
             booking: result.bookings.map { summary(of: $0, start: result.startTime) },
             harnessCPUSeconds: (after.own?.cpuSeconds ?? 0) - (before.own?.cpuSeconds ?? 0),
             databaseCPUSeconds: after.database.flatMap { end in before.database.map { end - $0 } },
@@ -194,7 +203,8 @@ public struct ScenarioRunner {
             return head + "FAILED verification\n" + checks.differenceLines.map { "    \($0)" }.joined(separator: "\n")
         }
         let took = seconds(.nanoseconds(row.elapsedNanoseconds))
-        return head + "\(row.executions) executions in \(took) s, \(Int(rate))/s, verified"
+        let busts = row.waitingBusts == 0 ? "" : "; \(row.waitingBusts) busts wait for executions that never came"
+        return head + "\(row.executions) executions in \(took) s, \(Int(rate))/s, verified\(busts)"
     }
 
     // MARK: Surroundings

@@ -18,6 +18,23 @@ public enum Verifier {
     }
 }
 
+/// Compares what every run leaves with what the first one left: the same messages must end in the same tables.
+struct FirstTables {
+    private var wanted: [String: String]?
+
+    /// - Parameter sums: by table a digest of its rows.
+    mutating func check(_ sums: [String: String]) -> CheckResult {
+        let first = wanted ?? sums
+        wanted = first
+        let different = sums.keys.sorted().filter { sums[$0] != first[$0] }
+        return CheckResult(
+            name: "tables_differ_from_first_run", differenceCount: Int64(different.count),
+            first: different.map {
+                CheckResult.Difference(subject: $0, expected: first[$0] ?? "", actual: sums[$0] ?? "")
+            })
+    }
+}
+
 extension [CheckResult] {
     /// Whether no check found a difference.
     public var isClean: Bool { allSatisfy { $0.differenceCount == 0 } }

@@ -18,6 +18,7 @@ func makeRow(
         timeToVisible: LatencySummary(p50: p99Ms * ms / 10, p95: p99Ms * ms / 2, p99: p99Ms * ms, max: p99Ms * ms * 50),
         transactionLatency: LatencySummary(p50: 1_234_567, p95: 2 * ms, p99: 2_000_499, max: 9 * ms),
         transactions: 1250, retries: 3, duplicates: 2, snapshots: 400,
+        waitingBusts: 2, finalTables: "1f2e",
         booking: BookingSummary(
             blocks: 60, accounts: 1200, latency: LatencySummary(p50: 3 * ms, p95: 5 * ms, p99: 7_654_321, max: 8 * ms),
             elapsedNanoseconds: 1_260_000_000), harnessCPUSeconds: 1,
@@ -34,11 +35,14 @@ func makeRow(
             RunRow.columnNames == [
                 "format_version", "scenario", "configuration", "mode", "repetition", "order_index", "workers",
                 "partitions", "txn_size", "pipeline_depth", "batch_size", "batch_window_ms", "cycle_interval_ms",
-                "isolation", "executions", "elapsed_ms", "executions_per_s", "time_to_visible_p50_ms",
+                "isolation", "snapshot_policy", "executions", "elapsed_ms", "executions_per_s",
+                "time_to_visible_p50_ms",
                 "time_to_visible_p95_ms", "time_to_visible_p99_ms", "time_to_visible_max_ms", "txn_latency_p50_ms",
-                "txn_latency_p99_ms", "transactions", "retries", "duplicates", "snapshots", "booking_workers",
+                "txn_latency_p99_ms", "transactions", "retries", "duplicates", "snapshots", "waiting_busts",
+                "booking_workers",
                 "booked_blocks", "account_bookings", "booking_p50_ms", "booking_p99_ms", "booking_elapsed_s",
-                "harness_cpu_s", "harness_cpu_share", "database_cpu_s", "harness_peak_rss_mb", "verified",
+                "harness_cpu_s", "harness_cpu_share", "database_cpu_s", "harness_peak_rss_mb", "final_tables",
+                "verified",
             ])
         #expect(RunRow.columns.allSatisfy { !$0.meaning.isEmpty })
     }
@@ -48,9 +52,11 @@ func makeRow(
         let row = makeRow(configuration, repetition: 2, executionsPerSecond: 800)
         #expect(
             row.fields == [
-                "2", "test", "c8", "concurrent", "2", "2", "8", "8", "1", "4", "", "", "", "read_committed", "1000",
+                "2", "test", "c8", "concurrent", "2", "2", "8", "8", "1", "4", "", "", "", "read_committed", "parts4",
+                "1000",
                 "1250.000", "800.0", "3.000", "15.000", "30.000", "1500.000", "1.235", "2.000", "1250", "3", "2", "400",
-                "1", "60", "1200", "3.000", "7.654", "1.260", "1.000", "0.2500", "3.000", "123.5", "true",
+                "2", "1", "60", "1200", "3.000", "7.654", "1.260", "1.000", "0.2500", "3.000", "123.5", "1f2e",
+                "true",
             ])
     }
 
