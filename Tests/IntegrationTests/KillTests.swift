@@ -145,7 +145,7 @@ import Testing
             try place.succeed("services", "start")
             try place.succeed("seed", "--size", "tiny", "--quiet")
             try place.succeed("route")
-            let execute = ["execute", "--rate", "400", "--txn-size", "10", "--count", "1500"]
+            let execute = ["execute", "--rate", "400", "--txn-size", "10", "--count", "2000"]
             var executing = try place.start(execute)
             var feeding = try place.start(["feed", "--partitions", "4"])
             #expect(try eventually { try TopicWatch(place, .mock, topic: "executions").messageCount > 0 })
