@@ -1,6 +1,7 @@
 // What the tables themselves say about a run: every statement of `sql/allocations/verify.sql` answers the differences it
 // finds, and `final.sql` reads what a run left. Runs on its connection's thread.
 
+import Measurement
 public import Postgres
 
 /// What one check found.
@@ -68,7 +69,7 @@ public enum AllocationsVerification {
         _ name: String, _ parameters: [PostgresValue], on connection: PostgresConnection
     ) throws -> CheckResult {
         let result = try connection.query(
-            "SELECT count(*) OVER (), d.* FROM (\(checks[name].trimmingSemicolon)) AS d (subject, expected, actual) "
+            "SELECT count(*) OVER (), d.* FROM (\(checks.fragment(name))) AS d (subject, expected, actual) "
                 + "LIMIT \(shownCount)", parameters: parameters)
         return CheckResult(
             name: name, differenceCount: result.rowCount == 0 ? 0 : result.int64(0, 0),
@@ -93,33 +94,18 @@ public enum AllocationsVerification {
         let prefix = "checksum_"
         var sums: [String: String] = [:]
         for name in final.names where name.hasPrefix(prefix) {
-            var digest = Digest()
-            var rowCount = 0
-            try connection.copyOut("COPY (\(final[name].trimmingSemicolon)) TO STDOUT") { row in
-                digest.add(row)
-                rowCount += 1
-            }
-            sums[String(name.dropFirst(prefix.count))] = "\(rowCount):\(digest)"
+            var digest = RowDigest()
+            try connection.copyOut("COPY (\(final.fragment(name))) TO STDOUT") { digest.add(row: $0) }
+            sums[String(name.dropFirst(prefix.count))] = digest.description
         }
         return sums
     }
 
     /// One digest of all tables, to compare runs by.
     public static func digest(of sums: [String: String]) -> String {
-        var digest = Digest()
-        for (table, sum) in sums.sorted(by: { $0.key < $1.key }) { digest.add("\(table)=\(sum)\n".utf8) }
+        var digest = RowDigest()
+        for (table, sum) in sums.sorted(by: { $0.key < $1.key }) { digest.add(row: "\(table)=\(sum)\n".utf8) }
         return digest.description
-    }
-
-    /// FNV-1a over rows as COPY writes them: quick, the same everywhere, and nobody attacks it.
-    private struct Digest: CustomStringConvertible {
-        private var value: UInt64 = 0xcbf2_9ce4_8422_2325
-
-        mutating func add(_ bytes: some Sequence<UInt8>) {
-            for byte in bytes { value = (value ^ UInt64(byte)) &* 0x100_0000_01b3 }
-        }
-
-        var description: String { String(value, radix: 16) }
     }
 
     /// A table as the oracle compares it. A row is block order, account (0 where a block has one row), and whole numbers.
@@ -175,7 +161,7 @@ public enum AllocationsVerification {
         _ name: String, on connection: PostgresConnection, _ body: ([Int128]) -> Void
     ) throws {
         var numbers: [Int128] = []
-        try connection.copyOut("COPY (\(final[name].trimmingSemicolon)) TO STDOUT") { row in
+        try connection.copyOut("COPY (\(final.fragment(name))) TO STDOUT") { row in
             numbers.removeAll(keepingCapacity: true)
             var value: Int128 = 0
             var isNegative = false
@@ -191,12 +177,5 @@ public enum AllocationsVerification {
             }
             body(numbers)
         }
-    }
-}
-
-extension String {
-    /// A statement as it can stand inside another.
-    fileprivate var trimmingSemicolon: String {
-        String(prefix(upTo: lastIndex { $0 != ";" && !$0.isWhitespace }.map { index(after: $0) } ?? startIndex))
     }
 }

@@ -170,11 +170,3 @@ final class BookingWorker {
         }
     }
 }
-
-extension PostgresError {
-    /// A value that the tables refuse (classes 22 and 23): repeating it can't help.
-    var isDataError: Bool {
-        guard let sqlState else { return false }
-        return sqlState.classCode == "22" || sqlState.classCode == "23"
-    }
-}

@@ -1,6 +1,7 @@
 // Booking, the part of the holdings schema: positions move by what bookings say, each account and block once. The module
 // Booking puts it together with the allocations in one transaction. On its connection's thread.
 
+import Measurement
 public import Model
 public import Postgres
 
@@ -111,14 +112,18 @@ public enum HoldingsBooking {
 
     /// Puts every position back to what it was before any booking, and forgets the movements. A position that a booking added
     /// goes again; one that was there with 0 shares stays. Nobody may book meanwhile.
+    /// Only inside a transaction: half of it is worse than nothing.
     public static func restorePositions(on connection: PostgresConnection) throws {
-        try connection.begin()
-        do {
-            for name in ["restore", "remove_added", "forget_all"] { try connection.execute(script[name]) }
-            try connection.commit()
-        } catch {
-            if connection.isInTransaction { try? connection.rollback() }
-            throw error
+        precondition(connection.isInTransaction, "positions are restored inside a transaction")
+        for name in ["restore", "remove_added", "forget_all"] { try connection.execute(script[name]) }
+    }
+
+    /// A digest of what every account would hold if nothing had been booked: whatever is booked, it stays the same.
+    public static func unbookedPositionsDigest(on connection: PostgresConnection) throws -> String {
+        var digest = RowDigest()
+        try connection.copyOut("COPY (\(script.fragment("unbooked_positions"))) TO STDOUT") {
+            digest.add(row: $0)
         }
+        return digest.description
     }
 }

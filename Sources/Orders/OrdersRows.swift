@@ -14,6 +14,12 @@ public struct RoutingPlan: Sendable {
     public var minimumTicketLots: Int64 = 1
 
     public init(date: TradeDate) { self.date = date }
+
+    /// Why a block isn't divided pro rata, and what its accounts must know of the policy.
+    func reason(for policy: AllocationPolicy) -> String {
+        if policy == .proRata { return "" }
+        return policy.mayTakeBack ? policyReason + "; may take shares back while the block fills" : policyReason
+    }
 }
 
 /// What routing one trade date made.

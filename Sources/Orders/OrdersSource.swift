@@ -173,7 +173,8 @@ public enum OrdersSource {
         do {
             try connection.query(
                 closeSQL["insert_block_orders"], day, .text(plan.date.description.filter { $0 != "-" }),
-                .textArray(plan.policies.map(\.rawValue)), .text(plan.policyReason), .int64(plan.minimumTicketLots))
+                .textArray(plan.policies.map(\.rawValue)), .textArray(plan.policies.map { plan.reason(for: $0) }),
+                .int64(plan.minimumTicketLots))
         } catch {
             guard error.sqlState == .checkViolation else { throw error }
             throw OperatingError(

@@ -37,6 +37,12 @@ public struct PostgresError: Error, Sendable, CustomStringConvertible, CustomDeb
         !isAmbiguous && (sqlState == .serializationFailure || sqlState == .deadlockDetected)
     }
 
+    /// Whether the tables refuse a value (classes 22 and 23): repeating it can't help, and 23505 least of all.
+    public var isDataError: Bool {
+        guard let sqlState else { return false }
+        return sqlState.classCode == "22" || sqlState.classCode == "23"
+    }
+
     /// Whether the effect may or may not be in the database; only a look at it can tell.
     public var isAmbiguous: Bool {
         sqlState == .statementCompletionUnknown || sqlState == .transactionResolutionUnknown

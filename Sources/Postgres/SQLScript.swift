@@ -34,6 +34,13 @@ public struct SQLScript: Sendable {
             uniqueKeysWithValues: names.map { ($0, Self.trimmed(Self.completed(sections[$0] ?? [], with: sections))) })
     }
 
+    /// The statement of that name as it can stand inside another: without its semicolon.
+    public func fragment(_ name: String) -> String {
+        let statement = self[name]
+        let end = statement.lastIndex { $0 != ";" && !$0.isWhitespace }
+        return end.map { String(statement[...$0]) } ?? ""
+    }
+
     /// The lines with every part in its place.
     private static func completed(_ lines: [Substring], with sections: [String: [Substring]]) -> [Substring] {
         lines.flatMap { line in

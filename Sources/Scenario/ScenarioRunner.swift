@@ -128,9 +128,9 @@ public struct ScenarioRunner {
     ) throws -> (RunRow, [CheckResult]) {
         let connection = try PostgresConnection.connect(to: target.connection)
         defer { connection.close() }
-        try AllocationsSource.truncate(on: connection)
-        // Every cell begins with the same positions.
-        try HoldingsBooking.restorePositions(on: connection)
+        // Every cell begins with empty tables and the same positions.
+        try Schemas.emptyStages(behind: .trades, on: connection)
+        let positions = try HoldingsBooking.unbookedPositionsDigest(on: connection)
         try AllocationsSource.receive(on: connection, topic: stream.topic, partitions: stream.ends.count)
         // A checkpoint in the middle of one configuration and not of the next would be measured as theirs.
         if target.services != nil { try connection.execute("CHECKPOINT") }
@@ -152,7 +152,17 @@ public struct ScenarioRunner {
         var checks = try Verifier.verify(
             on: connection, topic: stream.topic, topicEnds: try target.completeTopicEnds(stream.topic))
         let sums = try AllocationsVerification.checksums(on: connection)
-        checks.append(firstTables.check(sums))
+        let positionsNow = try HoldingsBooking.unbookedPositionsDigest(on: connection)
+        checks.append(
+            CheckResult(
+                name: "positions_differ_from_movements", differenceCount: positions == positionsNow ? 0 : 1,
+                first: positions == positionsNow
+                    ? []
+                    : [
+                        CheckResult.Difference(
+                            subject: "positions less what was booked", expected: positions, actual: positionsNow)
+                    ]))
+        checks.append(firstTables.check(sums, isTrusted: checks.isClean))
         let figures = result.figures
         let row = RunRow(
             scenario: scenario.name, configuration: cell.configuration, repetition: cell.repetition,

@@ -186,10 +186,13 @@ public enum Schemas {
     public enum ReplacedStage: Sendable { case holdings, orders, trades }
 
     /// Empties every stage behind `stage`: its rows were made from rows that are about to mean something else.
+    /// In the transaction that its caller has begun, or else in its own.
     public static func emptyStages(behind stage: ReplacedStage, on connection: PostgresConnection) throws {
+        guard connection.isInTransaction else {
+            return try connection.transaction { try emptyStages(behind: stage, on: $0) }
+        }
         try AllocationsSource.truncate(on: connection)
-        // Bookings go with the allocations, so what they moved goes back. In this order a kill in between leaves movements that
-        // the next booking corrects.
+        // Bookings go with the allocations, so what they moved goes back.
         try HoldingsBooking.restorePositions(on: connection)
         if stage != .trades { try TradesStore.truncate(on: connection) }
         if stage == .holdings { try OrdersSource.truncate(on: connection) }

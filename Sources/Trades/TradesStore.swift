@@ -39,12 +39,13 @@ public enum TradesStore {
     /// Goes on where an interrupted drawing of the same seed and rates stopped.
     /// - Parameter progress: called after every transaction with the execution reports of the date so far.
     public static func execute(
-        _ plan: ExecutionPlan, on connection: PostgresConnection, stop: StopFlag, progress: (Int64) -> Void
+        _ plan: ExecutionPlan, on connection: PostgresConnection, stop: StopFlag,
+        onReplace: (PostgresConnection) throws -> Void = { _ in }, progress: (Int64) -> Void
     ) throws -> ExecutionSummary {
         let blocks = try fillableBlocks(plan.date, on: connection)
         // Refuses an impossible number before anything is noted or forgotten.
         var draw = try ExecutionDraw(blocks: blocks, seed: plan.seed, count: plan.count, rates: plan.rates)
-        let drawn = try openDrawing(plan, on: connection)
+        let drawn = try openDrawing(plan, on: connection, onReplace: onReplace)
         var resumed = EventCounts()
         for _ in 0..<drawn.count { if let event = draw.next() { resumed.note(event) } }
 
@@ -188,7 +189,9 @@ public enum TradesStore {
     }
 
     /// Notes how the date is drawn, or finds what was noted and how far it came.
-    private static func openDrawing(_ plan: ExecutionPlan, on connection: PostgresConnection) throws -> DrawnKeys {
+    private static func openDrawing(
+        _ plan: ExecutionPlan, on connection: PostgresConnection, onReplace: (PostgresConnection) throws -> Void
+    ) throws -> DrawnKeys {
         let date = PostgresValue.text(plan.date.description)
         try connection.begin()
         do {
@@ -196,6 +199,7 @@ public enum TradesStore {
                 for statement in ["delete_executions", "delete_order_requests", "delete_outcomes", "delete_drawing"] {
                     try connection.query(sql[statement], date)
                 }
+                try onReplace(connection)
             }
             let known = try connection.query(sql["drawing"], date)
             if known.rowCount == 0 {

@@ -201,9 +201,9 @@ enum StageCommands {
             plan.transactionSize = transactionSize ?? plan.transactionSize
             plan.ratePerSecond = rate
             plan.replace = arguments.has("--replace")
-            let summary = try TradesStore.execute(plan, on: connection, stop: Interrupt.flag) { _ in }
-            if plan.replace { try Schemas.emptyStages(behind: .trades, on: connection) }
-            return summary
+            return try TradesStore.execute(
+                plan, on: connection, stop: Interrupt.flag,
+                onReplace: { try Schemas.emptyStages(behind: .trades, on: $0) }, progress: { _ in })
         }
         let (drawn, isComplete) = (summary.written, summary.isComplete ? "yes" : "no")
         let before = summary.resumedCount > 0 ? " (\(summary.resumedCount) stood there before)" : ""

@@ -419,7 +419,8 @@ extension PostgresConnection {
                     SELECT block_order_id, lot_size, allocation_policy, '"' || policy_reason || '"', minimum_ticket_lots
                     FROM orders.block_orders ORDER BY block_order_id
                     """) == [
-                        #"1 1 equal "a test" 5"#, #"2 2 pro_rata "" 5"#, #"3 3 pro_rata_min_ticket "a test" 5"#,
+                        #"1 1 equal "a test" 5"#, #"2 2 pro_rata "" 5"#,
+                        #"3 3 pro_rata_min_ticket "a test; may take shares back while the block fills" 5"#,
                         #"4 4 equal "a test" 5"#,
                     ])
             #expect(

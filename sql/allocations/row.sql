@@ -19,7 +19,7 @@ SELECT (SELECT count(*) FROM allocations.captured_trades
         WHERE execution_id = $1::INT8 AND topic_partition = $2::INT8 AND topic_offset = $3::INT8);
 
 -- name: row_uncapture
--- The block refused the execution, so its message is parked instead.
+-- The database refused the execution, so its message is parked instead.
 DELETE FROM allocations.captured_trades WHERE execution_id = $1::INT8 AND filled = false;
 
 -- name: row_fill

@@ -88,3 +88,14 @@ WHERE p.account_id = a.account_id AND p.security_id = a.security_id AND p.quanti
 
 -- name: forget_all
 TRUNCATE holdings.position_movements, holdings.added_positions;
+
+-- name: unbooked_positions
+-- What every account would hold if nothing had been booked.
+SELECT p.account_id, p.security_id, p.quantity - coalesce(m.quantity, 0) AS quantity
+FROM holdings.positions AS p
+LEFT JOIN (
+  SELECT account_id, security_id, sum(quantity)::INT8 AS quantity FROM holdings.position_movements
+  GROUP BY account_id, security_id
+) AS m ON m.account_id = p.account_id AND m.security_id = p.security_id
+WHERE p.quantity <> coalesce(m.quantity, 0)
+ORDER BY p.account_id, p.security_id;

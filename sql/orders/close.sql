@@ -42,16 +42,17 @@ WHERE NOT EXISTS (
 ON CONFLICT (trade_date, account_id, security_id) DO NOTHING;
 
 -- name: insert_block_orders
--- $2 is the date in digits, $3 the allocation policies, dealt in turn; $4 says why another than pro_rata was chosen.
+-- $2 is the date in digits, $3 the allocation policies, dealt in turn; $4 for each of them why it was chosen, nothing for pro_rata.
 INSERT INTO orders.block_orders
   (block_order_id, block_order_code, trade_date, security_id, side, manager_group, quantity, account_count, lot_size,
    allocation_policy, policy_reason, minimum_ticket_lots)
 SELECT n.block_order_id, 'B' || $2::TEXT || '-' || lpad(n.block_order_id::TEXT, 7, '0'),
        $1::DATE, n.security_id, n.side, n.manager_group, n.quantity, n.account_count, coalesce(s.lot_size, 1),
-       n.allocation_policy, CASE WHEN n.allocation_policy = 'pro_rata' THEN '' ELSE $4::TEXT END, $5::INT8
+       n.allocation_policy, n.policy_reason, $5::INT8
 FROM (
   SELECT m.block_order_id, m.security_id, m.side, m.manager_group, m.quantity, m.account_count,
-         ($3::TEXT[])[(1 + (m.block_order_id - 1) % array_length($3::TEXT[], 1))::INT4] AS allocation_policy
+         ($3::TEXT[])[(1 + (m.block_order_id - 1) % array_length($3::TEXT[], 1))::INT4] AS allocation_policy,
+         ($4::TEXT[])[(1 + (m.block_order_id - 1) % array_length($3::TEXT[], 1))::INT4] AS policy_reason
   FROM (
     SELECT (SELECT coalesce(max(block_order_id), 0) FROM orders.block_orders)
              + row_number() OVER (ORDER BY security_id, side, manager_group) AS block_order_id,

@@ -267,11 +267,3 @@ extension AllocationWorker {
         queues[index].markCommitted(unit)
     }
 }
-
-extension PostgresError {
-    /// A value that the tables refuse (classes 22 and 23): repeating it can't help, and 23505 least of all.
-    var isDataError: Bool {
-        guard let sqlState else { return false }
-        return sqlState.classCode == "22" || sqlState.classCode == "23"
-    }
-}

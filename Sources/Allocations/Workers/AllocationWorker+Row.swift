@@ -97,7 +97,7 @@ extension AllocationWorker {
         }.int64(0, 0)
     }
 
-    /// Forgets a capture whose execution the block refused: what is parked must not look half applied.
+    /// Forgets a capture whose execution the database refused: what is parked must not look half applied.
     func uncaptureByRow(_ unit: UnitOfWork, of index: Int) throws {
         try statement("row_uncapture") { $0.append(int64: queues[index].executions[unit.range.lowerBound]) }
     }

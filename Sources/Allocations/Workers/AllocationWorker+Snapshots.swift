@@ -15,7 +15,9 @@ extension AllocationWorker {
     /// Under a policy by time, notes whether fills of the block wait for their snapshot.
     private func trackUnallocated(_ state: BlockState, ofBlockAt block: Int) {
         guard case .interval = plan.configuration.snapshots else { return }
-        if state.cumQuantity == state.allocatedQuantity || state.isOverfilled {
+        let isAllocated =
+            state.cumQuantity == state.allocatedQuantity && state.notionalTicks == state.allocatedNotionalTicks
+        if isAllocated || state.isOverfilled {
             unallocatedBlocks.remove(block)
         } else if unallocatedBlocks.insert(block).inserted, snapshotTimes[block] == nil {
             snapshotTimes[block] = monotonicNow()
@@ -36,9 +38,9 @@ extension AllocationWorker {
     /// Takes the snapshots that were found due when they weren't expected to be. Only when nothing is in flight.
     func takeUnexpectedSnapshots() throws {
         guard !unexpectedBlocks.isEmpty else { return }
-        let blocks = Set(unexpectedBlocks).sorted()
+        try takeSnapshots(ofBlocksAt: Set(unexpectedBlocks).sorted())
+        // Not before: a connection that is lost meanwhile must not make this worker forget them.
         unexpectedBlocks.removeAll()
-        try takeSnapshots(ofBlocksAt: blocks)
     }
 
     /// The snapshots that are due among the blocks that moved.

@@ -249,7 +249,7 @@ extension AllocationWorker {
     }
 }
 
-/// What capture_and_fill, capture_and_fill_staged and lock_blocks answer.
+/// What fill_trades, capture_and_fill, capture_and_fill_staged and lock_blocks answer.
 struct FillAnswer {
     /// False when the guard moved no row: nothing else happened either.
     let isGuarded: Bool

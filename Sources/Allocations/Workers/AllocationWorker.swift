@@ -165,7 +165,9 @@ public final class AllocationWorker {
 
     /// Whether everything up to the end offsets is committed and visible.
     private var isFinished: Bool {
-        guard let ends = plan.endOffsets, stagedArrivals.isEmpty, !hasStagedLeftovers else { return false }
+        guard let ends = plan.endOffsets, stagedArrivals.isEmpty, !hasStagedLeftovers, unexpectedBlocks.isEmpty else {
+            return false
+        }
         return queues.allSatisfy { $0.committedOffset >= ends[$0.partition] ?? 0 }
     }
 

@@ -23,7 +23,7 @@ struct PartitionQueue {
     private(set) var arrivals: [Int64] = []
     /// When each message was handed over by the consumer.
     private(set) var polledTimes: [Int64] = []
-    /// Busts, cancels and replaces, by offset: few, so that the columns hold trades alone, and nothing for these.
+    /// Busts, cancels and replaces, by offset. They are few: the columns have a place for each, without shares and price.
     private(set) var changes: [Int64: Execution] = [:]
     /// Messages that stop their block, by offset: they go to the parked tables instead.
     private(set) var parked: [Int64: ParkedMessage] = [:]
