@@ -14,6 +14,7 @@ import Trades
     @Test func `I1: what is allocated of a block is what is live of it`() {
         Properties.hold { random in
             let this = PropertyCase(&random)
+            if let fault = this.tables.historyFault { return "\(fault): \(this.summary)" }
             for snapshot in this.tables.snapshots where snapshot.held.reduce(0, +) != snapshot.cumQuantity {
                 return "\(snapshot.held) allocated of \(snapshot.cumQuantity): \(this.summary)"
             }

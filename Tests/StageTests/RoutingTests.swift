@@ -201,6 +201,30 @@ extension PostgresConnection {
         }
     }
 
+    /// Prices of 10; net asset value 1,000, of which 50 are tolerated. The second security always drifts by 100, so the account
+    /// has a request whatever the first one does.
+    @Test(
+        arguments: [
+            (35, "450", ["1 2 BUY 10"]),
+            (34, "460", ["1 1 BUY 6", "1 2 BUY 10"]),
+            (45, "350", ["1 2 BUY 10"]),
+            (46, "340", ["1 1 SELL 6", "1 2 BUY 10"]),
+        ] as [(Int64, String, [String])]) func `a request leaves alone what hasn't drifted beyond the tolerance itself`(
+            _ held: Int64, _ cash: String, _ orders: [String]
+        ) throws
+    {
+        try withStages { _, connection in
+            for security in Int64(1)...2 { try connection.addPrice(security, open: "10") }
+            try connection.addAccount(cash: cash)
+            try connection.addPosition(1, quantity: held)
+            try connection.addPosition(2, quantity: 20)
+            try connection.addGroup(tolerance: "0.05", targets: [1: "0.4", 2: "0.3"])
+            let summary = try route(connection)
+            #expect(try connection.orders() == orders)
+            #expect(summary.requestCount == 1)
+        }
+    }
+
     /// Lots of 10 at 10; net asset value 10,000. The target lots of 0.555 are 55, or 550 shares.
     @Test(
         arguments: [
