@@ -127,7 +127,9 @@ enum PipelineCommands {
     }
 
     static let verify = Verb(
-        name: "verify", summary: "Compares executions, fills, allocations and offsets; status 3 if anything differs.",
+        name: "verify",
+        summary:
+            "Compares executions, fills, allocations, bookings and offsets, by SQL and by an oracle; status 3 if anything differs.",
         flags: [
             TargetFlags.topic,
             Flag("--without-topic", nil, "leaves the offsets unchecked, when the topic is gone"),

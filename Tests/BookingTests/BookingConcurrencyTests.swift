@@ -305,7 +305,7 @@ private func waitUntil(
                 WHERE rest <> CASE WHEN security_id < 3 THEN 5000 ELSE 0 END
                 """)
             #expect(sums == 0)
-            try HoldingsBooking.restorePositions(on: bench.connection)
+            try bench.connection.transaction { try HoldingsBooking.restorePositions(on: $0) }
             #expect(try bench.positions == before)
         }
     }

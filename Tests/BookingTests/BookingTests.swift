@@ -228,12 +228,12 @@ import Threads
                 try bench.snapshot(2, [25, 10], notional: "350")
                 try bench.book()
                 #expect(try bench.positions == ["1 1 65", "1 2 0", "2 1 40", "2 2 80", "2 3 0"])
-                try HoldingsBooking.restorePositions(on: bench.connection)
+                try bench.connection.transaction { try HoldingsBooking.restorePositions(on: $0) }
                 #expect(try bench.positions == before)
                 #expect(try bench.number("SELECT count(*) FROM holdings.position_movements") == 0)
                 #expect(try bench.number("SELECT count(*) FROM holdings.added_positions") == 0)
                 // Nothing left to put back.
-                try HoldingsBooking.restorePositions(on: bench.connection)
+                try bench.connection.transaction { try HoldingsBooking.restorePositions(on: $0) }
                 #expect(try bench.positions == before)
                 try bench.connection.execute(
                     """

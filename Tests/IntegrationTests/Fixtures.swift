@@ -18,6 +18,25 @@ enum Fixture {
 
         """
 
+    /// All five modes, every policy, and a stream in which executions are busted and orders replaced and canceled.
+    static func corrections(routing: String) -> String {
+        """
+        name: \(routing)
+        seed: 29
+        workload:
+          { executions: 3000, blocks: 100, accounts_per_block: 5, partitions: 4, lot_size: 10, routing: \(routing),
+            busts: 0.05, replaces: 0.02, cancels: 0.01, minimum_ticket_lots: 2,
+            allocation_policies: [pro_rata, equal, time_priority, largest_remainder, pro_rata_min_ticket] }
+        configurations:
+          - { mode: row, workers: 4 }
+          - { mode: concurrent, workers: 4 }
+          - { mode: adaptive, workers: 2, snapshots: completion }
+          - { mode: batch, workers: 4, batch_size: 64, snapshots: { executions: 5 }, booking_workers: 2 }
+          - { mode: cycle, workers: 4, cycle_interval_ms: 100, booking_workers: 0 }
+
+        """
+    }
+
     /// A quick configuration, then one that takes seconds: time to interrupt it in the middle.
     static let slow = """
         name: slow

@@ -37,6 +37,26 @@ import Testing
         }
     }
 
+    @Test func `with corrections, every mode ends in the same tables, whichever way requests were routed`() throws {
+        try withPlace { place in
+            var digests: Set<String?> = []
+            for routing in ["set_based", "event_driven"] {
+                try place.write("\(routing).yaml", Fixture.corrections(routing: routing))
+                let run = try place.run("run", "\(routing).yaml")
+                #expect(run.status == 0, "\(run.errors)\(run.output)")
+                let name = try #require(place.names(in: "results").first { $0.hasPrefix(routing) })
+                let runs = try rows(ofCSV: place.read("results/\(name)/runs.csv"))
+                #expect(runs.count == 5)
+                for row in runs {
+                    #expect(row["verified"] == "true")
+                    #expect(Int(row["booked_blocks"] ?? "").map { $0 >= 100 } == true, "\(row)")
+                    digests.insert(row["final_tables"])
+                }
+            }
+            #expect(digests.count == 1 && digests.first??.isEmpty == false, "\(digests)")
+        }
+    }
+
     private func expectResults(of place: Place, in folder: String, _ broker: BrokerKind) throws {
         let runs = try rows(ofCSV: place.read("\(folder)/runs.csv"))
         #expect(runs.map { $0["mode"] } == ["row", "concurrent", "adaptive", "batch", "cycle"])

@@ -28,7 +28,7 @@ struct JudgedRun {
         _ messages: [TopicMessage], partitions: Int, _ configuration: Configuration
     ) throws -> Outcome {
         try withTopic(partitions: partitions) { broker, topic in
-            try HoldingsBooking.restorePositions(on: connection)
+            try connection.transaction { try HoldingsBooking.restorePositions(on: $0) }
             try AllocationsSource.truncate(on: connection)
             try AllocationsSource.receive(on: connection, topic: topic, partitions: partitions)
             try broker.publish(messages, to: topic)
