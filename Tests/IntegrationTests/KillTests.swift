@@ -68,7 +68,7 @@ import Testing
         try withPlace(broker) { place in
             try place.succeed("services", "start")
             for name in ["allocbench", "uninterrupted"] {
-                try place.succeed("seed", "--size", "small", "--quiet", "--name", name)
+                try place.succeed("seed", "--size", "small", "--accounts", "150", "--quiet", "--name", name)
                 try place.succeed("route", "--name", name)
             }
             let corrections = ["--busts", "0.05", "--replaces", "0.3", "--cancels", "0.1"]

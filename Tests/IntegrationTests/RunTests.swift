@@ -44,7 +44,7 @@ import Testing
                 try place.write("\(routing).yaml", Fixture.corrections(routing: routing))
                 let run = try place.run("run", "\(routing).yaml")
                 #expect(run.status == 0, "\(run.errors)\(run.output)")
-                let name = try #require(place.names(in: "results").first { $0.hasPrefix(routing) })
+                let name = try #require(place.names(in: "results").first { $0.hasPrefix(routing.prefix(3)) })
                 let runs = try rows(ofCSV: place.read("results/\(name)/runs.csv"))
                 #expect(runs.count == 5)
                 for row in runs {
