@@ -71,6 +71,11 @@ public enum ChildProcess {
         statusFields(of: pid).flatMap { $0.count > 19 ? UInt64($0[19]) : nil }
     }
 
+    /// The process that started this one; nil if it is gone.
+    static func parent(of pid: Int32) -> Int32? {
+        statusFields(of: pid).flatMap { $0.count > 1 ? Int32($0[1]) : nil }
+    }
+
     /// Whether the process that started at `startTicks` still runs; a zombie doesn't.
     public static func isRunning(_ pid: Int32, startTicks: UInt64) -> Bool {
         guard let fields = statusFields(of: pid), fields.count > 19 else { return false }

@@ -31,13 +31,19 @@ enum Leftovers {
     }
 
     private static func endUnrecorded(in state: StateFolder, except kept: Set<ProcessIdentity>) {
+        // What a kept service has started is part of it: a server process that PostgreSQL forked a moment ago still has the
+        // server's own command line.
+        let keptPIDs = Set(kept.map(\.pid))
+        func isLeft(_ process: ProcessIdentity) -> Bool {
+            !kept.contains(process) && !(ChildProcess.parent(of: process.pid).map(keptPIDs.contains) ?? false)
+        }
         let brokers = MarkedProcesses.find(state.path) + MarkedProcesses.find(state.kafkaProperties)
-        MarkedProcesses.end(brokers.filter { !kept.contains($0) }, [(SIGTERM, .seconds(10)), (SIGKILL, .seconds(5))])
+        MarkedProcesses.end(brokers.filter(isLeft), [(SIGTERM, .seconds(10)), (SIGKILL, .seconds(5))])
         // SIGTERM would let PostgreSQL wait for its clients; SIGINT disconnects them.
         let unfinishedCluster = "--pgdata=\(state.postgresDataFolder).unfinished"
         let databases = MarkedProcesses.find(state.postgresMark) + MarkedProcesses.find(unfinishedCluster)
         MarkedProcesses.end(
-            databases.filter { !kept.contains($0) },
+            databases.filter(isLeft),
             [(SIGINT, .seconds(20)), (SIGQUIT, .seconds(5)), (SIGKILL, .seconds(5))])
     }
 }

@@ -109,7 +109,7 @@ import Testing
         let topic = try TopicWatch(place, broker, topic: "executions")
         for _ in 1...5 where halfDoneCount < 2 {
             // The mock broker keeps so much of a partition only, and each feed publishes the beginning again.
-            let feed = try place.start(["feed", "--partitions", broker == .mock ? "16" : "4"])
+            let feed = try place.start(["feed", "--partitions", "8"])
             #expect(eventually(everyMs: 2) { !feed.isRunning || topic.messageCount > published }, "\(feed.errors)")
             feed.killNow()
             let count = topic.messageCount - published

@@ -7,6 +7,7 @@ import Postgres
 import Services
 import TestSupport
 import Testing
+import Threads
 
 @Suite struct EmbeddedServicesTests {
     /// What answers where it should.
@@ -51,6 +52,32 @@ import Testing
             let stopped = try ServicesControl.stop(in: state).map(\.kind.rawValue).sorted()
             #expect(stopped == ["mock broker", "postgres"])
             #expect(processes(naming: state.path) == [])
+        }
+    }
+
+    @Test func `a program that attaches to running services breaks no connection that another one is making`() throws {
+        try withStateFolder { state in
+            let started = try EmbeddedServices.start(in: state, broker: .mock, owner: .servicesStart)
+            let info = try ConnectionInfo(started.connectionInfo)
+            let stop = StopFlag()
+            // A server process that was forked a moment ago still looks like the server itself.
+            let connecting = (0..<3).map { _ in
+                WorkerThread(name: "connecting") {
+                    var count = 0
+                    defer { stop.set() }
+                    while !stop.isSet {
+                        try PostgresConnection.connect(to: info).close()
+                        count += 1
+                    }
+                    return count
+                }
+            }
+            for _ in 0..<60 where !stop.isSet { _ = try EmbeddedServices.start(in: state, broker: .mock) }
+            stop.set()
+            for thread in connecting {
+                let count = try thread.join()
+                #expect(count > 0)
+            }
         }
     }
 
