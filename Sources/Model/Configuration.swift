@@ -79,6 +79,18 @@ public struct Configuration: Sendable, Hashable {
     public var snapshots: SnapshotPolicy
     /// Workers that book beside the allocation workers; 0 books after they have ended.
     public var bookingWorkers: Int
+    /// What the records of the executions' topic are keyed by.
+    public var topicKey: TopicKey
+    /// What a commit of an allocation worker waits for; booking workers keep the server's setting.
+    public var synchronousCommit: SynchronousCommit
+    /// A surrogate key beside the natural one of what was captured.
+    public var keyStrategy: KeyStrategy
+    /// The emulated round trip between the workers and the database; 0 connects them directly.
+    public var roundTripTimeUs: Int
+    /// Partitions of the executions' topic; nil takes the workload's.
+    public var partitions: Int?
+    /// A deliberate slow-down in millionths, which checks that the harness finds one. Never part of a serious comparison.
+    public var handicapPpm: Int64
 
     /// A nil takes the default of the mode, a nil name the generated one.
     public init(
@@ -92,7 +104,13 @@ public struct Configuration: Sendable, Hashable {
         cycleIntervalMs: Int? = nil,
         isolation: Isolation = .readCommitted,
         snapshots: SnapshotPolicy = .quarters,
-        bookingWorkers: Int = Configuration.bookingWorkersDefault
+        bookingWorkers: Int = Configuration.bookingWorkersDefault,
+        topicKey: TopicKey = .standard,
+        synchronousCommit: SynchronousCommit = .standard,
+        keyStrategy: KeyStrategy = .standard,
+        roundTripTimeUs: Int = 0,
+        partitions: Int? = nil,
+        handicapPpm: Int64 = 0
     ) {
         self.name = ""
         self.mode = mode
@@ -105,6 +123,12 @@ public struct Configuration: Sendable, Hashable {
         self.isolation = isolation
         self.snapshots = snapshots
         self.bookingWorkers = bookingWorkers
+        self.topicKey = topicKey
+        self.synchronousCommit = synchronousCommit
+        self.keyStrategy = keyStrategy
+        self.roundTripTimeUs = roundTripTimeUs
+        self.partitions = partitions
+        self.handicapPpm = handicapPpm
         self.name = name ?? generatedName
     }
 
@@ -124,7 +148,8 @@ public struct Configuration: Sendable, Hashable {
     }
 
     /// Short and stable, such as `row-w4`, `concurrent-w8-t1-d4`, `batch-w4-b128` or `cycle-w4-i500`. A setting that
-    /// is rarely changed (window, staging size, isolation, snapshots, booking) shows only where it differs from its default.
+    /// is rarely changed (window, staging size, isolation, snapshots, booking, the servers' dimensions) shows only where it
+    /// differs from its default: `concurrent-w4-t1-d1-keyexecution-sync_off-uuid7-rtt500us-p8-handicap100000ppm`.
     public var generatedName: String {
         var parts = [mode.rawValue, "w\(workers)"]
         switch mode {
@@ -145,6 +170,12 @@ public struct Configuration: Sendable, Hashable {
         }
         if snapshots != .quarters { parts += [snapshots.name] }
         if bookingWorkers != Configuration.bookingWorkersDefault { parts += ["book\(bookingWorkers)"] }
+        if topicKey != .standard { parts += ["key\(topicKey.rawValue)"] }
+        if synchronousCommit != .standard { parts += ["sync_\(synchronousCommit.rawValue)"] }
+        if keyStrategy != .standard { parts += [keyStrategy.rawValue] }
+        if roundTripTimeUs != 0 { parts += ["rtt\(roundTripTimeUs)us"] }
+        if let partitions { parts += ["p\(partitions)"] }
+        if handicapPpm != 0 { parts += ["handicap\(handicapPpm)ppm"] }
         return parts.joined(separator: "-")
     }
 }
