@@ -1,0 +1,114 @@
+// Where the time of a message goes, in the words of the CSV files, and one histogram for each of these spans.
+// The spans follow each other but don't add up to the time to visible at any percentile: only means add up.
+
+/// A span of the pipeline that is measured. The raw values are words of `latency.csv`.
+public enum LatencyStage: String, CaseIterable, Sendable {
+    case timeToVisible = "time_to_visible"
+    case committedToPublished = "committed_to_published"
+    case publishedToPolled = "published_to_polled"
+    case polledToBegun = "polled_to_begun"
+    case begunToCommitted = "begun_to_committed"
+    case committedToAllocated = "committed_to_allocated"
+    case allocatedToBooked = "allocated_to_booked"
+    case transactionLatency = "txn_latency"
+    case firstTryLatency = "txn_first_try"
+    case scheduleLag = "schedule_lag"
+
+    /// What one count of a stage stands for.
+    public enum Unit: String, Sendable {
+        case messages, transactions, blocks
+    }
+
+    public var unit: Unit {
+        switch self {
+        case .timeToVisible, .committedToPublished, .publishedToPolled, .polledToBegun, .begunToCommitted,
+            .scheduleLag:
+            .messages
+        case .committedToAllocated, .allocatedToBooked: .blocks
+        case .transactionLatency, .firstTryLatency: .transactions
+        }
+    }
+
+    /// From what to what, in a sentence.
+    public var meaning: String {
+        switch self {
+        case .timeToVisible:
+            "From the intended arrival of a message to the commit that made its effect visible, every wait included."
+        case .committedToPublished:
+            "From the commit of an execution in trades to the broker's acknowledgement of its message."
+        case .publishedToPolled: "From the broker's acknowledgement of a message to the poll that gave it to a worker."
+        case .polledToBegun:
+            "From the poll of a message, or its intended arrival if that is later, to the begin of the transaction that "
+                + "holds it; the wait to fill a batch is here."
+        case .begunToCommitted:
+            "From the first begin of the transaction that holds a message to its commit, retries included."
+        case .committedToAllocated:
+            "From the commit of the capture that completed a block to the commit of the snapshot that allocated it."
+        case .allocatedToBooked: "From the booking request of a block's snapshot to the commit that booked it."
+        case .transactionLatency: "From the first begin of a transaction to its commit, retries included."
+        case .firstTryLatency:
+            "From begin to commit of the transactions that succeeded at their first attempt, and of no others."
+        case .scheduleLag:
+            "How late the harness offered a message that fell due while its worker was idle: the generator's own delay."
+        }
+    }
+
+    /// A place in an array, without the search through `allCases`.
+    var index: Int {
+        switch self {
+        case .timeToVisible: 0
+        case .committedToPublished: 1
+        case .publishedToPolled: 2
+        case .polledToBegun: 3
+        case .begunToCommitted: 4
+        case .committedToAllocated: 5
+        case .allocatedToBooked: 6
+        case .transactionLatency: 7
+        case .firstTryLatency: 8
+        case .scheduleLag: 9
+        }
+    }
+}
+
+/// One histogram for each stage that a thread records. A value without locks, like `Histogram`: each worker owns one,
+/// the runner merges them after the threads have ended.
+public struct StageLatencies: Sendable, Equatable {
+    private var histograms: ContiguousArray<Histogram?>
+
+    /// Allocates 264 KiB for each of `stages`; recording them allocates nothing. A worker names those that it records.
+    public init(stages: some Sequence<LatencyStage> = LatencyStage.allCases) {
+        histograms = ContiguousArray(repeating: nil, count: LatencyStage.allCases.count)
+        for stage in stages { histograms[stage.index] = Histogram() }
+    }
+
+    /// The stages that were named or merged, in the order of the pipeline.
+    public var stages: [LatencyStage] { LatencyStage.allCases.filter { histograms[$0.index] != nil } }
+
+    /// Counts `count` durations of `nanoseconds` each. The stage must be one of those named: a histogram made here would
+    /// be an allocation on the measured path.
+    @inline(__always)
+    public mutating func record(_ stage: LatencyStage, _ nanoseconds: Int64, count: Int64 = 1) {
+        precondition(histograms[stage.index]?.record(nanoseconds, count: count) != nil, "this stage wasn't named")
+    }
+
+    /// The counts of a stage; an empty histogram for one that wasn't named.
+    public subscript(stage: LatencyStage) -> Histogram { histograms[stage.index] ?? Histogram() }
+
+    /// Adds the counts of `other`, and with them its stages.
+    public mutating func merge(_ other: StageLatencies) {
+        for (index, histogram) in other.histograms.enumerated() {
+            guard let histogram else { continue }
+            if histograms[index]?.merge(histogram) == nil { histograms[index] = histogram }
+        }
+    }
+
+    /// Adds the counts of one histogram, such as one that was read from a journal, to a stage.
+    public mutating func merge(_ histogram: Histogram, into stage: LatencyStage) {
+        if histograms[stage.index]?.merge(histogram) == nil { histograms[stage.index] = histogram }
+    }
+
+    /// Forgets everything and keeps the memory and the stages.
+    public mutating func reset() {
+        for index in histograms.indices { histograms[index]?.reset() }
+    }
+}
