@@ -121,14 +121,18 @@ struct ScenarioReader {
         }
         return ScenarioFile(
             path: path, text: text, name: name ?? nameOfFile, description: description, seed: seed,
-            repetitions: repetitions, stage: stage,
+            repetitions: repetitions, stage: stage, order: .abba,
             workload: ScenarioFile.Workload(
                 executions: executions, blocks: blocks, accountsPerBlock: accountsPerBlock, partitions: partitions,
                 securitiesFile: securities?.path, pricesFolder: prices?.path, routeDate: routeDate,
                 bustPpm: bustPpm, replacePpm: replacePpm, cancelPpm: cancelPpm,
                 allocationPolicies: allocationPolicies, minimumTicketLots: Int64(minimumTicketLots),
                 lotSize: Int64(lotSize), routing: routing),
-            arrivals: arrivals, configurations: configurations, routingConfigurations: routingConfigurations)
+            servers: ScenarioFile.Servers(),
+            load: arrivals == .backlog
+                ? .backlog : .open(ScenarioFile.OpenLoad(schedule: arrivals, through: .topic)),
+            window: .everything, gates: [], faults: [], configurations: configurations,
+            routingConfigurations: routingConfigurations, executeConfigurations: [], includedFiles: [])
     }
 
     mutating func refuse(_ line: Int?, _ field: String? = nil, value: String? = nil, _ expected: String) {

@@ -32,6 +32,8 @@ public struct ScenarioFile: Sendable {
         public var cancelPpm: Int64 = 0
         /// Dealt to the blocks in turn.
         public var allocationPolicies: [AllocationPolicy] = [.proRata]
+        /// θ of Zipf's law, by which executions are drawn for blocks; nil for blocks of like size.
+        public var zipfTheta: Double?
         /// The least that an account gets under `pro_rata_min_ticket`.
         public var minimumTicketLots = Int64(minimumTicketLotsDefault)
         /// Of every security: files don't say one.
@@ -43,6 +45,7 @@ public struct ScenarioFile: Sendable {
     public enum Stage: String, Sendable, CaseIterable {
         case allocate
         case route
+        case execute
     }
 
     /// As given to `load`: the manifest names it.
@@ -55,15 +58,40 @@ public struct ScenarioFile: Sendable {
     public var seed: UInt64
     public var repetitions: Int
     public var stage: Stage
+    public var order: Order
     public var workload: Workload
-    public var arrivals: ArrivalSchedule
+    public var servers: Servers
+    public var load: Load
+    /// Which part of every cell counts.
+    public var window: WindowPlan
+    public var gates: [GateRule]
+    /// In the order of time.
+    public var faults: [FaultPlan]
     /// In the order of the file, names unique; empty unless the stage is allocate.
     public var configurations: [Configuration]
     /// The same of stage route.
     public var routingConfigurations: [RoutingConfiguration]
+    /// The same of stage execute.
+    public var executeConfigurations: [ExecuteConfiguration]
+    /// What `workload:` and `servers:` named, as it was read.
+    public var includedFiles: [IncludedFile]
+
+    /// Whatever competes, of whichever stage.
+    public var competitors: [Competitor] {
+        switch stage {
+        case .allocate: configurations.map(Competitor.allocate)
+        case .route: routingConfigurations.map(Competitor.route)
+        case .execute: executeConfigurations.map(Competitor.execute)
+        }
+    }
 
     /// How many configurations compete, of whichever kind.
-    public var configurationCount: Int { configurations.count + routingConfigurations.count }
+    public var configurationCount: Int { competitors.count }
+
+    /// When executions are due; of a search each probe has a schedule of its own.
+    public var arrivals: ArrivalSchedule {
+        if case .open(let open) = load { open.schedule } else { .backlog }
+    }
 
     public static let seedDefault: UInt64 = 42
     public static let repetitionsDefault = 1

@@ -1,0 +1,128 @@
+// What a scenario says about time: how executions arrive, which of them are measured, what is judged, what is broken.
+// Plain values; the readers of the same names check them.
+
+public import Measurement
+
+extension ScenarioFile {
+    /// How executions reach the workers.
+    public enum Load: Sendable, Equatable {
+        /// The topic is filled, then drained as fast as can be.
+        case backlog
+        /// On a schedule, whether or not the system keeps up.
+        case open(OpenLoad)
+        /// The highest rate that holds a limit is looked for.
+        case search(SearchLoad)
+    }
+
+    public struct OpenLoad: Sendable, Equatable {
+        public var schedule: ArrivalSchedule
+        public var through: Through
+    }
+
+    /// The way that executions of an open load take.
+    public enum Through: String, Sendable, CaseIterable {
+        /// They were recorded in the topic before, and are held back until they are due.
+        case topic
+        /// They are committed into `trades` when they are due, and come through the change feed.
+        case feed
+    }
+
+    public struct SearchLoad: Sendable, Equatable {
+        public static let lagLimitMsDefault = 1000.0
+        public static let lowRateDefault = 500.0
+        public static let highRateLimitDefault = 200_000.0
+        public static let precisionDefault = 0.05
+        public static let probeSecondsDefault = 5.0
+
+        /// What the p99 of time-to-visible may be at most.
+        public var p99LimitMs: Double
+        /// How far behind its schedule the stream may be at the end of a probe.
+        public var lagLimitMs: Double
+        /// Executions per second of the first probe.
+        public var lowRate: Double
+        /// No probe has a higher one.
+        public var highRateLimit: Double
+        /// The search ends when the highest rate that held and the lowest that didn't differ by at most this share.
+        public var precision: Double
+        public var probeSeconds: Double
+        public var through: Through
+    }
+
+    /// In which order the cells of an experiment run.
+    public enum Order: String, Sendable, CaseIterable {
+        case abba
+        case latinSquare = "latin_square"
+    }
+
+    /// What the embedded servers are made of.
+    public struct Servers: Sendable, Equatable {
+        /// Copies of the database that a commit may wait for.
+        public var standbys = 0
+        /// PostgreSQL's settings, in the order of the file.
+        public var settings: [Setting] = []
+
+        public struct Setting: Sendable, Equatable {
+            public var name: String
+            public var value: String
+        }
+    }
+
+    /// What a configuration must reach, or else the run ends with an exit status of its own.
+    public struct GateRule: Sendable, Equatable {
+        public enum Rule: Sendable, Equatable {
+            case maxP99Ms(Double)
+            case minExecutionsPerSecond(Double)
+            /// At least `ratio` times as good as the configuration `other`; a nil metric is the load's own.
+            case minRatio(to: String, ratio: Double, metric: Metric?)
+        }
+
+        public enum Metric: String, Sendable, CaseIterable {
+            case executionsPerSecond = "executions_per_s"
+            case p50Ms = "p50_ms"
+            case p99Ms = "p99_ms"
+
+            /// Of two milliseconds the smaller are better.
+            public var isMoreBetter: Bool { self == .executionsPerSecond }
+        }
+
+        /// Nil for every configuration.
+        public var configuration: String?
+        public var rule: Rule
+    }
+
+    /// Something that breaks while a cell runs.
+    public struct FaultPlan: Sendable, Equatable {
+        public enum Kind: String, Sendable, CaseIterable {
+            case killWorker = "kill_worker"
+            case terminateBackends = "terminate_backends"
+        }
+
+        /// After the start of the cell.
+        public var atNs: Int64
+        public var kind: Kind
+    }
+
+    /// A file that the scenario names instead of a mapping.
+    public struct IncludedFile: Sendable, Equatable {
+        /// The key that named it: `workload` or `servers`.
+        public var key: String
+        public var path: String
+        public var text: String
+    }
+}
+
+extension ScenarioFile {
+    /// How a run is cut into a warm-up and a measured part. Takes the place of Measurement's until that is there.
+    public struct WindowPlan: Sendable, Hashable {
+        public enum Extent: Sendable, Hashable {
+            case none
+            case count(Int64)
+            case nanoseconds(Int64)
+        }
+
+        public var warmUp: Extent
+        public var measured: Extent?
+
+        public static let everything = WindowPlan(warmUp: .none, measured: nil)
+    }
+}
