@@ -6,6 +6,8 @@ import Postgres
 struct FeedProgress {
     private struct Transaction {
         var pendingCount = 0
+        /// When it was committed, in nanoseconds since 1970 by the server's clock.
+        let committedNs: Int64
         /// Where the transaction ends; nil until its commit came by.
         var endLSN: LSN?
     }
@@ -24,7 +26,8 @@ struct FeedProgress {
     /// Whether nothing is waiting for the broker or for a commit.
     var isIdle: Bool { doneCount == open.count }
 
-    mutating func begin() { open.append(Transaction()) }
+    /// - Parameter committedNs: when the transaction was committed, by the server's clock.
+    mutating func begin(committedNs: Int64 = 0) { open.append(Transaction(committedNs: committedNs)) }
 
     /// Counts a message of the transaction that began last.
     /// - Returns: the number that its delivery report must bring back.
@@ -39,9 +42,14 @@ struct FeedProgress {
     }
 
     /// The broker has a message of this transaction.
-    mutating func acknowledge(_ number: UInt64) {
-        open[Int(number - firstNumber)].pendingCount -= 1
+    /// - Returns: when the transaction was committed.
+    @discardableResult
+    mutating func acknowledge(_ number: UInt64) -> Int64 {
+        let index = Int(number - firstNumber)
+        let committedNs = open[index].committedNs
+        open[index].pendingCount -= 1
         advance()
+        return committedNs
     }
 
     /// The server's log holds nothing for us before this position.

@@ -1,6 +1,6 @@
 // Which table a change feed publishes, and what its messages are keyed by. Plain values.
 
-import Model
+public import Model
 
 /// A table whose new rows are published.
 public struct FeedSource: Sendable, Hashable {
@@ -18,17 +18,32 @@ public struct FeedSource: Sendable, Hashable {
     public var table: String { "\(schema).\(name)" }
 
     /// Executions, keyed by their block order: a block's messages stay in order, in one partition.
-    public static let executions = FeedSource(
-        schema: "trades", name: "executions", key: EnvelopeColumn(name: "block_order_code", kind: .text),
-        orderColumn: "execution_id",
-        columns: [
-            EnvelopeColumn(name: "block_order_code", kind: .text),
-            EnvelopeColumn(name: "block_order_id", kind: .number), EnvelopeColumn(name: "exec_ref_id", kind: .number),
-            EnvelopeColumn(name: "exec_type", kind: .text), EnvelopeColumn(name: "executed_at", kind: .timestamp),
-            EnvelopeColumn(name: "execution_id", kind: .number), EnvelopeColumn(name: "order_quantity", kind: .number),
-            EnvelopeColumn(name: "order_version", kind: .number), EnvelopeColumn(name: "price", kind: .number),
-            EnvelopeColumn(name: "quantity", kind: .number),
-        ], slotSuffix: "")
+    public static let executions = executions(keyedBy: .blockOrder)
+
+    /// Executions by either key. Keyed by themselves, a block's messages spread over the partitions, and a bust may be read
+    /// before the execution that it reverses. Each key has a slot of its own, so that no feed goes on with the other's.
+    public static func executions(keyedBy key: TopicKey) -> FeedSource {
+        switch key {
+        case .blockOrder: executions(key: EnvelopeColumn(name: "block_order_code", kind: .text), slotSuffix: "")
+        case .execution:
+            executions(key: EnvelopeColumn(name: "execution_id", kind: .number), slotSuffix: "_by_execution")
+        }
+    }
+
+    private static func executions(key: EnvelopeColumn, slotSuffix: String) -> FeedSource {
+        FeedSource(
+            schema: "trades", name: "executions", key: key, orderColumn: "execution_id",
+            columns: [
+                EnvelopeColumn(name: "block_order_code", kind: .text),
+                EnvelopeColumn(name: "block_order_id", kind: .number),
+                EnvelopeColumn(name: "exec_ref_id", kind: .number),
+                EnvelopeColumn(name: "exec_type", kind: .text), EnvelopeColumn(name: "executed_at", kind: .timestamp),
+                EnvelopeColumn(name: "execution_id", kind: .number),
+                EnvelopeColumn(name: "order_quantity", kind: .number),
+                EnvelopeColumn(name: "order_version", kind: .number), EnvelopeColumn(name: "price", kind: .number),
+                EnvelopeColumn(name: "quantity", kind: .number),
+            ], slotSuffix: slotSuffix)
+    }
 
     /// Rebalancing requests, keyed by their own id: they don't depend on each other, so they spread over the partitions.
     public static let requests = FeedSource(
@@ -40,5 +55,5 @@ public struct FeedSource: Sendable, Hashable {
             EnvelopeColumn(name: "trade_date", kind: .text),
         ], slotSuffix: "_requests")
 
-    public static let all = [executions, requests]
+    public static let all = [executions, executions(keyedBy: .execution), requests]
 }

@@ -6,7 +6,7 @@ import Postgres
 /// A message of the stream, as far as a feed of inserts needs it.
 enum PgOutputMessage: Equatable {
     /// A transaction's changes follow. `commitTimeUs` counts microseconds since 2000-01-01.
-    case begin(finalLSN: LSN, commitTimeUs: Int64)
+    case begin(finalLSN: LSN, commitTimeUs: Int64, transaction: UInt32)
     /// All changes of the transaction have been sent. The log may be forgotten up to `endLSN` once they are safe elsewhere.
     case commit(endLSN: LSN)
     case relation(PgOutputRelation)
@@ -43,7 +43,8 @@ extension PgOutputMessage {
         switch kind {
         case UInt8(ascii: "B"):
             let final = LSN(rawValue: try reader.uint64())
-            self = .begin(finalLSN: final, commitTimeUs: Int64(bitPattern: try reader.uint64()))
+            let commitTimeUs = Int64(bitPattern: try reader.uint64())
+            self = .begin(finalLSN: final, commitTimeUs: commitTimeUs, transaction: try reader.uint32())
         case UInt8(ascii: "C"):
             _ = try reader.uint8()
             _ = try reader.uint64()

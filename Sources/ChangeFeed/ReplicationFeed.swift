@@ -2,7 +2,7 @@
 // server's log only up to what the broker has acknowledged. One thread, one replication connection, one producer.
 
 public import Kafka
-import Measurement
+public import Measurement
 import Model
 public import Postgres
 import Synchronization
@@ -16,6 +16,14 @@ public struct FeedFigures: Sendable, Equatable {
     public var byteCount: Int64 = 0
     /// Messages of the first scan of the table.
     public var scannedCount: Int64 = 0
+    /// Messages of the stream whose rows this run's scan had published already. What an earlier run published and couldn't
+    /// confirm to the server any more comes twice as well, and isn't known here: the topic's count tells.
+    public var duplicateCount: Int64 = 0
+    /// Per message of the stream: from its transaction's commit to the broker's acknowledgement, in nanoseconds. The commit is
+    /// known to a microsecond, and the acknowledgement is noticed within a millisecond or so: between two reads of the log.
+    public var committedToPublished = Histogram()
+    /// How the commit's times, which are the server's, were brought to the clock of this machine.
+    public var clock: ServerClock?
     public var transactionCount: Int64 = 0
     /// Messages per partition.
     public var partitionCounts: [Int32: Int64] = [:]
@@ -52,6 +60,11 @@ public final class ReplicationFeed {
     private var relations: [UInt32: PublishedRelation] = [:]
     private var figures = FeedFigures()
     private var commitTimeNs: Int64 = 0
+    /// What the scan of this run saw; nil if there was none.
+    private var scanned: ScanSnapshot?
+    private var isDuplicate = false
+    /// Realtime of the server less monotonic of this machine.
+    private var serverLessMonotonicNs: Int64 = 0
     private var deliveryFailure: KafkaError?
 
     /// - Parameter info: the database that holds the table; `slot`, which names it, must have been created there.
@@ -72,7 +85,7 @@ public final class ReplicationFeed {
         until end: FeedEnd, stop: StopFlag, report: (FeedFigures) -> Void = { _ in }
     ) throws -> FeedFigures {
         try producer.requireReachable(timeoutMs: reachTimeoutMs)
-        try scanIfNeeded()
+        try prepare()
         let replication = try ReplicationConnection.connect(to: info, applicationName: "allocbench feed")
         defer { replication.close() }
         try startStream(on: replication, stop: stop)
@@ -129,9 +142,10 @@ public final class ReplicationFeed {
             if replyRequested { try acknowledge(to: replication, requestReply: false) }
         case .xLogData(_, _, _, let payload):
             switch try PgOutputMessage(payload) {
-            case .begin(_, let commitTimeUs):
-                progress.begin()
+            case .begin(_, let commitTimeUs, let transaction):
                 commitTimeNs = (commitTimeUs + microsecondsFrom1970To2000) * 1000
+                progress.begin(committedNs: commitTimeNs)
+                isDuplicate = scanned?.contains(transaction) ?? false
             case .commit(let endLSN):
                 figures.transactionCount += 1
                 progress.commit(endLSN: endLSN)
@@ -162,6 +176,7 @@ public final class ReplicationFeed {
             }
             encoder.end(updatedNanoseconds: commitTimeNs)
         }
+        if isDuplicate { figures.duplicateCount += 1 }
         try produce(tag: progress.send())
     }
 
@@ -184,7 +199,9 @@ public final class ReplicationFeed {
         case .success(let place):
             figures.publishedCount += 1
             figures.partitionCounts[place.partition, default: 0] += 1
-            if tag != 0 { progress.acknowledge(tag) }
+            guard tag != 0 else { return }
+            let committedNs = progress.acknowledge(tag)
+            figures.committedToPublished.record(monotonicNow() + serverLessMonotonicNs - committedNs)
         case .failure(let error):
             // The log stays unacknowledged, so a new start publishes the message again.
             deliveryFailure = deliveryFailure ?? error
@@ -196,16 +213,27 @@ public final class ReplicationFeed {
         try replication.sendStatus(written: flushed, flushed: flushed, applied: flushed, reply: requestReply)
     }
 
+    /// What is done on an ordinary connection before the stream begins.
+    private func prepare() throws {
+        let connection = try PostgresConnection.connect(to: info, applicationName: "allocbench feed")
+        defer { connection.close() }
+        try scanIfNeeded(on: connection)
+        let clock = try ServerClock.measure(on: connection)
+        figures.clock = clock
+        serverLessMonotonicNs = clock.serverLessMonotonicNs
+    }
+
     // MARK: First scan
 
     /// Publishes the rows that stood in the table before the slot was made. A scan that was cut starts over; rows that
     /// were written meanwhile are published by the stream as well, and consumers drop what they know.
-    private func scanIfNeeded() throws {
-        let connection = try PostgresConnection.connect(to: info, applicationName: "allocbench feed")
-        defer { connection.close() }
+    private func scanIfNeeded(on connection: PostgresConnection) throws {
         guard try !slot.isScanCompleted(on: connection) else { return }
+        try connection.begin(isolation: .repeatableRead)
+        defer { if connection.isInTransaction { try? connection.rollback() } }
         let list = source.columns.map(\.name).joined(separator: ", ")
         commitTimeNs = Int64(try connection.query("SELECT (extract(epoch FROM now()) * 1000000000)::INT8").int64(0, 0))
+        scanned = ScanSnapshot(try connection.query("SELECT pg_current_snapshot()").text(0, 0) ?? "")
         let rows = "SELECT \(list) FROM \(source.table) ORDER BY \(source.orderColumn)"
         try connection.copyOut("COPY (\(rows)) TO STDOUT") { row in
             try publishScanned(row)
@@ -214,6 +242,7 @@ public final class ReplicationFeed {
         }
         try producer.flush(timeoutMs: 120_000) { tag, delivery in note(tag, delivery) }
         if let deliveryFailure { throw deliveryFailure }
+        try connection.commit()
         try slot.markScanCompleted(on: connection)
     }
 

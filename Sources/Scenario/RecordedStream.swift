@@ -4,7 +4,7 @@
 import ChangeFeed
 import Diagnostics
 import Holdings
-import Kafka
+import Measurement
 import Model
 import Orders
 import Postgres
@@ -13,71 +13,168 @@ import Seeding
 import Threads
 import Trades
 
-/// A topic that holds every execution of a scenario, and what it was made from.
-struct RecordedStream {
+/// A topic that holds every execution of a scenario once.
+struct RecordedTopic: Sendable, Equatable {
     let topic: String
+    let key: TopicKey
     /// By partition the offset behind its last message.
     let ends: [Int32: Int64]
-    let routing: RoutingSummary
-    let execution: ExecutionSummary
-    let feed: FeedFigures
-    let seed: SeedSummary
 
     var partitions: [Int32] { ends.keys.sorted() }
+    var messageCount: Int64 { ends.values.reduce(0, +) }
+}
 
-    /// Blocks. Leaves no slot behind, whether it succeeds or throws.
+/// The executions of a scenario, in a topic for each shape that its configurations ask for, and what they were made from.
+///
+/// Recording is repeatable: the same scenario with the same seed makes the same rows in the same order, whatever machine and
+/// time. So a run that is resumed or repeated records again, and compares `fingerprint` with that of the run before.
+struct RecordedStream {
+    /// What a topic looks like to its readers.
+    struct Shape: Hashable {
+        let partitions: Int
+        let key: TopicKey
+
+        init(of configuration: Configuration, in workload: ScenarioFile.Workload) {
+            partitions = configuration.partitions ?? workload.partitions
+            key = configuration.topicKey
+        }
+    }
+
+    /// In the order in which the configurations ask for them; the first was fed while the executions were written.
+    let topics: [RecordedTopic]
+    /// The number of orders and executions, and a digest of them.
+    let fingerprint: String
+    let routing: RoutingSummary
+    let execution: ExecutionSummary
+    /// Of the first topic.
+    let feed: FeedFigures
+    let seed: SeedSummary
+    private let workload: ScenarioFile.Workload
+
+    // MARK: The first topic
+
+    var topic: String { topics[0].topic }
+    var ends: [Int32: Int64] { topics[0].ends }
+    var partitions: [Int32] { topics[0].partitions }
+
+    /// The topic whose partitions and key are the configuration's.
+    func topic(for configuration: Configuration) -> RecordedTopic {
+        let shape = Shape(of: configuration, in: workload)
+        guard let topic = topics.first(where: { $0.ends.count == shape.partitions && $0.key == shape.key }) else {
+            preconditionFailure("no topic was recorded for configuration \(configuration.name)")
+        }
+        return topic
+    }
+
+    /// Deletes all its topics. One that can't be deleted is left: the broker may be the one that was started for the run.
+    func deleteTopics(target: Target) {
+        for topic in topics { try? target.deleteTopic(topic.topic) }
+    }
+
+    // MARK: Recording
+
+    /// Blocks. Leaves no slot behind, whether it succeeds or throws, and no topic if it throws.
+    /// - Parameter topic: name of the first topic; those of others begin with it.
     static func record(
         _ scenario: ScenarioFile, topic: String, target: Target, stop: StopFlag, say: (String) -> Void
     ) throws -> RecordedStream {
-        let seed = try seed(scenario, target: target, stop: stop)
-        say("seeded \(seed.rowCount) rows in \(seconds(seed.duration)) s")
         let connection = try PostgresConnection.connect(to: target.connection)
         defer { connection.close() }
+        let orders = try prepareOrders(scenario, topic: topic, target: target, on: connection, stop: stop, say: say)
+        var shapes: [Shape] = []
+        for configuration in scenario.configurations {
+            let shape = Shape(of: configuration, in: scenario.workload)
+            if !shapes.contains(shape) { shapes.append(shape) }
+        }
+        guard let first = shapes.first else { throw OperatingError("the scenario has no configuration to record for") }
+
+        var made: [String] = []
+        do {
+            try target.createTopic(topic, partitions: first.partitions)
+            made.append(topic)
+            let feed = try RunningFeed(to: topic, keyedBy: first.key, target: target)
+            let execution: ExecutionSummary
+            do {
+                execution = try TradesStore.execute(
+                    executionPlan(scenario, date: orders.routing.date), on: connection, stop: stop
+                ) { _ in }
+                try requireNotStopped(stop)
+            } catch {
+                feed.abandon()
+                throw error
+            }
+            let figures = try feed.finish(on: connection)
+            try requireNotStopped(stop)
+            say("executed \(execution.writtenCount) and published them to \(first.partitions) partitions of \(topic)")
+            var topics = [try complete(topic, first, count: execution.writtenCount, target: target)]
+            for shape in shapes.dropFirst() {
+                let name = "\(topic).p\(shape.partitions).\(shape.key.rawValue)"
+                try target.createTopic(name, partitions: shape.partitions)
+                made.append(name)
+                // The rows stand in the table in the order of their commits, so the scan publishes what the stream did.
+                let scan = try RunningFeed(to: name, keyedBy: shape.key, scanTable: true, target: target)
+                _ = try scan.finish(on: connection)
+                try requireNotStopped(stop)
+                topics.append(try complete(name, shape, count: execution.writtenCount, target: target))
+                say("published them to \(shape.partitions) partitions of \(name) as well")
+            }
+            return RecordedStream(
+                topics: topics, fingerprint: try fingerprint(of: orders.routing.date, on: connection),
+                routing: orders.routing, execution: execution, feed: figures, seed: orders.seed,
+                workload: scenario.workload)
+        } catch {
+            for name in made { try? target.deleteTopic(name) }
+            throw error
+        }
+    }
+
+    /// Seeds the database and routes: what executions are drawn against.
+    /// - Parameter topic: names the topic of requests, if they are routed by events.
+    static func prepareOrders(
+        _ scenario: ScenarioFile, topic: String, target: Target, on connection: PostgresConnection, stop: StopFlag,
+        say: (String) -> Void
+    ) throws -> (seed: SeedSummary, routing: RoutingSummary) {
+        let seed = try seed(scenario, target: target, stop: stop)
+        say("seeded \(seed.rowCount) rows in \(seconds(seed.duration)) s")
         let routing = try route(scenario, seed.routingDate, topic: topic, target: target, on: connection, stop: stop)
         say(
             "routed \(routing.date): \(routing.customerOrderCount) customer orders in \(routing.blockOrderCount) block orders, "
                 + "\(routing.quantity) shares")
-        guard let database = target.connection["dbname"], let kafka = target.kafka else {
-            throw OperatingError("a run needs a database by name and a broker")
-        }
-        try target.createTopic(topic, partitions: scenario.workload.partitions)
-        let slot = FeedSlot(database: database)
-        try slot.create(topic: topic, scanTable: false, connection: target.connection)
-        defer { try? slot.drop(connection: target.connection) }
+        return (seed, routing)
+    }
 
-        let end = FeedEnd()
-        let feedStop = StopFlag()
-        let (connectionInfo, topicName) = (target.connection, topic)
-        let feed = WorkerThread(name: "feed") {
-            try ReplicationFeed(connection: connectionInfo, kafka: kafka, topic: topicName, slot: slot)
-                .run(until: end, stop: feedStop)
-        }
-        var plan = ExecutionPlan(date: routing.date, seed: scenario.seed)
+    /// How the scenario's executions are drawn: by every run and cell of it the same.
+    static func executionPlan(_ scenario: ScenarioFile, date: TradeDate) -> ExecutionPlan {
+        var plan = ExecutionPlan(date: date, seed: scenario.seed)
         plan.count = Int64(scenario.workload.executions)
         plan.bustPpm = scenario.workload.bustPpm
         plan.replacePpm = scenario.workload.replacePpm
         plan.cancelPpm = scenario.workload.cancelPpm
-        let execution: ExecutionSummary
-        do {
-            execution = try TradesStore.execute(plan, on: connection, stop: stop) { _ in }
-            end.set(try currentPosition(on: connection))
-        } catch {
-            feedStop.set()
-            _ = try? feed.join()
-            throw error
+        return plan
+    }
+
+    /// A digest of the date's orders and of all executions.
+    static func fingerprint(of date: TradeDate, on connection: PostgresConnection) throws -> String {
+        var digest = RowDigest()
+        for (table, sum) in try OrdersSource.routingChecksums(of: date, on: connection).sorted(by: { $0.key < $1.key })
+        {
+            digest.add(row: "\(table)=\(sum)\n".utf8)
         }
-        let figures = try feed.join()
-        try requireNotStopped(stop)
-        say(
-            "executed \(execution.writtenCount) and published them to \(scenario.workload.partitions) partitions of \(topic)"
-        )
-        let ends = try target.completeTopicEnds(topic)
-        let held = ends.values.reduce(0, +)
-        guard held >= execution.writtenCount else {
-            throw OperatingError("the topic \(topic) holds \(held) messages of \(execution.writtenCount) executions")
+        digest.add(row: "trades.executions=\(try TradesStore.checksum(on: connection))\n".utf8)
+        return digest.description
+    }
+
+    /// The ends of a topic that holds every execution once.
+    private static func complete(
+        _ topic: String, _ shape: Shape, count: Int64, target: Target
+    ) throws -> RecordedTopic {
+        let recorded = RecordedTopic(topic: topic, key: shape.key, ends: try target.completeTopicEnds(topic))
+        guard recorded.messageCount == count else {
+            throw OperatingError(
+                "the topic \(topic) holds \(recorded.messageCount) messages of \(count) executions",
+                remedy: "repeat the run: its configurations must get the same messages")
         }
-        return RecordedStream(
-            topic: topic, ends: ends, routing: routing, execution: execution, feed: figures, seed: seed)
+        return recorded
     }
 
     /// Makes the block orders in the way that the workload asks for.
@@ -116,13 +213,6 @@ struct RecordedStream {
             seed: scenario.seed, market: market, holdings: .workload(shape), routingDate: workload.routeDate,
             lotSizes: .fixed(workload.lotSize))
         return try SeedLoader(connectionInfo: target.connection).load(plan.prepare(), stop: stop)
-    }
-
-    private static func currentPosition(on connection: PostgresConnection) throws -> LSN {
-        guard let text = try connection.query("SELECT pg_current_wal_lsn()").text(0, 0), let position = LSN(text) else {
-            throw OperatingError("the server doesn't tell its log position")
-        }
-        return position
     }
 }
 

@@ -174,6 +174,13 @@ public enum TradesStore {
     /// Forgets all executions and how they were drawn.
     public static func truncate(on connection: PostgresConnection) throws { try connection.execute(sql["truncate"]) }
 
+    /// A digest of all executions, their number before it: the same for the same rows, whoever wrote them and when.
+    public static func checksum(on connection: PostgresConnection) throws -> String {
+        var digest = RowDigest()
+        try connection.copyOut("COPY (\(sql.fragment("all_executions"))) TO STDOUT") { digest.add(row: $0) }
+        return digest.description
+    }
+
     private static func fillableBlocks(_ date: TradeDate, on connection: PostgresConnection) throws -> [FillableBlock] {
         let result = try connection.query(sql["blocks"], .text(date.description))
         guard result.rowCount > 0 else {

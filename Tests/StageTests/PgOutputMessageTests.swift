@@ -27,7 +27,7 @@ private let insert =
     @Test func `each message is read as the manual lays it out`() throws {
         #expect(
             try PgOutputMessage(begin)
-                == .begin(finalLSN: LSN(rawValue: 0x16_B374_D848), commitTimeUs: 785_000_000_000_001))
+                == .begin(finalLSN: LSN(rawValue: 0x16_B374_D848), commitTimeUs: 785_000_000_000_001, transaction: 731))
         #expect(try PgOutputMessage(commit) == .commit(endLSN: LSN(rawValue: 0x16_B374_D900)))
         #expect(
             try PgOutputMessage(relation)

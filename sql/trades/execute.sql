@@ -69,5 +69,12 @@ COPY trades.block_outcomes
   (block_order_id, ord_status, order_version, order_quantity, cum_quantity, leaves_quantity, average_price)
 FROM STDIN;
 
+-- name: all_executions
+-- Without a cell whose text depends on the session.
+SELECT execution_id, exec_type, exec_ref_id, block_order_id, block_order_code, order_version, order_quantity, quantity, price,
+       (extract(epoch FROM executed_at) * 1000000)::INT8
+FROM trades.executions
+ORDER BY execution_id;
+
 -- name: truncate
 TRUNCATE TABLE trades.executions, trades.order_requests, trades.block_outcomes, trades.drawings;
