@@ -38,6 +38,18 @@ public struct ArrivalSchedule: Sendable, Hashable, CustomStringConvertible {
         return Int64(Int128(sequence) * 1_000_000_000_000 / Int128(arrivalsPer1000Seconds))
     }
 
+    /// The first message that is due `offset` nanoseconds after the start or later; 0 for a backlog.
+    func firstSequence(dueAtOrAfter offset: Int64) -> Int64 {
+        guard self != .backlog else { return 0 }
+        var (low, high): (Int64, Int64) = (0, 1)
+        while self.offset(ofSequence: high) < offset { (low, high) = (high, high * 2) }
+        while low < high {
+            let middle = low + (high - low) / 2
+            if self.offset(ofSequence: middle) < offset { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+
     /// `backlog`, or `paced at 5000/s`.
     public var description: String {
         guard let rate = ratePerSecond else { return "backlog" }
