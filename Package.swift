@@ -46,6 +46,8 @@ let package = Package(
         .target(name: "CSV", dependencies: ["Diagnostics"], swiftSettings: settings),
         .target(name: "Threads", swiftSettings: settings),
         .target(name: "Measurement", swiftSettings: settings),
+        // What figures of several repetitions show: values without clock, file or randomness of their own.
+        .target(name: "Statistics", dependencies: ["Measurement"], swiftSettings: quick),
         .target(name: "Postgres", dependencies: ["CLibPQ", "Threads"], swiftSettings: wrapperSettings),
         .target(name: "Kafka", dependencies: ["CRDKafka", "Diagnostics", "Threads"], swiftSettings: wrapperSettings),
         .target(
@@ -115,6 +117,7 @@ let package = Package(
             path: "Tests/TestSupport", swiftSettings: settings),
         tests("DiagnosticsTests", ["Diagnostics"]),
         tests("MeasurementTests", ["Measurement", "Services", "TestSupport"]),
+        tests("StatisticsTests", ["Statistics", "Measurement"]),
         tests("PostgresTests", ["Postgres", "TestSupport", "Threads"]),
         tests("KafkaTests", ["Kafka", "Diagnostics", "Measurement", "TestSupport", "Threads"]),
         tests("ServicesTests", ["Services", "Diagnostics", "Kafka", "Postgres", "TestSupport", "Threads"]),
