@@ -76,11 +76,11 @@ public final class MeasuredWindow: Sendable {
         self.plan = plan
         self.schedule = schedule
         isUnlimited = plan == .everything
-        isByArrival = schedule != .backlog
+        isByArrival = !schedule.isBacklog
         var warmUpCount: Int64 = 0
-        if case .count(let count) = plan.warmUp, schedule == .backlog { warmUpCount = count }
+        if case .count(let count) = plan.warmUp, schedule.isBacklog { warmUpCount = count }
         openingCount = warmUpCount
-        if case .count(let count)? = plan.measured, schedule == .backlog {
+        if case .count(let count)? = plan.measured, schedule.isBacklog {
             closingCount = warmUpCount + count
         } else {
             closingCount = .max
