@@ -26,7 +26,7 @@ public struct FeedSource: Sendable, Hashable {
         switch key {
         case .blockOrder: executions(key: EnvelopeColumn(name: "block_order_code", kind: .text), slotSuffix: "")
         case .execution:
-            executions(key: EnvelopeColumn(name: "execution_id", kind: .number), slotSuffix: "_by_execution")
+            executions(key: EnvelopeColumn(name: "execution_id", kind: .number), slotSuffix: "_by_id")
         }
     }
 

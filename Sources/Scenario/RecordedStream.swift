@@ -1,15 +1,10 @@
-// Makes the stream that every configuration of a scenario gets: seeds, routes, executes, and carries the executions
+// Makes the stream that every configuration of a scenario gets: executes what was ordered, and carries the executions
 // through the change feed into a topic that stays as it is. Runs on the main thread; the feed has a thread of its own.
 
 import ChangeFeed
 import Diagnostics
-import Holdings
-import Measurement
 import Model
-import Orders
 import Postgres
-import Reference
-import Seeding
 import Threads
 import Trades
 
@@ -44,11 +39,10 @@ struct RecordedStream {
     let topics: [RecordedTopic]
     /// The number of orders and executions, and a digest of them.
     let fingerprint: String
-    let routing: RoutingSummary
+    let orders: SeededOrders
     let execution: ExecutionSummary
     /// Of the first topic.
     let feed: FeedFigures
-    let seed: SeedSummary
     private let workload: ScenarioFile.Workload
 
     // MARK: The first topic
@@ -73,20 +67,25 @@ struct RecordedStream {
 
     // MARK: Recording
 
-    /// Blocks. Leaves no slot behind, whether it succeeds or throws, and no topic if it throws.
-    /// - Parameter topic: name of the first topic; those of others begin with it.
+    /// Executes what was ordered and publishes it. What the trades tables hold is forgotten first, so that the next stream
+    /// may have another length. Blocks. Leaves no slot behind, whether it succeeds or throws, and no topic if it throws.
+    /// - Parameters:
+    ///   - executions: how many execution reports at most, the first of the scenario's; nil for all. Fewer leave blocks
+    ///     partially filled.
+    ///   - topic: name of the first topic; those of others begin with it.
     static func record(
-        _ scenario: ScenarioFile, topic: String, target: Target, stop: StopFlag, say: (String) -> Void
+        _ orders: SeededOrders, executions: Int64? = nil, of scenario: ScenarioFile, topic: String, target: Target,
+        stop: StopFlag, say: (String) -> Void
     ) throws -> RecordedStream {
-        let connection = try PostgresConnection.connect(to: target.connection)
-        defer { connection.close() }
-        let orders = try prepareOrders(scenario, topic: topic, target: target, on: connection, stop: stop, say: say)
         var shapes: [Shape] = []
         for configuration in scenario.configurations {
             let shape = Shape(of: configuration, in: scenario.workload)
             if !shapes.contains(shape) { shapes.append(shape) }
         }
         guard let first = shapes.first else { throw OperatingError("the scenario has no configuration to record for") }
+        let connection = try PostgresConnection.connect(to: target.connection)
+        defer { connection.close() }
+        try TradesStore.truncate(on: connection)
 
         var made: [String] = []
         do {
@@ -95,9 +94,9 @@ struct RecordedStream {
             let feed = try RunningFeed(to: topic, keyedBy: first.key, target: target)
             let execution: ExecutionSummary
             do {
-                execution = try TradesStore.execute(
-                    executionPlan(scenario, date: orders.routing.date), on: connection, stop: stop
-                ) { _ in }
+                var plan = orders.executionPlan
+                plan.limit = executions
+                execution = try TradesStore.execute(plan, on: connection, stop: stop) { _ in }
                 try requireNotStopped(stop)
             } catch {
                 feed.abandon()
@@ -119,49 +118,12 @@ struct RecordedStream {
                 say("published them to \(shape.partitions) partitions of \(name) as well")
             }
             return RecordedStream(
-                topics: topics, fingerprint: try fingerprint(of: orders.routing.date, on: connection),
-                routing: orders.routing, execution: execution, feed: figures, seed: orders.seed,
-                workload: scenario.workload)
+                topics: topics, fingerprint: try orders.fingerprint(on: connection), orders: orders,
+                execution: execution, feed: figures, workload: scenario.workload)
         } catch {
             for name in made { try? target.deleteTopic(name) }
             throw error
         }
-    }
-
-    /// Seeds the database and routes: what executions are drawn against.
-    /// - Parameter topic: names the topic of requests, if they are routed by events.
-    static func prepareOrders(
-        _ scenario: ScenarioFile, topic: String, target: Target, on connection: PostgresConnection, stop: StopFlag,
-        say: (String) -> Void
-    ) throws -> (seed: SeedSummary, routing: RoutingSummary) {
-        let seed = try seed(scenario, target: target, stop: stop)
-        say("seeded \(seed.rowCount) rows in \(seconds(seed.duration)) s")
-        let routing = try route(scenario, seed.routingDate, topic: topic, target: target, on: connection, stop: stop)
-        say(
-            "routed \(routing.date): \(routing.customerOrderCount) customer orders in \(routing.blockOrderCount) block orders, "
-                + "\(routing.quantity) shares")
-        return (seed, routing)
-    }
-
-    /// How the scenario's executions are drawn: by every run and cell of it the same.
-    static func executionPlan(_ scenario: ScenarioFile, date: TradeDate) -> ExecutionPlan {
-        var plan = ExecutionPlan(date: date, seed: scenario.seed)
-        plan.count = Int64(scenario.workload.executions)
-        plan.bustPpm = scenario.workload.bustPpm
-        plan.replacePpm = scenario.workload.replacePpm
-        plan.cancelPpm = scenario.workload.cancelPpm
-        return plan
-    }
-
-    /// A digest of the date's orders and of all executions.
-    static func fingerprint(of date: TradeDate, on connection: PostgresConnection) throws -> String {
-        var digest = RowDigest()
-        for (table, sum) in try OrdersSource.routingChecksums(of: date, on: connection).sorted(by: { $0.key < $1.key })
-        {
-            digest.add(row: "\(table)=\(sum)\n".utf8)
-        }
-        digest.add(row: "trades.executions=\(try TradesStore.checksum(on: connection))\n".utf8)
-        return digest.description
     }
 
     /// The ends of a topic that holds every execution once.
@@ -175,44 +137,6 @@ struct RecordedStream {
                 remedy: "repeat the run: its configurations must get the same messages")
         }
         return recorded
-    }
-
-    /// Makes the block orders in the way that the workload asks for.
-    private static func route(
-        _ scenario: ScenarioFile, _ date: TradeDate, topic: String, target: Target, on connection: PostgresConnection,
-        stop: StopFlag
-    ) throws -> RoutingSummary {
-        let workload = scenario.workload
-        var plan = RoutingPlan(date: date)
-        plan.policies = workload.allocationPolicies
-        plan.minimumTicketLots = workload.minimumTicketLots
-        guard workload.routing == .eventDriven else { return try OrdersSource.route(plan, on: connection) }
-        let requests = EventRoutingPlan(
-            plan, topic: topic + ".requests", partitions: workload.partitions,
-            workers: min(RoutingConfiguration.workersDefault, workload.partitions))
-        defer { try? target.deleteTopic(requests.topic) }
-        return try EventRouting.route(requests, target: target, on: connection, stop: stop).summary
-    }
-
-    /// - Parameter securities: how many are generated; nil leaves two block orders to each.
-    static func seed(
-        _ scenario: ScenarioFile, securities count: Int? = nil, target: Target, stop: StopFlag
-    ) throws -> SeedSummary {
-        let workload = scenario.workload
-        // An execution has 275 shares on average.
-        let shares = Int64(workload.executions) * 275 / Int64(workload.blocks) / workload.lotSize * workload.lotSize
-        let shape = try WorkloadShape(
-            blocks: workload.blocks, accountsPerBlock: workload.accountsPerBlock, sharesPerBlock: shares...shares)
-        let market: SeedPlan.Market =
-            if let securities = workload.securitiesFile, let prices = workload.pricesFolder {
-                .files(securities: securities, prices: prices)
-            } else {
-                .generated(securities: count ?? min(500, (workload.blocks + 1) / 2), days: 20)
-            }
-        let plan = SeedPlan(
-            seed: scenario.seed, market: market, holdings: .workload(shape), routingDate: workload.routeDate,
-            lotSizes: .fixed(workload.lotSize))
-        return try SeedLoader(connectionInfo: target.connection).load(plan.prepare(), stop: stop)
     }
 }
 

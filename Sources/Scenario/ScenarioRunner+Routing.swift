@@ -36,7 +36,7 @@ extension ScenarioRunner {
         let folder = "\(resultsFolder)/\(runID)"
         // Eight groups, where there are enough block orders: set-based routing takes one transaction for each.
         let securities = min(500, max(1, scenario.workload.blocks / 16))
-        let seed = try RecordedStream.seed(scenario, securities: securities, target: target, stop: stop)
+        let seed = try SeededOrders.seed(scenario, securities: securities, target: target, stop: stop)
         say("seeded \(seed.rowCount) rows in \(seconds(seed.duration)) s")
         let cells = Self.routingOrder(scenario)
         var manifest = try manifest(

@@ -66,8 +66,10 @@ public struct ScenarioRunner {
         try prepareDatabase()
         if scenario.stage == .route { return try runRouting(runID: runID, started: started) }
         let topic = "allocbench.\(runID).executions"
-        let stream = try RecordedStream.record(scenario, topic: topic, target: target, stop: stop, say: say)
-        defer { try? target.deleteTopic(topic) }
+        let orders = try SeededOrders.make(scenario, topic: topic, target: target, stop: stop, say: say)
+        let stream = try RecordedStream.record(
+            orders, of: scenario, topic: topic, target: target, stop: stop, say: say)
+        defer { stream.deleteTopics(target: target) }
 
         var manifest = try manifest(
             started: started, planned: scenario.configurations.count * scenario.repetitions,

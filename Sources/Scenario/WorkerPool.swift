@@ -22,16 +22,25 @@ public struct DrainResult: Sendable {
 
 public enum WorkerPool {
     /// Runs `plan.configuration.workers` workers, the partitions dealt out among them in turn. Blocks until all have ended.
-    /// - Parameter bookings: workers that book beside them, from before the start until the outbox is empty.
+    /// - Parameters:
+    ///   - bookings: workers that book beside them, from before the start until the outbox is empty.
+    ///   - companions: how many others start with the workers: they wait on the line that `onLine` is handed.
     /// - Throws: the first error of a worker; the others are stopped then.
     public static func run(
-        _ plan: WorkerPlan, bookings: BookingPlan? = nil, stop: StopFlag
+        _ plan: WorkerPlan, bookings: BookingPlan? = nil, companions: Int = 0,
+        onLine: (StartingLine) -> Void = { _ in }, stop: StopFlag
     ) throws -> DrainResult {
-        guard let bookings else { return try drain(plan, beside: nil, stop: stop) }
+        func drain(beside pool: BookingPool?) throws -> DrainResult {
+            let workers = min(plan.configuration.workers, plan.partitions.count)
+            let line = StartingLine(workerCount: workers + companions)
+            onLine(line)
+            return try Self.drain(plan, from: line, beside: pool, stop: stop)
+        }
+        guard let bookings else { return try drain(beside: nil) }
         let pool = try BookingPool(bookings, stop: stop)
         var result: DrainResult
         do {
-            result = try drain(plan, beside: pool, stop: stop)
+            result = try drain(beside: pool)
         } catch {
             pool.abandon()
             // The drain ended early because a booking failed, or the other way round; what failed first is told.
@@ -45,10 +54,9 @@ public enum WorkerPool {
     }
 
     private static func drain(
-        _ plan: WorkerPlan, beside bookings: BookingPool?, stop: StopFlag
+        _ plan: WorkerPlan, from line: StartingLine, beside bookings: BookingPool?, stop: StopFlag
     ) throws -> DrainResult {
         let shares = deal(plan.partitions, among: plan.configuration.workers)
-        let line = StartingLine(workerCount: shares.count)
         // A worker that fails sets this, so that the others end without the run's own flag being set.
         let poolStop = StopFlag()
         let threads = shares.enumerated().map { index, partitions in

@@ -1,5 +1,6 @@
 // The rows of the trades stage as Swift sees them.
 
+public import Measurement
 public import Model
 
 /// A block order to be filled, with the day's price range of its security.
@@ -137,6 +138,25 @@ public struct EventCounts: Sendable, Equatable {
     }
 }
 
+/// How long it took to write executions.
+public struct ExecutionFigures: Sendable, Equatable {
+    /// Per execution report: from its intended arrival to the begin of the transaction that wrote it, in nanoseconds. Empty
+    /// without a schedule.
+    public var scheduleLag = Histogram()
+    /// Per transaction: from its begin to the answer of its commit, in nanoseconds.
+    public var transactionLatency = Histogram()
+    public var transactionCount: Int64 = 0
+    /// From when the schedule counts, on the monotonic clock; 0 if nothing was to be written.
+    public var startTime: Int64 = 0
+    /// When the last commit was answered; 0 if nothing was written.
+    public var lastCommitTime: Int64 = 0
+
+    public init() {}
+
+    /// From the start to the last commit.
+    public var elapsedNanoseconds: Int64 { lastCommitTime == 0 ? 0 : lastCommitTime - startTime }
+}
+
 /// What drawing executions did.
 public struct ExecutionSummary: Sendable, Equatable {
     /// What was written now, by kind.
@@ -146,6 +166,7 @@ public struct ExecutionSummary: Sendable, Equatable {
     public let firstExecution: ExecutionID
     /// Whether every block order is filled or canceled.
     public let isComplete: Bool
+    public let figures: ExecutionFigures
 
     /// Execution reports written now.
     public var writtenCount: Int64 { written.reports }

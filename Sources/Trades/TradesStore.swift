@@ -1,7 +1,7 @@
 // Writes drawn executions in transactions of a stated size, at a rate or all at once. Runs on its connection's thread.
 
 import Diagnostics
-import Measurement
+public import Measurement
 public import Model
 public import Postgres
 public import Threads
@@ -17,10 +17,16 @@ public struct ExecutionPlan: Sendable {
     public var bustPpm: Int64 = 0
     public var replacePpm: Int64 = 0
     public var cancelPpm: Int64 = 0
-    /// Execution reports in one transaction.
+    /// The first so many execution reports of the drawing; nil writes all of them. What is left out can be written later.
+    public var limit: Int64?
+    /// Execution reports in one transaction; at most so many where they are written on a schedule.
     public var transactionSize = 1000
-    /// Execution reports per second; nil writes them as fast as they can be.
-    public var ratePerSecond: Double?
+    /// When each execution is meant to be written, by its place in the drawing from where this writing begins. A transaction
+    /// takes everything that is due when it begins.
+    public var schedule = ArrivalSchedule.backlog
+    /// Whether everything is drawn before the first transaction begins. On a schedule it always is, so that no drawing
+    /// stands between an execution and its time; it takes 72 bytes for each.
+    public var drawsAhead = false
     /// Whether to forget the date's executions first.
     public var replace = false
 
@@ -35,78 +41,103 @@ public struct ExecutionPlan: Sendable {
 public enum TradesStore {
     private static let sql = SQLScript(embedded: PackageResources.execute_sql)
 
-    /// Draws and writes until every block order of the date is filled or canceled, or until `stop` is set.
+    /// Draws and writes until every block order of the date is filled or canceled, the limit is reached, or `stop` is set.
     /// Goes on where an interrupted drawing of the same seed and rates stopped.
-    /// - Parameter progress: called after every transaction with the execution reports of the date so far.
+    /// - Parameters:
+    ///   - start: called once everything is ready: the time from which the schedule counts, or nil to write nothing.
+    ///   - progress: called after every transaction with the execution reports of the date so far.
     public static func execute(
         _ plan: ExecutionPlan, on connection: PostgresConnection, stop: StopFlag,
-        onReplace: (PostgresConnection) throws -> Void = { _ in }, progress: (Int64) -> Void
+        onReplace: (PostgresConnection) throws -> Void = { _ in }, start: () -> Int64? = { monotonicNow() },
+        progress: (Int64) -> Void
     ) throws -> ExecutionSummary {
         let blocks = try fillableBlocks(plan.date, on: connection)
         // Refuses an impossible number before anything is noted or forgotten.
         var draw = try ExecutionDraw(blocks: blocks, seed: plan.seed, count: plan.count, rates: plan.rates)
-        let drawn = try openDrawing(plan, on: connection, onReplace: onReplace)
+        let keys = try openDrawing(plan, on: connection, onReplace: onReplace)
         var resumed = EventCounts()
-        for _ in 0..<drawn.count { if let event = draw.next() { resumed.note(event) } }
+        for _ in 0..<keys.count { if let event = draw.next() { resumed.note(event) } }
+        var events = EventQueue(
+            draw, reportLimit: plan.limit.map { max(0, $0 - resumed.reports) },
+            drawsAhead: plan.drawsAhead || !plan.schedule.isBacklog)
 
-        let schedule = plan.ratePerSecond.map { ArrivalSchedule.uniform(ratePerSecond: $0) } ?? .backlog
-        let start = monotonicNow()
+        var figures = ExecutionFigures()
         var written = EventCounts()
-        while !stop.isSet && !draw.isFinished {
-            let due = schedule.intendedArrival(sequence: written.reports, start: start)
-            while !stop.isSet, monotonicNow() < due { sleepUntil(monotonic: min(due, monotonicNow() + 50_000_000)) }
-            if stop.isSet { break }
-            let counts = try writeTransaction(plan, blocks, from: &draw, keys: drawn, on: connection)
-            written.add(counts)
-            progress(resumed.reports + written.reports)
+        if let start = start() {
+            figures.startTime = start
+            let writer = ExecutionWriter(plan: plan, blocks: blocks, keys: keys, connection: connection)
+            while !stop.isSet && !events.isAtEnd {
+                if !plan.schedule.isBacklog {
+                    let due = plan.schedule.intendedArrival(sequence: events.nextSequence, start: start)
+                    while !stop.isSet, monotonicNow() < due {
+                        sleepUntil(monotonic: min(due, monotonicNow() + 50_000_000))
+                    }
+                    if stop.isSet { break }
+                }
+                written.add(try writer.writeTransaction(from: &events, &figures))
+                progress(resumed.reports + written.reports)
+            }
         }
         return ExecutionSummary(
-            written: written, resumedCount: resumed.reports, firstExecution: drawn.execution(0),
-            isComplete: draw.isFinished)
+            written: written, resumedCount: resumed.reports, firstExecution: keys.execution(0),
+            isComplete: events.isFinished, figures: figures)
     }
 
-    /// Writes the next reports, with the requests between them; after the last one how each block ended.
-    private static func writeTransaction(
-        _ plan: ExecutionPlan, _ blocks: [FillableBlock], from draw: inout ExecutionDraw, keys: DrawnKeys,
-        on connection: PostgresConnection
-    ) throws -> EventCounts {
-        var counts = EventCounts()
-        // One COPY at a time goes through a connection, so requests wait until the reports are through.
-        var requests: [DrawnEvent] = []
-        try connection.begin()
-        do {
-            try connection.copyIn(sql["copy_executions"]) { writer in
-                while counts.reports < plan.transactionSize, let event = draw.next() {
-                    counts.note(event)
-                    if event.isRequestAnswer { requests.append(event) }
-                    guard let execution = event.execution(of: blocks, id: keys.execution) else { continue }
-                    write(execution, of: blocks[event.block], at: time(event, plan.date), to: &writer)
-                    try writer.endRow()
-                }
-            }
-            if !requests.isEmpty {
-                try connection.copyIn(sql["copy_order_requests"]) { writer in
-                    for event in requests {
-                        write(event, of: blocks[event.block], keys, at: time(event, plan.date), to: &writer)
+    /// What one call of `execute` writes, and where to.
+    private struct ExecutionWriter {
+        let plan: ExecutionPlan
+        let blocks: [FillableBlock]
+        let keys: DrawnKeys
+        let connection: PostgresConnection
+
+        /// Writes the next reports, with the requests between them; after the last one how each block ended.
+        func writeTransaction(from events: inout EventQueue, _ figures: inout ExecutionFigures) throws -> EventCounts {
+            let began = monotonicNow()
+            var counts = EventCounts()
+            // One COPY at a time goes through a connection, so requests wait until the reports are through.
+            var requests: [DrawnEvent] = []
+            try connection.begin()
+            do {
+                try connection.copyIn(sql["copy_executions"]) { writer in
+                    while counts.reports < plan.transactionSize {
+                        let due = plan.schedule.intendedArrival(
+                            sequence: events.nextSequence, start: figures.startTime)
+                        guard due <= began, let event = events.next() else { break }
+                        counts.note(event)
+                        if event.isRequestAnswer { requests.append(event) }
+                        guard let execution = event.execution(of: blocks, id: keys.execution) else { continue }
+                        if !plan.schedule.isBacklog { figures.scheduleLag.record(began - due) }
+                        write(execution, of: blocks[event.block], at: time(event, plan.date), to: &writer)
                         try writer.endRow()
                     }
                 }
-            }
-            if draw.isFinished {
-                try connection.copyIn(sql["copy_block_outcomes"]) { writer in
-                    for (block, outcome) in zip(blocks, draw.outcomes) {
-                        write(outcome, of: block, to: &writer)
-                        try writer.endRow()
+                if !requests.isEmpty {
+                    try connection.copyIn(sql["copy_order_requests"]) { writer in
+                        for event in requests {
+                            write(event, of: blocks[event.block], keys, at: time(event, plan.date), to: &writer)
+                            try writer.endRow()
+                        }
                     }
                 }
+                if events.isFinished {
+                    try connection.copyIn(sql["copy_block_outcomes"]) { writer in
+                        for (block, outcome) in zip(blocks, events.outcomes) {
+                            write(outcome, of: block, to: &writer)
+                            try writer.endRow()
+                        }
+                    }
+                }
+                try connection.commit()
+            } catch {
+                // The rollback's own failure would only hide what went wrong first.
+                try? connection.rollback()
+                throw error
             }
-            try connection.commit()
-        } catch {
-            // The rollback's own failure would only hide what went wrong first.
-            try? connection.rollback()
-            throw error
+            figures.lastCommitTime = monotonicNow()
+            figures.transactionLatency.record(figures.lastCommitTime - began)
+            figures.transactionCount += 1
+            return counts
         }
-        return counts
     }
 
     private static func write(

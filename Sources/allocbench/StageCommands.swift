@@ -4,6 +4,7 @@ import ChangeFeed
 import Diagnostics
 import Holdings
 import Market
+import Measurement
 import Model
 import Orders
 import Postgres
@@ -180,7 +181,7 @@ enum StageCommands {
             Flag("--busts", "P", "chance of an execution to be busted later, 0 to 1 (default 0)"),
             Flag("--replaces", "P", "chance of a block order that another quantity is requested (default 0)"),
             Flag("--cancels", "P", "chance of a block order to be canceled before it is filled (default 0)"),
-            Flag("--txn-size", "N", "execution reports in one transaction (default 1000)"),
+            Flag("--txn-size", "N", "execution reports in one transaction, with --rate at most (default 1000)"),
             Flag("--rate", "N", "execution reports per second (default: all at once)"),
             Flag("--replace", nil, "forgets the day's executions first, and empties allocations"),
         ] + TargetFlags.all
@@ -199,7 +200,7 @@ enum StageCommands {
             plan.count = count.map(Int64.init)
             (plan.bustPpm, plan.replacePpm, plan.cancelPpm) = (bustPpm, replacePpm, cancelPpm)
             plan.transactionSize = transactionSize ?? plan.transactionSize
-            plan.ratePerSecond = rate
+            plan.schedule = rate.map { .uniform(ratePerSecond: $0) } ?? .backlog
             plan.replace = arguments.has("--replace")
             return try TradesStore.execute(
                 plan, on: connection, stop: Interrupt.flag,

@@ -352,11 +352,39 @@ private func table(_ connection: PostgresConnection) throws -> [String] {
     @Test func `a rate is kept`() throws {
         try withBlocks { connection in
             let began = monotonicNow()
-            let summary = try execute(connection, count: 200, size: 10, change: { $0.ratePerSecond = 400 })
+            let summary = try execute(
+                connection, count: 200, size: 10, change: { $0.schedule = .uniform(ratePerSecond: 400) })
             let elapsedMs = (monotonicNow() - began) / 1_000_000
             #expect(summary.writtenCount == 200)
-            // The last of 20 transactions is due after 190 executions: 475 ms.
-            #expect(elapsedMs >= 475 && elapsedMs < 1_500, "\(elapsedMs) ms")
+            // The last execution is due after 199 others: 497.5 ms.
+            #expect(elapsedMs >= 497 && elapsedMs < 1_500, "\(elapsedMs) ms")
+            let figures = summary.figures
+            #expect(figures.scheduleLag.count == 200 && figures.scheduleLag.min >= 0)
+            #expect(figures.transactionCount >= 20 && figures.transactionCount <= 200)
+            #expect(figures.transactionLatency.count == figures.transactionCount)
+            #expect(figures.elapsedNanoseconds / 1_000_000 <= elapsedMs)
+        }
+    }
+
+    @Test func `the first executions of a drawing are the same, whether the rest is written or not`() throws {
+        try withBlocks { connection in
+            let rates: (inout ExecutionPlan) -> Void = {
+                ($0.bustPpm, $0.replacePpm, $0.cancelPpm) = (100_000, 300_000, 300_000)
+            }
+            _ = try execute(connection, count: 200, change: rates)
+            let all = try table(connection)
+            for drawsAhead in [false, true] {
+                try TradesStore.truncate(on: connection)
+                let part = try execute(connection, count: 200, size: 7) { plan in
+                    rates(&plan)
+                    (plan.limit, plan.drawsAhead) = (60, drawsAhead)
+                }
+                #expect(part.writtenCount == 60 && !part.isComplete)
+                #expect(try table(connection) == Array(all.prefix(60)))
+                let rest = try execute(connection, count: 200, change: rates)
+                #expect(rest.resumedCount == 60 && rest.isComplete)
+                #expect(try table(connection) == all)
+            }
         }
     }
 
@@ -364,10 +392,10 @@ private func table(_ connection: PostgresConnection) throws -> [String] {
         try withBlocks { connection in
             let stop = StopFlag()
             let began = monotonicNow()
-            let summary = try execute(connection, size: 10, stop: stop, change: { $0.ratePerSecond = 0.01 }) { _ in
-                stop.set()
-            }
-            #expect(summary.writtenCount == 10 && !summary.isComplete)
+            let summary = try execute(
+                connection, size: 10, stop: stop, change: { $0.schedule = .uniform(ratePerSecond: 0.01) }
+            ) { _ in stop.set() }
+            #expect(summary.writtenCount == 1 && !summary.isComplete)
             #expect(monotonicNow() - began < 2_000_000_000)
         }
     }

@@ -45,7 +45,7 @@ import Trades
         try withStages(isOwn: true) { info, connection in
             try withTopic(partitions: scenario.workload.partitions) { broker, topic in
                 let target = Target(connection: info, kafka: broker.settings, services: nil, brokerKind: "test")
-                let seed = try RecordedStream.seed(scenario, target: target, stop: StopFlag())
+                let seed = try SeededOrders.seed(scenario, target: target, stop: StopFlag())
                 var plan = RoutingPlan(date: seed.routingDate)
                 plan.policies = scenario.workload.allocationPolicies
                 plan.minimumTicketLots = scenario.workload.minimumTicketLots

@@ -16,6 +16,8 @@ public struct WorkerPlan: Sendable {
     public var partitions: [Int32]
     /// Per partition the offset behind the last message of the run; nil to go on until stopped.
     public var endOffsets: [Int32: Int64]?
+    /// Tells the same later, where the stream is still being made when the workers start; nil where `endOffsets` says it.
+    public var streamEnd: StreamEnd?
     public var configuration: Configuration
     public var book: BlockBook
     public var schedule = ArrivalSchedule.backlog
@@ -163,9 +165,12 @@ public final class AllocationWorker {
         }
     }
 
+    /// Per partition the offset behind the last message; nil as long as it isn't known.
+    private var endOffsets: [Int32: Int64]? { plan.endOffsets ?? plan.streamEnd?.offsets }
+
     /// Whether everything up to the end offsets is committed and visible.
     private var isFinished: Bool {
-        guard let ends = plan.endOffsets, stagedArrivals.isEmpty, !hasStagedLeftovers, unexpectedBlocks.isEmpty else {
+        guard let ends = endOffsets, stagedArrivals.isEmpty, !hasStagedLeftovers, unexpectedBlocks.isEmpty else {
             return false
         }
         return queues.allSatisfy { $0.committedOffset >= ends[$0.partition] ?? 0 }
@@ -233,7 +238,7 @@ public final class AllocationWorker {
     private func isAnyQueueShort() -> Bool {
         let horizon = monotonicNow() + 500_000_000
         return queues.contains { queue in
-            let isAtEnd = plan.endOffsets.map { queue.polledOffset >= $0[queue.partition] ?? 0 } ?? false
+            let isAtEnd = endOffsets.map { queue.polledOffset >= $0[queue.partition] ?? 0 } ?? false
             return !isAtEnd && (queue.arrivals.last ?? 0) < horizon
         }
     }

@@ -16,7 +16,7 @@ public final class StartingLine: Sendable {
 
     /// Says that this worker is ready and waits for the others. The last one to arrive fires the start.
     /// - Returns: the start on the monotonic clock; nil if a worker failed before it got here.
-    func wait() -> Int64? {
+    public func wait() -> Int64? {
         if readyCount.add(1, ordering: .acquiringAndReleasing).newValue == workerCount {
             startTime.store(monotonicNow(), ordering: .releasing)
         }
@@ -29,7 +29,7 @@ public final class StartingLine: Sendable {
     }
 
     /// Lets everyone who waits go home: a worker failed before the start.
-    func abandon() { isAbandoned.store(true, ordering: .releasing) }
+    public func abandon() { isAbandoned.store(true, ordering: .releasing) }
 
     /// The same, for a stop that comes from outside: once the workers run, they see it themselves.
     public func abandonUnlessStarted() {
