@@ -1,12 +1,14 @@
 # Two commands matter: `make quickstart` and `make test`. Both install what Debian 12 lacks, build, and run.
 
-PACKAGES := libpq-dev librdkafka-dev libyaml-dev libsimdjson-dev postgresql
+PACKAGES := libpq-dev librdkafka-dev libyaml-dev libsimdjson-dev postgresql zlib1g-dev
+# What the tests read the result files with, besides.
+TEST_PACKAGES := python3-venv
 STATE ?= .allocbench
 SCENARIO ?= scenarios/quickstart.yaml
 SWIFT_FLAGS ?=
 RUN_FLAGS := $(if $(SECURITIES),--securities '$(SECURITIES)') $(if $(PRICES),--prices '$(PRICES)')
 
-.PHONY: quickstart test bench build install lint format clean
+.PHONY: quickstart test bench build install python lint format clean
 
 quickstart: build
 	ALLOCBENCH_STATE='$(STATE)' .build/release/allocbench run '$(SCENARIO)' $(RUN_FLAGS)
@@ -15,9 +17,10 @@ build: install
 	swift build -c release --product allocbench $(SWIFT_FLAGS)
 
 # The tests start the debug binary, so it is built with them.
-test: install lint
+test: install lint python
 	swift build --build-tests $(SWIFT_FLAGS)
-	ALLOCBENCH_EXECUTABLE="$$(swift build --show-bin-path)/allocbench" swift test --skip-build $(SWIFT_FLAGS)
+	ALLOCBENCH_EXECUTABLE="$$(swift build --show-bin-path)/allocbench" \
+		ALLOCBENCH_PYTHON='$(CURDIR)/.build/python/bin/python' swift test --skip-build $(SWIFT_FLAGS)
 
 # What the engine costs without any service, on one core.
 bench: install
@@ -26,6 +29,11 @@ bench: install
 
 install:
 	@scripts/install-packages $(PACKAGES)
+
+# The interpreter with which tests hold the result files against other people's readers.
+python:
+	@scripts/install-packages $(TEST_PACKAGES)
+	@scripts/install-python
 
 lint:
 	swift format lint --strict --recursive Package.swift Sources Tests

@@ -37,6 +37,7 @@ let package = Package(
         .systemLibrary(name: "CLibPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .systemLibrary(name: "CRDKafka", pkgConfig: "rdkafka", providers: [.apt(["librdkafka-dev"])]),
         .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         // What glibc hides from Swift's importer; a header without a library.
         .systemLibrary(name: "CSpawn"),
         .target(name: "CEnvelope", linkerSettings: [.linkedLibrary("simdjson")]),
@@ -45,7 +46,7 @@ let package = Package(
         .target(name: "Diagnostics", swiftSettings: settings),
         .target(name: "CSV", dependencies: ["Diagnostics"], swiftSettings: settings),
         .target(name: "Threads", swiftSettings: settings),
-        .target(name: "Measurement", swiftSettings: settings),
+        .target(name: "Measurement", dependencies: ["CZlib", "Diagnostics"], swiftSettings: settings),
         // What figures of several repetitions show: values without clock, file or randomness of their own.
         .target(name: "Statistics", dependencies: ["Measurement"], swiftSettings: quick),
         .target(name: "Postgres", dependencies: ["CLibPQ", "Threads"], swiftSettings: wrapperSettings),
@@ -116,7 +117,7 @@ let package = Package(
             dependencies: ["Diagnostics", "Kafka", "Measurement", "Model", "Postgres", "Services", "Threads"],
             path: "Tests/TestSupport", swiftSettings: settings),
         tests("DiagnosticsTests", ["Diagnostics"]),
-        tests("MeasurementTests", ["Measurement", "Services", "TestSupport"]),
+        tests("MeasurementTests", ["Measurement", "Diagnostics", "Services", "TestSupport"]),
         tests("StatisticsTests", ["Statistics", "Measurement"]),
         tests("PostgresTests", ["Postgres", "TestSupport", "Threads"]),
         tests("KafkaTests", ["Kafka", "Diagnostics", "Measurement", "TestSupport", "Threads"]),

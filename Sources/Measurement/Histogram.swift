@@ -85,6 +85,57 @@ public struct Histogram: Sendable, Equatable {
         return largest
     }
 
+    /// The counts up to the last that isn't 0, in the order of their values: what HdrHistogram's encoding holds.
+    var countsInUse: ArraySlice<UInt64> {
+        guard let last = counts.lastIndex(where: { $0 > 0 }) else { return [] }
+        return ArraySlice(counts[...last])
+    }
+
+    /// What counts alone don't tell.
+    struct Exact: Equatable {
+        var sum: Int128
+        var min: Int64
+        var max: Int64
+        var clippedCount: Int64
+    }
+
+    var exact: Exact { Exact(sum: sum, min: min, max: max, clippedCount: clipped) }
+
+    /// How many counts there are room for.
+    static var slots: Int { slotCount }
+
+    /// A histogram that was written down. Without `exact`, a count stands for the middle of its values in the mean, and for the
+    /// farther end in minimum and maximum, as HdrHistogram reads it.
+    /// - Returns: nil where the counts don't fit, or `exact` contradicts them.
+    init?(counts written: [UInt64], exact: Exact?) {
+        self.init()
+        guard written.count <= Histogram.slotCount else { return nil }
+        for (slot, count) in written.enumerated() where count > 0 {
+            let (sum, overflow) = total.addingReportingOverflow(Int64(clamping: count))
+            guard !overflow, count <= UInt64(Int64.max) else { return nil }
+            counts[slot] = count
+            total = sum
+            let high = Histogram.highestEquivalent(slot: slot)
+            let low = slot == 0 ? 0 : Histogram.highestEquivalent(slot: slot - 1) + 1
+            self.sum += (Int128(low) + Int128(high)) / 2 * Int128(count)
+            smallest = Swift.min(smallest, low)
+            largest = high
+        }
+        guard let exact else { return }
+        guard total > 0 else {
+            guard exact == self.exact else { return nil }
+            return
+        }
+        func slot(of value: Int64) -> Int {
+            Histogram.slot(of: UInt64(Swift.min(Swift.max(value, 0), Histogram.highestTrackable)))
+        }
+        guard slot(of: exact.min) == slot(of: smallest), slot(of: exact.max) == slot(of: largest),
+            (0...total).contains(exact.clippedCount), exact.sum >= 0,
+            exact.sum <= Int128(total) * Int128(Histogram.highestTrackable)
+        else { return nil }
+        (sum, smallest, largest, clipped) = (exact.sum, exact.min, exact.max, exact.clippedCount)
+    }
+
     /// Where a value counts: its bucket is the position of its highest bit, its slot the 11 bits from there on.
     @inline(__always)
     private static func slot(of value: UInt64) -> Int {
