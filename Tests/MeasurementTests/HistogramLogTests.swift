@@ -116,7 +116,7 @@ private let python = getenv("ALLOCBENCH_PYTHON").map { String(cString: $0) }
             intervals: [.init(tag: "t", startNs: 0, lengthNs: 1, histogram: randomHistogram(&random, count: 50))]
         ).text
         let bytes = Array(good.utf8)
-        for _ in 0..<300 {
+        for _ in 0..<100 {
             var damaged = bytes
             for _ in 0..<random.integer(in: 1...3) {
                 damaged[Int(random.integer(in: 0...Int64(bytes.count - 1)))] = UInt8(random.integer(in: 32...126))
