@@ -38,8 +38,9 @@ let package = Package(
         .systemLibrary(name: "CRDKafka", pkgConfig: "rdkafka", providers: [.apt(["librdkafka-dev"])]),
         .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
-        // What glibc hides from Swift's importer; a header without a library.
+        // What Swift's importer doesn't see of glibc; headers without a library.
         .systemLibrary(name: "CSpawn"),
+        .systemLibrary(name: "CEpoll"),
         .target(name: "CEnvelope", linkerSettings: [.linkedLibrary("simdjson")]),
 
         // The base: no knowledge of the domain.
@@ -52,7 +53,8 @@ let package = Package(
         .target(name: "Postgres", dependencies: ["CLibPQ", "Threads"], swiftSettings: wrapperSettings),
         .target(name: "Kafka", dependencies: ["CRDKafka", "Diagnostics", "Threads"], swiftSettings: wrapperSettings),
         .target(
-            name: "Services", dependencies: ["CSpawn", "Diagnostics", "Kafka", "Threads"], swiftSettings: settings),
+            name: "Services", dependencies: ["CEpoll", "CSpawn", "Diagnostics", "Kafka", "Postgres", "Threads"],
+            swiftSettings: settings),
 
         // The domain: the shared vocabulary, then one module per stage; stages never import each other.
         .target(name: "Model", dependencies: ["CEnvelope", "Diagnostics"], swiftSettings: quick),
@@ -121,7 +123,9 @@ let package = Package(
         tests("StatisticsTests", ["Statistics", "Measurement"]),
         tests("PostgresTests", ["Postgres", "TestSupport", "Threads"]),
         tests("KafkaTests", ["Kafka", "Diagnostics", "Measurement", "TestSupport", "Threads"]),
-        tests("ServicesTests", ["Services", "Diagnostics", "Kafka", "Postgres", "TestSupport", "Threads"]),
+        tests(
+            "ServicesTests",
+            ["Services", "Diagnostics", "Kafka", "Measurement", "Postgres", "TestSupport", "Threads"]),
         tests("ModelTests", ["Model", "Diagnostics", "Measurement", "TestSupport", "allocbench-micro"]),
         tests(
             "SeedingTests",

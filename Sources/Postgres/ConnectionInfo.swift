@@ -47,6 +47,13 @@ public struct ConnectionInfo: Sendable, Hashable {
         return copy
     }
 
+    /// The same without one parameter, which is then libpq's to fill in.
+    public func without(_ key: String) -> ConnectionInfo {
+        var copy = self
+        copy.options.removeAll { $0.key == key }
+        return copy
+    }
+
     /// The same server, another database.
     public func with(database: String) -> ConnectionInfo { with("dbname", database) }
 
