@@ -1,0 +1,95 @@
+// Whether a run measured the system or the harness. A pure verdict over what the harness measured of itself.
+
+/// What the harness knows of its own part in a run; nil where it wasn't measured.
+public struct HarnessFigures: Sendable, Equatable {
+    /// How late messages were offered that fell due while a worker was idle; of open runs only.
+    public var scheduleLagP99Ns: Int64?
+    /// The scenario's own bound on that lag, before the timer's error; nil for `HarnessValidity.scheduleLagBoundNs`.
+    public var scheduleLagBoundNs: Int64?
+    public var timerErrorP99Ns: Int64?
+    /// Of open runs only: the highest rate of the schedule. Offering more than the ceiling isn't a fault: what the system can't
+    /// take waits in the topic, and the harness was the limit only if the throughput says so.
+    public var offeredRatePerSecond: Double?
+    public var throughputPerSecond: Double
+    /// What the same harness reaches with a sink that does nothing.
+    public var ceilingPerSecond: Double?
+    /// The harness's processor time over that of everything it drives and itself, from 0 to 1.
+    public var cpuShare: Double?
+    /// What the share may be at most; nil where it isn't judged. There is no bound for all runs: it depends on whether the
+    /// database shares the machine.
+    public var cpuShareBound: Double?
+
+    public init(
+        scheduleLagP99Ns: Int64? = nil, scheduleLagBoundNs: Int64? = nil, timerErrorP99Ns: Int64? = nil,
+        offeredRatePerSecond: Double? = nil, throughputPerSecond: Double, ceilingPerSecond: Double? = nil,
+        cpuShare: Double? = nil, cpuShareBound: Double? = nil
+    ) {
+        self.scheduleLagP99Ns = scheduleLagP99Ns
+        self.scheduleLagBoundNs = scheduleLagBoundNs
+        self.timerErrorP99Ns = timerErrorP99Ns
+        self.offeredRatePerSecond = offeredRatePerSecond
+        self.throughputPerSecond = throughputPerSecond
+        self.ceilingPerSecond = ceilingPerSecond
+        self.cpuShare = cpuShare
+        self.cpuShareBound = cpuShareBound
+    }
+}
+
+/// The verdict. An invalid run is shown with its reasons and never averaged.
+public enum HarnessValidity: Sendable, Equatable {
+    case valid
+    /// Each reason is a sentence; there is at least one.
+    case invalid(reasons: [String])
+
+    /// Above this part of its own ceiling the harness, not the system, may be what limits a run: queueing makes a generator
+    /// late well before it is full. (k6 asks for 20 % of idle processor for the same reason.)
+    public static let ceilingShareMax = 0.8
+    /// A lag that stays below this doesn't change a p99 that people act upon; where it does, the scenario sets a lower bound.
+    /// The timer's own error comes on top, because no harness can be more punctual than the machine wakes it.
+    public static let scheduleLagBoundNs: Int64 = 5_000_000
+    /// Judges one run.
+    public static func judge(_ figures: HarnessFigures) -> HarnessValidity {
+        var reasons: [String] = []
+        if let ceiling = figures.ceilingPerSecond {
+            let limit = ceilingShareMax * ceiling
+            if figures.throughputPerSecond > limit {
+                reasons.append(
+                    "The throughput of \(whole(figures.throughputPerSecond))/s is above 80 % of the \(whole(ceiling))/s that "
+                        + "the harness reaches with a sink that does nothing, so the harness may have been the limit.")
+            }
+        }
+        // Without a schedule nothing is late.
+        if figures.offeredRatePerSecond != nil, let lag = figures.scheduleLagP99Ns {
+            let bound = figures.scheduleLagBoundNs ?? scheduleLagBoundNs
+            let timerError = figures.timerErrorP99Ns ?? 0
+            if lag > bound + timerError {
+                reasons.append(
+                    "The schedule lag's p99 of \(milliseconds(lag)) ms is above the bound of "
+                        + "\(milliseconds(bound)) ms plus the timer error's p99 of \(milliseconds(timerError)) ms: idle "
+                        + "workers offered messages too late.")
+            }
+        }
+        if let share = figures.cpuShare, let bound = figures.cpuShareBound, share > bound {
+            reasons.append(
+                "The harness took \(whole(share * 100)) % of the processor time, more than the bound of "
+                    + "\(whole(bound * 100)) %, which it took from the system that it measured.")
+        }
+        return reasons.isEmpty ? .valid : .invalid(reasons: reasons)
+    }
+
+    public var isValid: Bool { self == .valid }
+
+    /// All reasons in one line; nil for a valid run.
+    public var reason: String? {
+        guard case .invalid(let reasons) = self else { return nil }
+        return reasons.joined(separator: " ")
+    }
+}
+
+private func whole(_ value: Double) -> String { String(Int64(value.rounded())) }
+
+private func milliseconds(_ nanoseconds: Int64) -> String {
+    let hundredths = (nanoseconds + 5_000) / 10_000
+    let rest = String(hundredths % 100)
+    return "\(hundredths / 100)." + (rest.count < 2 ? "0" : "") + rest
+}
