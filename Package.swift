@@ -97,7 +97,7 @@ let package = Package(
             dependencies: [
                 "CYAML", "Diagnostics", "Measurement", "Model", "Postgres", "Kafka", "Services", "Threads",
                 "Reference", "Market", "Holdings", "Seeding", "Orders", "Oracle", "Trades", "Allocations", "ChangeFeed",
-                "Report", "Routing", "Booking",
+                "Report", "Routing", "Booking", "Statistics",
             ],
             swiftSettings: settings),
         .executableTarget(

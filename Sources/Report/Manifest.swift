@@ -7,7 +7,7 @@ import Model
 
 /// Everything that has to be the same for a run to be the same.
 public struct Manifest: Sendable {
-    public static let formatVersion = 1
+    public static let formatVersion = 2
 
     /// A named text, such as a version or a server's setting.
     public struct Entry: Sendable, Equatable {
@@ -38,6 +38,8 @@ public struct Manifest: Sendable {
             /// By Ctrl-C or TERM.
             case interrupted
             case failed
+            /// Still running, or killed: the journal says how far it came.
+            case unfinished
         }
 
         public var ending: Ending
@@ -68,6 +70,14 @@ public struct Manifest: Sendable {
     public var startedAtUnixMs: Int64
     public var endedAtUnixMs: Int64
     public var dataSets: [DataSet]
+    /// A digest of everything that the configurations process, the stream included: another run works on the same if and
+    /// only if it is the same.
+    public var fingerprint = ""
+    /// What the harness found out about itself before the first cell, such as the error of its timer.
+    public var selfCheck: [Entry] = []
+    /// Real data that the command line named in place of the scenario's, absolute.
+    public var securitiesFile: String?
+    public var pricesFolder: String?
 
     public init(
         outcome: Outcome, scenarioName: String, scenarioPath: String, scenarioText: String, seed: UInt64,
@@ -122,6 +132,8 @@ public struct Manifest: Sendable {
                     // A seed may exceed what many readers keep exact in a number.
                     .init("seed", .string(String(seed))),
                     .init("text", .string(Redaction.text(scenarioText))),
+                    .init("securities_file", securitiesFile.map(JSON.string) ?? .null),
+                    .init("prices_folder", pricesFolder.map(JSON.string) ?? .null),
                 ])),
             .init("build", buildJSON),
             .init("versions", object(versions)),
@@ -130,6 +142,8 @@ public struct Manifest: Sendable {
             .init("broker_settings", object(brokerSettings)),
             .init("machine", machineJSON),
             .init("data_sets", .array(dataSets.map(dataSetJSON))),
+            .init("fingerprint", .string(fingerprint)),
+            .init("self_check", object(selfCheck)),
         ]).text
     }
 

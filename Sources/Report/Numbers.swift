@@ -28,8 +28,7 @@ func grouped(_ value: Int64) -> String {
 }
 
 /// Milliseconds for a reader: two decimals below 10, one below 100, none above.
-func readableMilliseconds(_ nanoseconds: Int64) -> String {
-    let value = Double(nanoseconds) / 1_000_000
+func readableMilliseconds(_ value: Double) -> String {
     if abs(value) < 9.995 { return decimal(value, decimals: 2) }
     if abs(value) < 99.95 { return decimal(value, decimals: 1) }
     return grouped(Int64(value.rounded()))

@@ -1,5 +1,5 @@
-// One measured run of one configuration: a row of runs.csv. A plain value; the columns are a contract with every
-// reader of published results, so a change of them changes `formatVersion`.
+// One measured run of one configuration: a row of runs.csv. A plain value, the same for every stage; the columns are in
+// RunRow+Columns.swift.
 
 public import Measurement
 public import Model
@@ -9,14 +9,16 @@ public struct LatencySummary: Sendable, Equatable {
     public var p50: Int64
     public var p95: Int64
     public var p99: Int64
+    public var p999: Int64
     public var max: Int64
     /// How many values lay outside the histogram's range, so that the percentiles are bounds.
     public var clippedCount: Int64
 
-    public init(p50: Int64, p95: Int64, p99: Int64, max: Int64, clippedCount: Int64 = 0) {
+    public init(p50: Int64, p95: Int64, p99: Int64, p999: Int64, max: Int64, clippedCount: Int64 = 0) {
         self.p50 = p50
         self.p95 = p95
         self.p99 = p99
+        self.p999 = p999
         self.max = max
         self.clippedCount = clippedCount
     }
@@ -26,7 +28,7 @@ public struct LatencySummary: Sendable, Equatable {
         guard histogram.count > 0 else { return nil }
         self.init(
             p50: histogram.percentile(50), p95: histogram.percentile(95), p99: histogram.percentile(99),
-            max: histogram.max, clippedCount: histogram.clippedCount)
+            p999: histogram.percentile(99.9), max: histogram.max, clippedCount: histogram.clippedCount)
     }
 }
 
@@ -49,73 +51,53 @@ public struct BookingSummary: Sendable, Equatable {
     }
 }
 
-/// One configuration in one repetition.
-public struct RunRow: Sendable, Equatable {
-    public static let formatVersion = 2
+/// How work arrived.
+public struct LoadSummary: Sendable, Equatable {
+    /// `backlog`, `open` or `search`.
+    public var model: String
+    /// `topic`: a recorded stream was replayed; `feed`: executions were committed on schedule and came through the feed.
+    public var through: String
+    /// Executions per second that were offered, on average; nil for a backlog.
+    public var offeredRatePerSecond: Double?
 
-    public var scenario: String
-    public var configuration: Configuration
-    /// From 1.
-    public var repetition: Int
-    /// Where the run stood in the order of all runs, from 1.
-    public var orderIndex: Int
-    public var partitions: Int
-    public var executions: Int64
-    public var elapsedNanoseconds: Int64
-    public var timeToVisible: LatencySummary?
-    public var transactionLatency: LatencySummary?
-    public var transactions: Int64
-    public var retries: Int64
-    public var duplicates: Int64
-    public var snapshots: Int64
-    /// Busts whose execution never came: recorded no-ops.
-    public var waitingBusts: Int64
-    /// A digest of the final allocations, residuals and bookings: the same for every run of the same messages.
-    public var finalTables: String
-    /// Nil where nobody booked.
-    public var booking: BookingSummary?
-    public var harnessCPUSeconds: Double
-    /// Nil where the database isn't on this machine.
+    public init(model: String, through: String, offeredRatePerSecond: Double? = nil) {
+        self.model = model
+        self.through = through
+        self.offeredRatePerSecond = offeredRatePerSecond
+    }
+}
+
+/// What the transactions of a run were, beyond their latency.
+public struct TransactionCounts: Sendable, Equatable {
+    /// Committed.
+    public var committed: Int64 = 0
+    /// Attempts beyond the first.
+    public var retries: Int64 = 0
+    /// Messages in the attempts that failed: work thrown away.
+    public var retriedMessages: Int64 = 0
+    /// Time in the attempts that failed, over all workers.
+    public var retriedNanoseconds: Int64 = 0
+    /// Commits whose outcome had to be looked up.
+    public var ambiguous: Int64 = 0
+    public var reconnects: Int64 = 0
+
+    public init() {}
+}
+
+/// What a run took from its machine. Nil where it can't be seen, such as on another machine.
+public struct ResourceSummary: Sendable, Equatable {
+    public var harnessCPUSeconds = 0.0
     public var databaseCPUSeconds: Double?
-    public var harnessPeakResidentBytes: Int64
-    /// False takes away every figure of speed: a wrong run has none.
-    public var verified: Bool
+    public var harnessPeakResidentBytes: Int64 = 0
+    public var walBytes: Int64?
+    /// Rows inserted, updated and deleted.
+    public var rowsWritten: Int64?
+    public var commitsPerSync: Double?
+    /// Sessions seen waiting for a lock, summed over samples of one each second.
+    public var lockWaits: Int64?
+    public var deadlocks: Int64?
 
-    public init(
-        scenario: String, configuration: Configuration, repetition: Int, orderIndex: Int, partitions: Int,
-        executions: Int64, elapsedNanoseconds: Int64, timeToVisible: LatencySummary?,
-        transactionLatency: LatencySummary?, transactions: Int64, retries: Int64, duplicates: Int64, snapshots: Int64,
-        waitingBusts: Int64, finalTables: String, booking: BookingSummary?, harnessCPUSeconds: Double,
-        databaseCPUSeconds: Double?,
-        harnessPeakResidentBytes: Int64, verified: Bool
-    ) {
-        self.scenario = scenario
-        self.configuration = configuration
-        self.repetition = repetition
-        self.orderIndex = orderIndex
-        self.partitions = partitions
-        self.executions = executions
-        self.elapsedNanoseconds = elapsedNanoseconds
-        self.timeToVisible = timeToVisible
-        self.transactionLatency = transactionLatency
-        self.transactions = transactions
-        self.retries = retries
-        self.duplicates = duplicates
-        self.snapshots = snapshots
-        self.waitingBusts = waitingBusts
-        self.finalTables = finalTables
-        self.booking = booking
-        self.harnessCPUSeconds = harnessCPUSeconds
-        self.databaseCPUSeconds = databaseCPUSeconds
-        self.harnessPeakResidentBytes = harnessPeakResidentBytes
-        self.verified = verified
-    }
-
-    /// Nil for a run that was not verified or took no time.
-    public var executionsPerSecond: Double? {
-        guard verified, elapsedNanoseconds > 0 else { return nil }
-        return Double(executions) * 1e9 / Double(elapsedNanoseconds)
-    }
+    public init() {}
 
     /// The harness's part of the processor time that harness and database took together, 0 to 1.
     public var harnessCPUShare: Double? {
@@ -124,121 +106,80 @@ public struct RunRow: Sendable, Equatable {
     }
 }
 
-extension RunRow {
-    /// A column of runs.csv with what it means and how a row fills it.
-    public struct Column: Sendable {
-        public let name: String
-        public let meaning: String
-        let text: @Sendable (RunRow) -> String
+/// One configuration in one repetition.
+public struct RunRow: Sendable, Equatable {
+    public static let formatVersion = 3
+
+    public var scenario: String
+    public var competitor: Competitor
+    /// From 1.
+    public var repetition: Int
+    /// Where the run stood in the order of all runs, from 1.
+    public var orderIndex: Int
+    /// Nil where there is no topic.
+    public var partitions: Int?
+    public var load: LoadSummary
+    /// Executions in the measured window.
+    public var executions: Int64?
+    /// Of stage route.
+    public var requests: Int64?
+    public var customerOrders: Int64?
+    public var elapsedNanoseconds: Int64 = 0
+    /// Stage allocate: from the intended arrival to the visible commit; stage route: from a request's commit to its orders'.
+    public var timeToVisible: LatencySummary?
+    public var transactionLatency: LatencySummary?
+    public var transactions = TransactionCounts()
+    public var duplicates: Int64?
+    public var snapshots: Int64?
+    /// Busts whose execution never came: recorded no-ops.
+    public var waitingBusts: Int64?
+    /// Nil where nobody booked.
+    public var booking: BookingSummary?
+    /// The worst that any partition reached.
+    public var lagMaxMessages: Int64?
+    public var lagMaxNanoseconds: Int64?
+    /// Messages of the fullest partition over those of the average one.
+    public var partitionSkew: Double?
+    /// From the commit of an execution to the broker's acknowledgement, where the feed ran beside.
+    public var committedToPublished: LatencySummary?
+    /// How late the harness offered what was due while its workers were idle.
+    public var scheduleLagP99Nanoseconds: Int64?
+    /// What the harness alone could take, in messages per second.
+    public var sinkCeilingPerSecond: Double?
+    /// The highest rate that held the SLO, of a search.
+    public var sustainedRatePerSecond: Double?
+    /// From the last fault to the recovery of all partitions.
+    public var recoveredNanoseconds: Int64?
+    public var resources = ResourceSummary()
+    /// A digest of the final tables: the same for every run of the same messages.
+    public var finalTables = ""
+    /// False takes away every figure of speed: a wrong run has none.
+    public var verified = false
+    /// Why the run says nothing about the database; nil for a run that does.
+    public var invalidReason: String?
+
+    public init(
+        scenario: String, competitor: Competitor, repetition: Int, orderIndex: Int, partitions: Int?, load: LoadSummary
+    ) {
+        self.scenario = scenario
+        self.competitor = competitor
+        self.repetition = repetition
+        self.orderIndex = orderIndex
+        self.partitions = partitions
+        self.load = load
     }
 
-    public static let columnNames = columns.map(\.name)
+    /// Whether its figures may be compared and averaged.
+    public var isComparable: Bool { verified && invalidReason == nil }
 
-    /// The fields in the order of the columns; empty where there is no value.
-    public var fields: [String] { RunRow.columns.map { $0.text(self) } }
+    /// Nil for a run that was not verified or took no time.
+    public var executionsPerSecond: Double? { rate(of: executions) }
 
-    /// The data dictionary of runs.csv.
-    public static let columns: [Column] =
-        [
-            Column(name: "format_version", meaning: "version of these columns") { _ in String(formatVersion) },
-            Column(name: "scenario", meaning: "name of the scenario") { $0.scenario },
-            Column(name: "configuration", meaning: "name of the configuration") { $0.configuration.name },
-            Column(name: "mode", meaning: "what one transaction holds") { $0.configuration.mode.rawValue },
-            Column(name: "repetition", meaning: "from 1") { String($0.repetition) },
-            Column(name: "order_index", meaning: "place in the order of all runs, from 1") { String($0.orderIndex) },
-            Column(name: "workers", meaning: "worker threads, each with a connection") {
-                String($0.configuration.workers)
-            },
-            Column(name: "partitions", meaning: "partitions of the topic") { String($0.partitions) },
-        ] + ModeSetting.allCases.map(column)
-        + [
-            Column(name: "isolation", meaning: "isolation level") { $0.configuration.isolation.rawValue },
-            Column(name: "snapshot_policy", meaning: "when fills are allocated on the way") {
-                $0.configuration.snapshots.name
-            },
-            Column(name: "executions", meaning: "executions in the stream") { String($0.executions) },
-        ] + speedColumns + countColumns + bookingColumns + resourceColumns
+    /// Nil for a run that was not verified, took no time, or is of another stage.
+    public var requestsPerSecond: Double? { rate(of: requests) }
 
-    private static func column(for setting: ModeSetting) -> Column {
-        let modes = setting.modes.map(\.rawValue).joined(separator: ", ")
-        return Column(name: setting.rawValue, meaning: "setting of \(modes); empty in other modes") {
-            $0.configuration.value(of: setting).map { String($0) } ?? ""
-        }
-    }
-
-    private static let speedColumns: [Column] = [
-        speed("elapsed_ms", "from the start of the load to the last commit") { milliseconds($0.elapsedNanoseconds) },
-        speed("executions_per_s", "executions / elapsed") {
-            $0.executionsPerSecond.map { decimal($0, decimals: 1) } ?? ""
-        },
-        latency("time_to_visible_p50_ms", "from intended arrival to visible commit") { $0.timeToVisible?.p50 },
-        latency("time_to_visible_p95_ms", "from intended arrival to visible commit") { $0.timeToVisible?.p95 },
-        latency("time_to_visible_p99_ms", "from intended arrival to visible commit") { $0.timeToVisible?.p99 },
-        latency("time_to_visible_max_ms", "from intended arrival to visible commit") { $0.timeToVisible?.max },
-        latency("txn_latency_p50_ms", "from begin to commit, retries included") { $0.transactionLatency?.p50 },
-        latency("txn_latency_p99_ms", "from begin to commit, retries included") { $0.transactionLatency?.p99 },
-    ]
-
-    private static let countColumns: [Column] = [
-        Column(name: "transactions", meaning: "transactions committed") { String($0.transactions) },
-        Column(name: "retries", meaning: "attempts beyond the first") { String($0.retries) },
-        Column(name: "duplicates", meaning: "messages that the feed had published before") { String($0.duplicates) },
-        Column(name: "snapshots", meaning: "allocation snapshots taken") { String($0.snapshots) },
-        Column(name: "waiting_busts", meaning: "busts whose execution never came") { String($0.waitingBusts) },
-    ]
-
-    private static let bookingColumns: [Column] = [
-        Column(name: "booking_workers", meaning: "booking workers beside the others; 0 books after them") {
-            String($0.configuration.bookingWorkers)
-        },
-        Column(name: "booked_blocks", meaning: "blocks booked, each time it was") {
-            $0.booking.map { String($0.blocks) } ?? ""
-        },
-        Column(name: "account_bookings", meaning: "accounts with shares in the booked blocks") {
-            $0.booking.map { String($0.accounts) } ?? ""
-        },
-        latency("booking_p50_ms", "from the snapshot's request to the commit that books it") {
-            $0.booking?.latency?.p50
-        },
-        latency("booking_p99_ms", "from the snapshot's request to the commit that books it") {
-            $0.booking?.latency?.p99
-        },
-        speed("booking_elapsed_s", "from the start of the load to the last commit of a booking") { row in
-            row.booking.map { decimal(Double($0.elapsedNanoseconds) / 1e9, decimals: 3) } ?? ""
-        },
-    ]
-
-    private static let resourceColumns: [Column] = [
-        Column(name: "harness_cpu_s", meaning: "processor time of this process") {
-            decimal($0.harnessCPUSeconds, decimals: 3)
-        },
-        Column(name: "harness_cpu_share", meaning: "harness_cpu_s / (harness_cpu_s + database_cpu_s)") {
-            $0.harnessCPUShare.map { decimal($0, decimals: 4) } ?? ""
-        },
-        Column(name: "database_cpu_s", meaning: "processor time of the database's processes; empty if elsewhere") {
-            $0.databaseCPUSeconds.map { decimal($0, decimals: 3) } ?? ""
-        },
-        Column(name: "harness_peak_rss_mb", meaning: "peak resident memory of this process, MB of 10⁶ bytes") {
-            decimal(Double($0.harnessPeakResidentBytes) / 1e6, decimals: 1)
-        },
-        Column(name: "final_tables", meaning: "digest of the final allocations, residuals and bookings") {
-            $0.finalTables
-        },
-        Column(name: "verified", meaning: "true: no difference found; else every figure of speed is empty") {
-            String($0.verified)
-        },
-    ]
-
-    /// A column that is empty unless the run was verified.
-    private static func speed(
-        _ name: String, _ meaning: String, _ text: @escaping @Sendable (RunRow) -> String
-    ) -> Column {
-        Column(name: name, meaning: meaning) { $0.verified ? text($0) : "" }
-    }
-
-    private static func latency(
-        _ name: String, _ meaning: String, _ nanoseconds: @escaping @Sendable (RunRow) -> Int64?
-    ) -> Column {
-        speed(name, meaning) { nanoseconds($0).map { milliseconds($0) } ?? "" }
+    private func rate(of count: Int64?) -> Double? {
+        guard let count, verified, elapsedNanoseconds > 0 else { return nil }
+        return Double(count) * 1e9 / Double(elapsedNanoseconds)
     }
 }

@@ -1,7 +1,6 @@
-// What a run ends with on the terminal: one line a configuration, the winner, and what limits the comparison.
+// What a run ends with on the terminal: one line a configuration, best first, and what limits the comparison.
+// Which differences are shown is told by ComparisonTable below it.
 // Pure: rows in, text out.
-
-import Model
 
 /// The comparison of all configurations of a scenario.
 public struct TerminalTable: Sendable {
@@ -9,20 +8,22 @@ public struct TerminalTable: Sendable {
     public enum Ranking: Sendable {
         case throughput
         case timeToVisibleP99
+        /// By the highest rate that held the SLO.
+        case sustainedRate
     }
 
     private let groups: [ConfigurationRuns]
-    private let rows: [RunRow]
+    private let rows: [RunFields]
     private let ranking: Ranking
 
-    public init(_ rows: [RunRow], ranking: Ranking = .throughput) {
+    public init(_ rows: [RunFields], ranking: Ranking = .throughput) {
         self.rows = rows
         self.ranking = ranking
         var order: [String] = []
-        var byName: [String: [RunRow]] = [:]
+        var byName: [String: [RunFields]] = [:]
         for row in rows {
-            if byName[row.configuration.name] == nil { order.append(row.configuration.name) }
-            byName[row.configuration.name, default: []].append(row)
+            if byName[row.configuration] == nil { order.append(row.configuration) }
+            byName[row.configuration, default: []].append(row)
         }
         let groups = order.compactMap { name in byName[name].flatMap { ConfigurationRuns(name: name, rows: $0) } }
         self.groups = groups.enumerated().sorted { a, b in
@@ -35,10 +36,10 @@ public struct TerminalTable: Sendable {
     public var text: String {
         guard !groups.isEmpty else { return "No run was finished.\n" }
         let header = [
-            "configuration", "executions/s", "min-max", "p50 ms", "p95 ms", "p99 ms", "max ms", "transactions",
-            "retries", "verified",
+            "configuration", unit, "min-max", "p50 ms", "p95 ms", "p99 ms", "max ms", "transactions", "retries",
+            "verified",
         ]
-        let table = [header] + groups.map(\.cells)
+        let table = [header] + groups.map { $0.cells(by: ranking) }
         return (TerminalTable.aligned(table) + [""] + notes).map { $0 + "\n" }.joined()
     }
 
@@ -46,17 +47,17 @@ public struct TerminalTable: Sendable {
         var notes = [
             "Medians of \(repetitionText); milliseconds are time-to-visible, and of two middle ones the worse."
         ]
-        notes += verdict
+        for row in rows {
+            guard !row.isValid else { continue }
+            notes.append(
+                "INVALID, so left out: \(row.configuration), repetition \(row["repetition"]): \(row["invalid_reason"])")
+        }
         let failed = groups.filter { !$0.isVerified }.map(\.name)
         if !failed.isEmpty {
             notes.append("FAILED verification, so without a result: \(failed.joined(separator: ", ")); see verify.csv.")
         }
         if groups.contains(where: { $0.rows.count < 2 }) {
             notes.append("A single repetition shows no spread: repeat before trusting a difference.")
-        }
-        if clippedCount > 0 {
-            notes.append(
-                "\(grouped(clippedCount)) latencies lay outside the histogram's range; percentiles are bounds.")
         }
         return notes + [harness]
     }
@@ -67,48 +68,20 @@ public struct TerminalTable: Sendable {
         return counts == [1] ? "1 repetition" : "\(text) repetitions"
     }
 
-    private var clippedCount: Int64 {
-        rows.reduce(0) { $0 + ($1.timeToVisible?.clippedCount ?? 0) + ($1.transactionLatency?.clippedCount ?? 0) }
-    }
-
-    /// The winner with its ratio to the next and to the baseline, and whether the lead is more than the spread.
-    private var verdict: [String] {
-        let ranked = groups.filter { $0.rank(by: ranking) > -.infinity }
-        guard let winner = ranked.first else { return ["No winner: no configuration has a verified result."] }
-        guard ranked.count > 1 else { return ["No comparison: \(winner.name) alone has a verified result."] }
-        let next = ranked[1]
-        var comparisons = [comparison(of: winner, with: next, note: "next")]
-        let baseline = ranked.first { $0.mode == .row }
-        if let baseline, baseline.name != winner.name, baseline.name != next.name {
-            comparisons.append(comparison(of: winner, with: baseline, note: "row"))
-        }
-        let lines = [
-            "Winner: \(winner.name) with \(winner.figure(by: ranking)), \(comparisons.joined(separator: ", "))."
-        ]
-        guard winner.rows.count > 1, next.rows.count > 1, winner.overlaps(next, by: ranking) else { return lines }
-        return lines + ["The ranges of \(winner.name) and \(next.name) overlap: no difference is shown between them."]
-    }
-
-    private func comparison(of winner: ConfigurationRuns, with other: ConfigurationRuns, note: String) -> String {
-        let label = other.name == note ? other.name : "\(other.name) (\(note))"
-        switch ranking {
-        case .throughput:
-            return "\(decimal(winner.rank(by: ranking) / other.rank(by: ranking), decimals: 2)) times \(label)"
-        case .timeToVisibleP99:
-            let ratio = other.rank(by: ranking) / winner.rank(by: ranking)
-            return "\(label) takes \(decimal(ratio, decimals: 2)) times as long"
-        }
+    private var unit: String {
+        if ranking == .sustainedRate { return "sustained/s" }
+        return rows.first?["stage"] == "route" ? "requests/s" : "executions/s"
     }
 
     private var harness: String {
-        let peak = rows.map(\.harnessPeakResidentBytes).max() ?? 0
-        let memory = "peak memory \(grouped(Int64((Double(peak) / 1e6).rounded()))) MB"
-        let shares = rows.compactMap(\.harnessCPUShare).sorted()
+        let peak = rows.compactMap { $0.number("harness_peak_rss_mb") }.max() ?? 0
+        let memory = "peak memory \(grouped(Int64(peak.rounded()))) MB"
+        let shares = rows.compactMap { $0.number("harness_cpu_share") }.sorted()
         guard let least = shares.first, let most = shares.last else {
-            let seconds = rows.map(\.harnessCPUSeconds).max() ?? 0
+            let seconds = rows.compactMap { $0.number("harness_cpu_s") }.max() ?? 0
             return "Harness: at most \(decimal(seconds, decimals: 1)) s of processor time a run, \(memory)."
         }
-        let range = least == most ? percent(least) : "\(percent(least)) to \(percent(most))"
+        let range = percent(least) == percent(most) ? percent(least) : "\(percent(least)) to \(percent(most))"
         return "Harness: \(range) % of the processor time that it and the database took, \(memory)."
     }
 
@@ -128,84 +101,69 @@ public struct TerminalTable: Sendable {
     }
 }
 
-/// All repetitions of one configuration. One failed verification fails them all.
+/// All repetitions of one configuration. One failed verification fails them all; invalid runs are left out.
 private struct ConfigurationRuns {
     let name: String
-    let mode: Mode
-    let rows: [RunRow]
+    let rows: [RunFields]
     let isVerified: Bool
-    /// Sorted; empty unless verified.
-    let throughputs: [Double]
+    private let comparable: [RunFields]
 
-    init?(name: String, rows: [RunRow]) {
-        guard let first = rows.first else { return nil }
+    init?(name: String, rows: [RunFields]) {
+        guard !rows.isEmpty else { return nil }
         self.name = name
         self.rows = rows
-        mode = first.configuration.mode
-        isVerified = rows.allSatisfy(\.verified)
-        throughputs = isVerified ? rows.compactMap(\.executionsPerSecond).sorted() : []
+        isVerified = rows.allSatisfy(\.isVerified)
+        comparable = isVerified ? rows.filter(\.isValid) : []
     }
 
-    var cells: [String] {
-        let counts = [grouped(upperMedian(rows.map(\.transactions))), grouped(upperMedian(rows.map(\.retries)))]
+    func cells(by ranking: TerminalTable.Ranking) -> [String] {
+        let counts = ["transactions", "retries"].map { column in
+            grouped(Int64(upperMedian(rows.compactMap { $0.number(column) })))
+        }
         guard isVerified else {
             return [name, "FAILED", "-", "-", "-", "-", "-"] + counts + ["FAILED"]
         }
-        let latencies = [latency(\.p50), latency(\.p95), latency(\.p99), latency(\.max)].map {
-            $0.map(readableMilliseconds) ?? "-"
+        let latencies = ["p50", "p95", "p99", "max"].map { percentile in
+            latencyMs("time_to_visible_\(percentile)_ms").map(readableMilliseconds) ?? "-"
         }
-        return [name, throughput.map { grouped(Int64($0.rounded())) } ?? "-", spread] + latencies + counts + ["yes"]
+        let rates = rates(by: ranking)
+        return [name, median(rates).map { grouped(Int64($0.rounded())) } ?? "-", spread(rates)] + latencies + counts
+            + [comparable.isEmpty ? "INVALID" : "yes"]
+    }
+
+    /// Ascending.
+    private func rates(by ranking: TerminalTable.Ranking) -> [Double] {
+        comparable.compactMap { row in
+            ranking == .sustainedRate
+                ? row.number("sustained_rate_per_s") : row.number("executions_per_s") ?? row.number("requests_per_s")
+        }.sorted()
     }
 
     /// The middle one, or the mean of the two in the middle.
-    var throughput: Double? {
-        guard !throughputs.isEmpty else { return nil }
-        return (throughputs[(throughputs.count - 1) / 2] + throughputs[throughputs.count / 2]) / 2
+    private func median(_ rates: [Double]) -> Double? {
+        rates.isEmpty ? nil : (rates[(rates.count - 1) / 2] + rates[rates.count / 2]) / 2
     }
 
-    private var spread: String {
-        guard throughputs.count > 1, let least = throughputs.first, let most = throughputs.last else { return "-" }
+    private func spread(_ rates: [Double]) -> String {
+        guard rates.count > 1, let least = rates.first, let most = rates.last else { return "-" }
         return "\(grouped(Int64(least.rounded())))-\(grouped(Int64(most.rounded())))"
     }
 
     /// Percentiles are never averaged: of two in the middle the greater stands.
-    private func latency(_ value: KeyPath<LatencySummary, Int64>) -> Int64? {
-        let values = rows.compactMap(\.timeToVisible).map { $0[keyPath: value] }
-        return values.count == rows.count ? upperMedian(values) : nil
+    private func latencyMs(_ column: String) -> Double? {
+        let values = comparable.compactMap { $0.number(column) }
+        return values.isEmpty || values.count < comparable.count ? nil : upperMedian(values)
     }
 
     /// Greater is better; -∞ for what can't be ranked.
     func rank(by ranking: TerminalTable.Ranking) -> Double {
-        guard isVerified else { return -.infinity }
         switch ranking {
-        case .throughput: return throughput ?? -.infinity
-        case .timeToVisibleP99: return latency(\.p99).map { -Double(max($0, 1)) } ?? -.infinity
+        case .throughput, .sustainedRate: median(rates(by: ranking)) ?? -.infinity
+        case .timeToVisibleP99: latencyMs("time_to_visible_p99_ms").map { -$0 } ?? -.infinity
         }
-    }
-
-    func figure(by ranking: TerminalTable.Ranking) -> String {
-        switch ranking {
-        case .throughput: "\(grouped(Int64((throughput ?? 0).rounded()))) executions/s"
-        case .timeToVisibleP99: "a p99 time-to-visible of \(readableMilliseconds(latency(\.p99) ?? 0)) ms"
-        }
-    }
-
-    func overlaps(_ other: ConfigurationRuns, by ranking: TerminalTable.Ranking) -> Bool {
-        guard let range = range(by: ranking), let otherRange = other.range(by: ranking) else { return false }
-        return range.overlaps(otherRange)
-    }
-
-    private func range(by ranking: TerminalTable.Ranking) -> ClosedRange<Double>? {
-        let values: [Double]
-        switch ranking {
-        case .throughput: values = throughputs
-        case .timeToVisibleP99: values = rows.compactMap(\.timeToVisible).map { Double($0.p99) }.sorted()
-        }
-        guard let least = values.min(), let most = values.max() else { return nil }
-        return least...most
     }
 }
 
-private func upperMedian(_ values: [Int64]) -> Int64 {
+private func upperMedian(_ values: [Double]) -> Double {
     values.isEmpty ? 0 : values.sorted()[values.count / 2]
 }

@@ -103,15 +103,18 @@ public struct ScenarioFile: Sendable {
     /// Reads and checks a scenario. `securitiesFile` and `pricesFolder` are the command line's, relative to the current
     /// folder; where given they replace the file's, and only the paths in force are looked up.
     ///
-    /// Throws: every fault in one go.
+    /// - Parameter name: what a scenario without a name of its own is called, instead of its file's.
+    /// - Throws: every fault in one go.
     public static func load(
-        path: String, securitiesFile: String? = nil, pricesFolder: String? = nil
+        path: String, securitiesFile: String? = nil, pricesFolder: String? = nil, name: String? = nil
     ) throws(InputError) -> ScenarioFile {
         let bytes = try readScenario(path)
         var reader = try ScenarioReader(bytes: bytes, path: path)
         reader.overrideData(securitiesFile: securitiesFile, pricesFolder: pricesFolder)
         reader.checkDataPaths()
-        return try reader.finish()
+        var scenario = try reader.finish()
+        if let name { scenario.name = name }
+        return scenario
     }
 
     /// Checks a scenario's text, without a look at the file system. `path` is what the faults name.

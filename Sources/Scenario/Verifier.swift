@@ -3,6 +3,7 @@
 
 public import Allocations
 public import Postgres
+import Report
 
 public enum Verifier {
     /// All checks, the oracle's last.
@@ -21,6 +22,13 @@ public enum Verifier {
 /// Compares what every run leaves with what the first right one left: the same messages must end in the same tables.
 struct FirstTables {
     private var wanted: [String: String]?
+
+    init() {}
+
+    /// Goes on from what the cells of a resumed run left.
+    init(of cells: [CellRecord]) {
+        wanted = cells.lazy.map(\.finalTables).first { !$0.isEmpty }
+    }
 
     /// - Parameters:
     ///   - sums: by table a digest of its rows.

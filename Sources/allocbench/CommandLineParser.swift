@@ -103,12 +103,17 @@ enum ExitStatus: Int32 {
     case badInput = 2
     /// Verification found differences: there is no result.
     case differencesFound = 3
+    /// A gate of the scenario was missed: every run is right, and too slow.
+    case gateFailed = 4
+    /// The harness was the limit of a run: it says nothing about the database.
+    case invalidRuns = 5
     /// Ended by Ctrl-C or TERM.
     case interrupted = 130
 
     static let help = """
         exit status: 0 success; 1 a service, connection or file failed; 2 wrong input, nothing was done;
-        3 verification found differences; 130 interrupted
+        3 verification found differences; 4 a gate was missed; 5 a run is invalid: the harness was the limit;
+        130 interrupted
         """
 }
 

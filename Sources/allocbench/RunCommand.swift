@@ -1,4 +1,4 @@
-// `allocbench run FILE` and `allocbench check FILE`.
+// `allocbench run FILE`, `allocbench rerun RUN` and `allocbench check FILE`.
 
 import Diagnostics
 import Glibc
@@ -7,42 +7,82 @@ import Scenario
 import Services
 
 enum RunCommand {
+    private static let flags = [
+        Flag("--results", "DIR", "where the run's folder is made (default results)"),
+        Flag("--json", nil, "progress as one JSON object a line on standard output, instead of text"),
+        Flag("-q", nil, "no progress: only the results, and what is wrong"),
+        TargetFlags.state, TargetFlags.kafkaHome, TargetFlags.database, TargetFlags.brokers,
+    ]
+
     static let run = Verb(
         name: "run", summary: "Runs a scenario: compares its configurations on one recorded stream, verifies each run.",
         operands: ["FILE"],
         flags: [
-            Flag("--results", "DIR", "where the run's folder is made (default results)"),
+            Flag("--resume", nil, "goes on with the newest run of this scenario that was cut"),
             Flag("--securities", "FILE", "real securities instead of generated ones; goes with --prices"),
             Flag("--prices", "DIR", "a folder with one price file per symbol"),
-            TargetFlags.state, TargetFlags.kafkaHome, TargetFlags.database, TargetFlags.brokers,
-        ]
+        ] + flags
     ) { arguments in
         let scenario = try load(arguments)
-        var options = TargetFlags.options(arguments)
-        options.database = "allocbench_run"
-        try options.validate()
-        let results = arguments.text("--results") ?? "results"
-        try requireWritable(results)
-        if options.isExternal { return try run(scenario, options, results: results) }
-        // The lock keeps two runs out of one folder; it ends with the process, however that ends.
-        let lock = try StateFolder(options.state).lockRun()
-        defer { lock.release() }
-        return try run(scenario, options, results: results)
+        var options = ScenarioRunner.Options()
+        options.securitiesFile = arguments.text("--securities").map(absolute)
+        options.pricesFolder = arguments.text("--prices").map(absolute)
+        return try run(scenario, options, arguments)
+    }
+
+    static let rerun = Verb(
+        name: "rerun", summary: "Repeats a run from its folder: the same scenario on the same data, in a new folder.",
+        operands: ["RUN"], flags: flags
+    ) { arguments in
+        let folder = arguments.operands[0]
+        guard let manifest = ManifestFile.read("\(folder)/manifest.json") else {
+            throw InputError(
+                InputFault(source: folder, expected: "a folder of results with a manifest.json of this version"))
+        }
+        var options = ScenarioRunner.Options()
+        options.securitiesFile = manifest.securitiesFile
+        options.pricesFolder = manifest.pricesFolder
+        // Other data would answer another question.
+        options.expectedFingerprint = manifest.fingerprint
+        let scenario = try ScenarioFile.load(
+            path: "\(folder)/scenario.yaml", securitiesFile: manifest.securitiesFile,
+            pricesFolder: manifest.pricesFolder, name: manifest.scenarioName)
+        return try run(scenario, options, arguments)
     }
 
     private static func run(
-        _ scenario: ScenarioFile, _ options: Target.Options, results: String
+        _ scenario: ScenarioFile, _ given: ScenarioRunner.Options, _ arguments: ParsedArguments
     ) throws -> ExitStatus {
-        let target = try Target.open(options)
+        var options = given
+        options.resultsFolder = arguments.text("--results") ?? "results"
+        options.commandLine = CommandLine.arguments
+        var targetOptions = TargetFlags.options(arguments)
+        targetOptions.database = "allocbench_run"
+        try targetOptions.validate()
+        if arguments.has("--resume") { options.resumed = try RunFolder.unfinished(scenario, in: options.resultsFolder) }
+        try requireWritable(options.resultsFolder)
+        let printer = ProgressPrinter(arguments.has("--json") ? .json : arguments.has("-q") ? .quiet : .text)
+        if targetOptions.isExternal { return try run(scenario, options, targetOptions, printer) }
+        // The lock keeps two runs out of one folder; it ends with the process, however that ends.
+        let lock = try StateFolder(targetOptions.state).lockRun()
+        defer { lock.release() }
+        return try run(scenario, options, targetOptions, printer)
+    }
+
+    private static func run(
+        _ scenario: ScenarioFile, _ options: ScenarioRunner.Options, _ targetOptions: Target.Options,
+        _ printer: ProgressPrinter
+    ) throws -> ExitStatus {
+        let target = try Target.open(targetOptions)
         defer { target.close() }
-        for note in target.services?.notes ?? [] { say(note) }
+        for note in target.services?.notes ?? [] { printer.print(.note(note)) }
         let outcome = try ScenarioRunner(
-            scenario, target: target, resultsFolder: results, commandLine: CommandLine.arguments,
-            stop: Interrupt.flag, say: say
+            scenario, target: target, options: options, stop: Interrupt.flag, report: printer.print
         ).run()
-        print(outcome.table, terminator: "")
-        print("\nresults: \(outcome.folder)/runs.csv, verify.csv, manifest.json")
-        return outcome.isVerified ? .success : .differencesFound
+        printer.finish(outcome)
+        if !outcome.isVerified { return .differencesFound }
+        if !outcome.isValid { return .invalidRuns }
+        return outcome.failedGateCount > 0 ? .gateFailed : .success
     }
 
     static let check = Verb(
@@ -65,6 +105,13 @@ enum RunCommand {
                 "can't write results to \(folder): \(String(cString: strerror(errno)))",
                 remedy: "name another folder: --results DIR")
         }
+    }
+
+    /// A manifest names data by a path that holds in every folder.
+    private static func absolute(_ path: String) -> String {
+        guard let resolved = realpath(path, nil) else { return path }
+        defer { free(resolved) }
+        return String(cString: resolved)
     }
 
     private static func load(_ arguments: ParsedArguments) throws(InputError) -> ScenarioFile {

@@ -27,17 +27,16 @@ func withTemporaryFolder(_ body: (String) throws -> Void) throws {
 
     @Test func `a finished file holds the header and the rows and nothing lies beside it`() throws {
         try withTemporaryFolder { folder in
-            let writer = try CSVWriter(path: folder + "verify.csv", columns: VerifyRow.columnNames)
-            try writer.append(VerifyRow(configuration: "row", repetition: 1, check: "fills", differences: 0).fields)
-            let row = VerifyRow(
-                configuration: "batch", repetition: 2, check: "offsets", differences: 3,
-                firstDifference: "partition 0: \"17\", not 18")
-            try writer.append(row.fields)
+            let writer = try CSVWriter(path: folder + "verify.csv", columns: ResultTable.verify.columnNames)
+            let first = RunKey(configuration: "row", repetition: 1)
+            let second = RunKey(configuration: "batch", repetition: 2)
+            try writer.append(ResultTable.verify.row(first, ["fills", "0", ""]))
+            try writer.append(ResultTable.verify.row(second, ["offsets", "3", "partition 0: \"17\", not 18"]))
             try writer.finish()
             let text = try String(contentsOfFile: folder + "verify.csv", encoding: .utf8)
             #expect(
-                text == "configuration,repetition,check,differences,first_difference\r\nrow,1,fills,0,\r\n"
-                    + "batch,2,offsets,3,\"partition 0: \"\"17\"\", not 18\"\r\n")
+                text == "format_version,configuration,repetition,check,differences,first_difference\r\n"
+                    + "1,row,1,fills,0,\r\n1,batch,2,offsets,3,\"partition 0: \"\"17\"\", not 18\"\r\n")
             #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == ["verify.csv"])
         }
     }

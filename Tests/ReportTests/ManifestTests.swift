@@ -10,7 +10,7 @@ import Testing
 private let secret = "hunter2"
 
 private func makeManifest() -> Manifest {
-    Manifest(
+    var manifest = Manifest(
         outcome: Manifest.Outcome(.interrupted, runsFinished: 2, runsPlanned: 5), scenarioName: "test",
         scenarioPath: "scenarios/test.yaml", scenarioText: "seed: 1\n# \"x\"\\\t\u{1}é\n",
         seed: .max, commandLine: ["allocbench", "run", "scenarios/test.yaml"],
@@ -22,6 +22,9 @@ private func makeManifest() -> Manifest {
             operatingSystem: "Debian"),
         startedAtUnixMs: 1_731_576_600_123, endedAtUnixMs: 1_731_576_661_000,
         dataSets: [.init(name: "securities", rowCount: 30, checksum: "a1")])
+    manifest.fingerprint = "3:9f"
+    manifest.selfCheck = [.init("timer_error_p99_ms", "0.061")]
+    return manifest
 }
 
 @Suite struct ManifestTests {
@@ -29,7 +32,7 @@ private func makeManifest() -> Manifest {
         #expect(
             makeManifest().json == #"""
                 {
-                  "format_version": 1,
+                  "format_version": 2,
                   "outcome": {
                     "ending": "interrupted",
                     "runs_finished": 2,
@@ -46,7 +49,9 @@ private func makeManifest() -> Manifest {
                     "name": "test",
                     "path": "scenarios/test.yaml",
                     "seed": "18446744073709551615",
-                    "text": "seed: 1\n# \"x\"\\\t\u0001é\n"
+                    "text": "seed: 1\n# \"x\"\\\t\u0001é\n",
+                    "securities_file": null,
+                    "prices_folder": null
                   },
                   "build": {
                     "git_commit": "abc",
@@ -77,7 +82,11 @@ private func makeManifest() -> Manifest {
                       "rows": 30,
                       "checksum": "a1"
                     }
-                  ]
+                  ],
+                  "fingerprint": "3:9f",
+                  "self_check": {
+                    "timer_error_p99_ms": "0.061"
+                  }
                 }
 
                 """#)

@@ -21,14 +21,14 @@ import Testing
 
     @Test func `every other repetition runs the configurations the other way round`() throws {
         let order = ScenarioRunner.order(try scenario(repetitions: 3))
-        #expect(order.map(\.configuration.name) == ["a", "b", "c", "c", "b", "a", "a", "b", "c"])
+        #expect(order.map(\.competitor.name) == ["a", "b", "c", "c", "b", "a", "a", "b", "c"])
         #expect(order.map(\.repetition) == [1, 1, 1, 2, 2, 2, 3, 3, 3])
     }
 
     @Test func `over an even number of repetitions every configuration has the same mean place`() throws {
         let order = ScenarioRunner.order(try scenario(repetitions: 4))
         for name in ["a", "b", "c"] {
-            let places = order.indices.filter { order[$0].configuration.name == name }
+            let places = order.indices.filter { order[$0].competitor.name == name }
             #expect(places.reduce(0, +) == 2 * (order.count - 1))
         }
     }

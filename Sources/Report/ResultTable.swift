@@ -1,0 +1,114 @@
+// The CSV files of a result folder and their columns: the dictionary that wiki/Results.md prints and a test compares.
+// runs.csv and comparisons.csv have files of their own beside this one.
+
+public import Measurement
+
+/// Where a row of any file but comparisons.csv belongs.
+public struct RunKey: Sendable, Hashable {
+    public var configuration: String
+    /// From 1.
+    public var repetition: Int
+
+    public init(configuration: String, repetition: Int) {
+        self.configuration = configuration
+        self.repetition = repetition
+    }
+}
+
+/// A file of results that has several rows for each run.
+public enum ResultTable: String, Sendable, CaseIterable {
+    case latency = "latency.csv"
+    case timeSeries = "timeseries.csv"
+    case retries = "retries.csv"
+    case partitions = "partitions.csv"
+    case probes = "probes.csv"
+    case faults = "faults.csv"
+    case verify = "verify.csv"
+
+    public static let formatVersion = 1
+
+    public var columnNames: [String] { columns.map(\.name) }
+
+    /// Name and meaning of each column.
+    public var columns: [(name: String, meaning: String)] {
+        [
+            ("format_version", "version of these columns"), ("configuration", "name of the configuration"),
+            ("repetition", "from 1"),
+        ] + ownColumns
+    }
+
+    private var ownColumns: [(name: String, meaning: String)] {
+        switch self {
+        case .latency:
+            [
+                ("stage", "what the time lies between; the words are below"),
+                ("unit", "what was counted: messages, transactions or blocks"), ("count", "how many were recorded"),
+                ("mean_ms", "their mean"), ("p50_ms", "half of them took at most this"),
+                ("p90_ms", "90 % of them took at most this"), ("p95_ms", "95 %"), ("p99_ms", "99 %"),
+                ("p999_ms", "99.9 %"), ("max_ms", "the longest, exact"),
+                ("clipped", "how many lay outside the histogram's range, so that percentiles are bounds"),
+            ]
+        case .timeSeries:
+            [
+                ("second", "begin of the interval, in seconds since the start of the load"),
+                ("interval_s", "its length; more than 1 where a run lasted longer than an hour"),
+                ("messages", "messages whose effect became visible"), ("commits", "transactions committed"),
+                ("retries", "attempts that failed and were repeated"),
+                ("p50_ms", "time-to-visible of these messages, within 3 %"), ("p99_ms", "the same"),
+                ("max_ms", "the same, exact"), ("lock_waits", "sessions seen waiting for a lock; empty if not sampled"),
+            ]
+        case .retries:
+            [
+                ("sqlstate", "what the database answered"),
+                ("retries", "attempts that failed with it and were repeated"),
+                ("messages", "messages in these attempts: work thrown away"),
+                ("time_ms", "from their begin to their failure, over all workers"),
+                ("committed", "of ambiguous commits: how many had happened; else empty"),
+            ]
+        case .partitions:
+            [
+                ("partition", "number of the partition"), ("messages", "messages whose effect was committed"),
+                ("share", "messages / messages of all partitions"),
+                ("lag_max_messages", "the most that were due and not committed, sampled each second"),
+                ("lag_max_ms", "the longest that the oldest of them had waited, sampled each second"),
+                ("lag_end_messages", "the same as lag_max_messages in the last sample"),
+            ]
+        case .probes:
+            [
+                ("probe", "from 1, in the order in which they were tried"),
+                ("purpose", "bracket, bisect, confirm or above"), ("rate_per_s", "executions per second offered"),
+                ("executions", "how many were offered"), ("executions_per_s", "how many became visible"),
+                ("time_to_visible_p99_ms", "from intended arrival to visible commit"),
+                ("lag_max_ms", "the longest that a due message had waited"),
+                ("outcome", "held, failed or invalid"), ("reason", "why, where it failed"),
+            ]
+        case .faults:
+            [
+                ("fault", "what was injected"), ("at_ms", "when, since the start of the load"),
+                ("recovery_ms", "until what was due then was committed; empty: not before the end"),
+                ("retries", "attempts that failed between the two"), ("duplicates", "messages delivered again"),
+            ]
+        case .verify:
+            [
+                ("check", "name of the check"), ("differences", "how many it found; 0 is right"),
+                ("first_difference", "the first of them in words"),
+            ]
+        }
+    }
+
+    /// A row of this file: `own` are the fields behind the first three.
+    public func row(_ key: RunKey, _ own: [String]) -> [String] {
+        let fields = [String(ResultTable.formatVersion), key.configuration, String(key.repetition)] + own
+        precondition(fields.count == columns.count, "a row of \(rawValue) has \(columns.count) fields")
+        return fields
+    }
+
+    /// The row of latency.csv for one stage.
+    public static func latencyRow(_ key: RunKey, stage: String, unit: String, _ histogram: Histogram) -> [String] {
+        let percentiles = [50, 90, 95, 99, 99.9].map { milliseconds(histogram.percentile($0)) }
+        return latency.row(
+            key,
+            [stage, unit, String(histogram.count), milliseconds(Int64(histogram.mean.rounded()))] + percentiles
+                + [milliseconds(histogram.max), String(histogram.clippedCount)])
+    }
+}

@@ -1,0 +1,50 @@
+// What becomes of a cell once it has run: verified or not, valid or not, a record in the journal, a sentence for the user.
+
+import Allocations
+import Measurement
+import Report
+
+extension CellOutcome {
+    /// Sets the row's verification, the comparison with the tables that the first cell left included.
+    mutating func judge(with firstTables: inout FirstTables) {
+        checks.append(firstTables.check(finalTables, isTrusted: checks.isClean))
+        row.verified = checks.isClean
+        row.finalTables = AllocationsVerification.digest(of: finalTables)
+    }
+
+    /// Everything that goes into the files.
+    func record(of cell: Cell) -> CellRecord {
+        let key = cell.key
+        var rows = Dictionary(uniqueKeysWithValues: tables.map { ($0.key.rawValue, $0.value) })
+        rows[ResultTable.verify.rawValue] = checks.map {
+            ResultTable.verify.row(key, [$0.name, String($0.differenceCount), $0.first.first?.description ?? ""])
+        }
+        // A wrong run has no figures of speed.
+        rows[ResultTable.latency.rawValue] =
+            row.verified
+            ? latencies.map {
+                ResultTable.latencyRow(key, stage: $0.stage.rawValue, unit: $0.stage.unit.rawValue, $0.histogram)
+            } : []
+        return CellRecord(
+            configuration: key.configuration, repetition: key.repetition, run: row.fields, tables: rows, histograms: [],
+            finalTables: row.verified ? finalTables : [:])
+    }
+
+    func summary(remaining: Duration) -> CellSummary {
+        CellSummary(
+            isVerified: row.verified, invalidReason: row.invalidReason, sentence: sentence,
+            differences: checks.differenceLines, remaining: remaining)
+    }
+
+    private var sentence: String {
+        let took = seconds(.nanoseconds(row.elapsedNanoseconds))
+        if let rate = row.sustainedRatePerSecond, row.verified { return "\(Int(rate)) executions/s held, verified" }
+        if let requests = row.requests, let rate = row.requestsPerSecond {
+            return "\(requests) requests in \(took) s, \(Int(rate))/s, verified"
+        }
+        guard let executions = row.executions, let rate = row.executionsPerSecond else { return "FAILED verification" }
+        let busts = row.waitingBusts ?? 0
+        let waiting = busts == 0 ? "" : "; \(busts) busts wait for executions that never came"
+        return "\(executions) executions in \(took) s, \(Int(rate))/s, verified\(waiting)"
+    }
+}

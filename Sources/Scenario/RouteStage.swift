@@ -1,0 +1,137 @@
+// Stage route: every configuration routes the same date on fresh tables of the orders stage, and all of them must end in
+// the same tables. Runs on the main thread; feed and workers have theirs.
+
+import Allocations
+import Measurement
+import Model
+import Orders
+import Postgres
+import Report
+import Routing
+import Seeding
+import Threads
+
+struct RouteStage: StageRun {
+    /// What a configuration did, whichever way it routes.
+    private struct Routed {
+        var summary: RoutingSummary
+        var elapsedNanoseconds: Int64
+        var requestToRouted: Histogram?
+        var transactionLatency = Histogram()
+        var transactions = TransactionCounts()
+        var duplicates: Int64?
+    }
+
+    private let scenario: ScenarioFile
+    private let target: Target
+    private let runID: String
+    private let stop: StopFlag
+    private let date: TradeDate
+    let fingerprint: String
+
+    /// Seeds what the cells route. Blocks.
+    init(
+        _ scenario: ScenarioFile, target: Target, runID: String, stop: StopFlag, say: (String) -> Void
+    ) throws {
+        self.scenario = scenario
+        self.target = target
+        self.runID = runID
+        self.stop = stop
+        // Eight groups, where there are enough block orders: set-based routing takes one transaction for each.
+        let securities = min(500, max(1, scenario.workload.blocks / 16))
+        let seed = try SeededOrders.seed(scenario, securities: securities, target: target, stop: stop)
+        say("seeded \(seed.rowCount) rows in \(seconds(seed.duration)) s")
+        date = seed.routingDate
+        let connection = try PostgresConnection.connect(to: target.connection)
+        defer { connection.close() }
+        let sums = try SeedLoader.tableChecksums(on: connection)
+        fingerprint = AllocationsVerification.digest(of: sums)
+    }
+
+    var brokerEntries: [Manifest.Entry] { [Manifest.Entry("partitions", String(scenario.workload.partitions))] }
+
+    func close() {}
+
+    func run(
+        _ cell: Cell, orderIndex: Int, progress: @escaping @Sendable (CellProgress) -> Void
+    ) throws -> CellOutcome {
+        guard case .route(let configuration) = cell.competitor else {
+            preconditionFailure("stage route runs configurations of its own")
+        }
+        let topic = "allocbench.\(runID).requests.\(orderIndex)"
+        defer { try? target.deleteTopic(topic) }
+        let connection = try PostgresConnection.connect(to: target.connection)
+        defer { connection.close() }
+        try OrdersSource.truncate(on: connection)
+        if target.services != nil { try connection.execute("CHECKPOINT") }
+        let usage = UsageMeter(target)
+        let routed = try route(configuration, repetition: cell.repetition, topic: topic, on: connection)
+        var row = RunRow(
+            scenario: scenario.name, competitor: cell.competitor, repetition: cell.repetition, orderIndex: orderIndex,
+            partitions: configuration.way == .eventDriven ? scenario.workload.partitions : nil,
+            load: LoadSummary(model: "backlog", through: configuration.way == .eventDriven ? "feed" : ""))
+        row.resources = usage.finish()
+        try requireNotStopped(stop)
+        row.requests = routed.summary.requestCount
+        row.customerOrders = routed.summary.customerOrderCount
+        row.elapsedNanoseconds = routed.elapsedNanoseconds
+        row.timeToVisible = routed.requestToRouted.flatMap { LatencySummary($0) }
+        row.transactionLatency = LatencySummary(routed.transactionLatency)
+        row.transactions = routed.transactions
+        row.duplicates = routed.duplicates
+        var outcome = CellOutcome(row: row)
+        outcome.checks = try checks(on: connection)
+        outcome.finalTables = try OrdersSource.routingChecksums(of: date, on: connection)
+        outcome.latencies = [(.transactionLatency, routed.transactionLatency)]
+        if let requestToRouted = routed.requestToRouted { outcome.latencies.append((.timeToVisible, requestToRouted)) }
+        return outcome
+    }
+
+    private func route(
+        _ configuration: RoutingConfiguration, repetition: Int, topic: String, on connection: PostgresConnection
+    ) throws -> Routed {
+        let plan = RoutingPlan(date: date)
+        guard configuration.way == .eventDriven else { return try routeBySets(plan, on: connection) }
+        var requests = EventRoutingPlan(
+            plan, topic: topic, partitions: scenario.workload.partitions, workers: configuration.workers,
+            batchSize: configuration.batchSize)
+        requests.seed = scenario.seed &+ UInt64(repetition)
+        let result = try EventRouting.route(requests, target: target, on: connection, stop: stop)
+        let figures = result.figures
+        var transactions = TransactionCounts()
+        transactions.committed = figures.transactionCount
+        transactions.retries = figures.retryCount
+        return Routed(
+            summary: result.summary, elapsedNanoseconds: result.elapsedNanoseconds,
+            requestToRouted: figures.requestToRouted, transactionLatency: figures.transactionLatency,
+            transactions: transactions, duplicates: figures.duplicateCount)
+    }
+
+    private func routeBySets(_ plan: RoutingPlan, on connection: PostgresConnection) throws -> Routed {
+        var latency = Histogram()
+        let start = monotonicNow()
+        var last = start
+        let summary = try OrdersSource.route(
+            plan, on: connection,
+            onGroup: {
+                let now = monotonicNow()
+                latency.record(now - last)
+                last = now
+            })
+        var transactions = TransactionCounts()
+        transactions.committed = latency.count
+        return Routed(
+            summary: summary, elapsedNanoseconds: last - start, transactionLatency: latency,
+            transactions: transactions)
+    }
+
+    private func checks(on connection: PostgresConnection) throws -> [CheckResult] {
+        try OrdersVerification.run(date, on: connection).map { check in
+            CheckResult(
+                name: check.name, differenceCount: check.differenceCount,
+                first: check.first.map {
+                    CheckResult.Difference(subject: $0.subject, expected: $0.expected, actual: $0.actual)
+                })
+        }
+    }
+}

@@ -1,0 +1,140 @@
+// The folder of one run, `results/<run>/`: the journal while it goes on, the files of results when it has ended.
+// Used on the runner's thread.
+
+import Diagnostics
+import Foundation
+public import Report
+
+/// How a run ended.
+public struct RunOutcome: Sendable {
+    /// In the order of the run; those of a run that was resumed included.
+    public let rows: [RunFields]
+    public let folder: String
+    /// What the run ends with on the terminal.
+    public let table: String
+    public var failedGateCount = 0
+    /// Whether every run was verified.
+    public var isVerified: Bool { rows.allSatisfy(\.isVerified) }
+    /// Whether the harness was never the limit.
+    public var isValid: Bool { rows.allSatisfy(\.isValid) }
+}
+
+public struct RunFolder {
+    /// Ends where `manifest.json` says how the run ended.
+    public let path: String
+    let journal: Journal
+
+    var name: String { String(path.split(separator: "/").last ?? "") }
+    var manifestPath: String { "\(path)/manifest.json" }
+
+    // MARK: Making and finding
+
+    /// `quickstart-20241114-153000-4711`: sortable, and unique among the harnesses of a machine.
+    static func name(of scenario: String, at time: Date) -> String {
+        let format = DateFormatter()
+        format.locale = Locale(identifier: "en_US_POSIX")
+        format.timeZone = TimeZone(identifier: "UTC")
+        format.dateFormat = "yyyyMMdd-HHmmss"
+        return "\(safeName(scenario))-\(format.string(from: time))-\(getpid())"
+    }
+
+    private static func safeName(_ scenario: String) -> String {
+        String(scenario.map { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-") ? $0 : "-" })
+    }
+
+    /// Makes a folder with an empty journal and the scenario in it, so that the run can be resumed and repeated.
+    static func create(_ path: String, scenario: ScenarioFile) throws -> RunFolder {
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+        try Data(scenario.selfContainedText.utf8).write(to: URL(fileURLWithPath: "\(path)/scenario.yaml"))
+        return RunFolder(path: path, journal: try Journal(folder: path))
+    }
+
+    /// The newest run of this scenario in `results` that was cut.
+    /// - Throws: `InputError` where there is none.
+    public static func unfinished(_ scenario: ScenarioFile, in results: String) throws -> RunFolder {
+        let prefix = safeName(scenario.name) + "-"
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: results)) ?? []
+        let cut = names.filter { name in
+            guard name.hasPrefix(prefix), let ending = ManifestFile.read("\(results)/\(name)/manifest.json")?.ending
+            else {
+                return false
+            }
+            return ending != Manifest.Outcome.Ending.complete.rawValue
+        }
+        // The names end with the time of the start and the process.
+        guard let newest = cut.max(by: { $0.dropFirst(prefix.count) < $1.dropFirst(prefix.count) }) else {
+            throw InputError(
+                InputFault(
+                    source: "--resume", expected: "a run of \(scenario.name) in \(results) that was cut: there is none")
+            )
+        }
+        let folder = "\(results)/\(newest)"
+        let text = try? String(contentsOfFile: "\(folder)/scenario.yaml", encoding: .utf8)
+        guard text == scenario.selfContainedText else {
+            throw InputError(
+                InputFault(
+                    source: scenario.path,
+                    expected: "the scenario that \(folder) was begun with; its own is "
+                        + "\(folder)/scenario.yaml"))
+        }
+        return RunFolder(path: folder, journal: try Journal(folder: folder))
+    }
+
+    /// Refuses a resumed run whose data isn't what the finished cells worked on.
+    func requireSame(fingerprint: String) throws {
+        let recorded = ManifestFile.read(manifestPath)?.fingerprint
+        guard recorded == fingerprint else {
+            throw OperatingError(
+                "the data of \(path) has the fingerprint \(recorded ?? "unknown"), this run's has \(fingerprint)",
+                remedy: "begin a new run: what is finished was measured on other data")
+        }
+    }
+
+    func isFinished(_ key: RunKey) -> Bool { journal.cells.contains { $0.key == key } }
+
+    // MARK: Ending
+
+    /// Writes every file of results from the journal.
+    func finish(_ begun: Manifest, scenario: ScenarioFile, ending: Manifest.Outcome.Ending) throws -> RunOutcome {
+        let cells = journal.cells
+        let rows = cells.map(RunFields.init)
+        let runs = try CSVWriter(path: "\(path)/runs.csv", columns: RunRow.columnNames)
+        for cell in cells { try runs.append(cell.run) }
+        try runs.finish()
+        for table in ResultTable.allCases {
+            let file = try CSVWriter(path: "\(path)/\(table.rawValue)", columns: table.columnNames)
+            for cell in cells {
+                for row in cell.tables[table.rawValue] ?? [] { try file.append(row) }
+            }
+            try file.finish()
+        }
+        let table = TerminalTable(rows, ranking: scenario.ranking)
+        var manifest = begun
+        manifest.outcome.ending = ending
+        manifest.outcome.runsFinished = cells.count
+        manifest.endedAtUnixMs = Int64(Date().timeIntervalSince1970 * 1000)
+        try manifest.write(to: manifestPath)
+        return RunOutcome(rows: rows, folder: path, table: table.text)
+    }
+}
+
+extension ScenarioFile {
+    /// What decides which configuration is best.
+    var ranking: TerminalTable.Ranking {
+        switch load {
+        case .backlog: .throughput
+        case .open: .timeToVisibleP99
+        case .search: .sustainedRate
+        }
+    }
+
+    /// The scenario in one file: what it names by a path stands in it instead. Runs are resumed and repeated from this text.
+    var selfContainedText: String {
+        guard !includedFiles.isEmpty else { return text }
+        return text.split(separator: "\n", omittingEmptySubsequences: false).map { line in
+            guard let file = includedFiles.first(where: { line.hasPrefix($0.key + ":") }) else { return String(line) }
+            let inner = file.text.split(separator: "\n", omittingEmptySubsequences: false).map { "  " + $0 }
+            return "\(file.key):\n" + inner.joined(separator: "\n")
+        }.joined(separator: "\n")
+    }
+}
