@@ -41,6 +41,7 @@ let package = Package(
         // What Swift's importer doesn't see of glibc; headers without a library.
         .systemLibrary(name: "CSpawn"),
         .systemLibrary(name: "CEpoll"),
+        .systemLibrary(name: "CMalloc"),
         .target(name: "CEnvelope", linkerSettings: [.linkedLibrary("simdjson")]),
 
         // The base: no knowledge of the domain.
@@ -108,9 +109,10 @@ let package = Package(
                 "Booking", "Report", "Routing", "Scenario",
             ],
             swiftSettings: settings),
-        // What the engine costs without any service; see `make bench`.
+        // What the engine and the recorder cost without any service; see `make bench`.
         .executableTarget(
-            name: "allocbench-micro", dependencies: ["Measurement", "Model"], path: "Sources/AllocBenchMicro",
+            name: "allocbench-micro", dependencies: ["CMalloc", "Measurement", "Model"],
+            path: "Sources/AllocBenchMicro",
             swiftSettings: settings),
 
         // Tests.

@@ -4,8 +4,10 @@ func printReport(_ size: BenchmarkSize) {
     // Before anything has been freed, since what is freed would be used again.
     let bytes = cursorBytesPerAccount(accounts: 1_000).map(oneDecimal) ?? "unknown"
     print("memory of a cursor, 1000 accounts: \(bytes) bytes/account")
+    let events = size.operationsMaximum
+    print("memory that the recorder allocates in \(events) messages: \(recorderAllocatedBytes(events: events)) bytes")
     print("CPU time: median and best of \(size.runs) runs, one thread")
-    for benchmark in [lotByLot, jumps, snapshots] {
+    for benchmark in [lotByLot, jumps, snapshots, recorder] {
         for figure in benchmark(size) {
             let name = padded(figure.name, to: 48)
             let median = padded(oneDecimal(figure.nanoseconds), to: 12, isNumber: true)

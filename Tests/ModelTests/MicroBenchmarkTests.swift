@@ -6,7 +6,7 @@ import Testing
 
 @Suite struct MicroBenchmarkTests {
     @Test func `every benchmark runs and gives the same result twice`() {
-        for benchmark in [lotByLot, jumps, snapshots] {
+        for benchmark in [lotByLot, jumps, snapshots, recorder] {
             let (first, second) = (benchmark(.tiny), benchmark(.tiny))
             #expect(!first.isEmpty)
             for (one, other) in zip(first, second) {
@@ -14,6 +14,12 @@ import Testing
                 #expect(one.checksum != 0 && one.nanoseconds > 0, "\(one.name)")
             }
         }
+    }
+
+    @Test func `what a message takes to record allocates nothing`() {
+        // Tests on other threads allocate meanwhile, or free; a recorder that did would show each time.
+        let hasQuietRound = (0..<50).contains { _ in recorderAllocatedBytes(events: 1000) == 0 }
+        #expect(hasQuietRound)
     }
 
     @Test func `numbers are printed in groups of three`() {
