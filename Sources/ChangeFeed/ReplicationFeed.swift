@@ -22,6 +22,8 @@ public struct FeedFigures: Sendable, Equatable {
     /// Per message of the stream: from its transaction's commit to the broker's acknowledgement, in nanoseconds. The commit is
     /// known to a microsecond, and the acknowledgement is noticed within a millisecond or so: between two reads of the log.
     public var committedToPublished = Histogram()
+    /// When the last acknowledgement was noticed, on the monotonic clock; 0 if nothing was published.
+    public var lastPublishedTime: Int64 = 0
     /// How the commit's times, which are the server's, were brought to the clock of this machine.
     public var clock: ServerClock?
     public var transactionCount: Int64 = 0
@@ -199,9 +201,10 @@ public final class ReplicationFeed {
         case .success(let place):
             figures.publishedCount += 1
             figures.partitionCounts[place.partition, default: 0] += 1
+            figures.lastPublishedTime = monotonicNow()
             guard tag != 0 else { return }
             let committedNs = progress.acknowledge(tag)
-            figures.committedToPublished.record(monotonicNow() + serverLessMonotonicNs - committedNs)
+            figures.committedToPublished.record(figures.lastPublishedTime + serverLessMonotonicNs - committedNs)
         case .failure(let error):
             // The log stays unacknowledged, so a new start publishes the message again.
             deliveryFailure = deliveryFailure ?? error

@@ -13,6 +13,7 @@ final class RunningFeed: Sendable {
     private let end = FeedEnd()
     private let feedStop = StopFlag()
     private let failure = StopFlag()
+    private let isReading = StopFlag()
     private let thread: WorkerThread<FeedFigures>
 
     /// Makes the slot and starts the feed. Blocks until the slot is there, so that nothing written from now on is missed.
@@ -24,19 +25,29 @@ final class RunningFeed: Sendable {
         let slot = FeedSlot(database: database, source: .executions(keyedBy: key))
         let info = target.connection
         try slot.create(topic: topic, scanTable: scanTable, connection: info)
-        let (end, stop, failure) = (end, feedStop, failure)
+        let (end, stop, failure, isReading) = (end, feedStop, failure, isReading)
         self.slot = slot
         self.info = info
         thread = WorkerThread(name: "feed") {
+            // Whoever waits for it must not wait for a feed that has failed before.
+            defer { isReading.set() }
             do {
                 return try ReplicationFeed(connection: info, kafka: kafka, topic: topic, slot: slot)
-                    .run(until: end, stop: stop)
+                    .run(until: end, stop: stop) { _ in if !isReading.isSet { isReading.set() } }
             } catch {
                 failure.set()
                 throw error
             }
         }
     }
+
+    /// Waits until the feed reads the log, or has failed. Before, it connects and scans.
+    func waitUntilReading() {
+        while !isReading.isSet { sleepThread(for: .milliseconds(1)) }
+    }
+
+    /// Lets the feed end where it is. It is still finished or abandoned by whoever started it.
+    func stop() { feedStop.set() }
 
     /// Whether the feed has failed; `finish` throws its error.
     var hasFailed: Bool { failure.isSet }

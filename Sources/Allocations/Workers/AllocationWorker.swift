@@ -102,10 +102,7 @@ public final class AllocationWorker {
         outlooks = plan.book.blocks.map { BlockOutlook(BlockState(orderQuantity: $0.intendedQuantity)) }
         store = try AllocationsStore.connect(
             to: plan.connection, topic: plan.topic, configuration: plan.configuration)
-        // Enough to keep a worker busy; librdkafka's defaults would hold 100,000 messages per partition in memory.
-        consumer = try KafkaConsumer(
-            settings: plan.kafka.with("queued.min.messages", "20000").with("queued.max.messages.kbytes", "16384")
-                .with("fetch.wait.max.ms", "10"))
+        consumer = try KafkaConsumer(settings: Self.consumerSettings(plan.kafka))
         for partition in plan.partitions {
             let claim = try store.claim(partition: partition)
             try requireMessages(from: claim.nextOffset, in: partition)
@@ -125,6 +122,13 @@ public final class AllocationWorker {
             // message instead, and finds out.
             try takeSnapshots(ofBlocksAt: overdue)
         }
+    }
+
+    /// Of a worker's consumer, and of whoever wants to know what such a consumer can do: enough to keep a worker busy, where
+    /// librdkafka's defaults would hold 100,000 messages per partition in memory.
+    public static func consumerSettings(_ kafka: KafkaClientSettings) -> KafkaClientSettings {
+        kafka.with("queued.min.messages", "20000").with("queued.max.messages.kbytes", "16384")
+            .with("fetch.wait.max.ms", "10")
     }
 
     /// Runs a worker on the calling thread, from connecting to closing.
