@@ -92,7 +92,8 @@ let package = Package(
         // The harness. The oracle imports nothing, so that it can't repeat a mistake of what it judges.
         .target(name: "Oracle", swiftSettings: quick),
         .target(
-            name: "Report", dependencies: ["Diagnostics", "Measurement", "Model"], swiftSettings: settings),
+            name: "Report", dependencies: ["CSV", "Diagnostics", "Measurement", "Model", "Statistics"],
+            swiftSettings: settings),
         .target(
             name: "Scenario",
             dependencies: [
@@ -152,7 +153,7 @@ let package = Package(
             name: "PropertyTests",
             dependencies: ["Allocations", "Measurement", "Model", "Oracle", "TestSupport", "Trades"],
             swiftSettings: quick),
-        tests("ReportTests", ["Report", "Diagnostics", "Measurement", "Model"]),
+        tests("ReportTests", ["Report", "Diagnostics", "Measurement", "Model", "Statistics"]),
         tests("ScenarioTests", ["Scenario", "Diagnostics", "Measurement", "Model", "TestSupport"]),
         tests(
             "IntegrationTests",

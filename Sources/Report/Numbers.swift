@@ -34,6 +34,21 @@ func readableMilliseconds(_ value: Double) -> String {
     return grouped(Int64(value.rounded()))
 }
 
+/// A figure of any size for a reader: four significant digits, none of them a decimal from 1,000 on.
+func readable(_ value: Double) -> String {
+    guard value.isFinite, abs(value) < 9e15 else { return "-" }
+    if abs(value) >= 999.95 { return grouped(Int64(value.rounded())) }
+    let decimals = abs(value) >= 99.995 ? 1 : abs(value) >= 9.9995 ? 2 : 3
+    return decimal(value, decimals: decimals)
+}
+
+/// A share as a percentage: `3.4 %`, without the decimal from 10 on.
+func readablePercent(_ share: Double) -> String {
+    guard share.isFinite, abs(share) < 9e13 else { return "-" }
+    return abs(share) < 0.0995
+        ? "\(decimal(share * 100, decimals: 1)) %" : "\(grouped(Int64((share * 100).rounded()))) %"
+}
+
 private func decimal(scaled: Int64, scale: Int64, decimals: Int) -> String {
     let sign = scaled < 0 ? "-" : ""
     let magnitude = scaled.magnitude

@@ -17,7 +17,8 @@ public struct Gate: Sendable, Equatable {
         /// Of the p99 time-to-visible, in milliseconds.
         case maxP99Ms(Double)
         case minExecutionsPerSecond(Double)
-        /// Of the executions/s to those of another configuration.
+        /// How many times as good as another configuration, in a metric that the comparison was made of: a throughput by its
+        /// ratio, a latency by the inverse, so that 1.2 is the better one in either case.
         case minRatio(Double, to: String)
     }
 
@@ -60,24 +61,25 @@ public struct Gate: Sendable, Equatable {
         guard case .minRatio(let least, let other) = bound else {
             preconditionFailure("a bound on a figure is judged by the figures")
         }
-        let subject = "\(configuration) by \(other)"
         guard let interval = comparison.interval, let ratio = comparison.ratio else {
             return GateResult(
                 gate: self, outcome: .undecided,
-                sentence: "\(subject): undecided, \(comparison.reason ?? "there is no interval").")
+                sentence: "\(configuration) by \(other): undecided, \(comparison.reason ?? "there is no interval").")
         }
-        let found = "ratio \(short(ratio)), 95 % interval \(short(interval.low)) to \(short(interval.high))"
-        if interval.low >= least {
-            return GateResult(
-                gate: self, outcome: .pass, sentence: "\(subject): \(found), all of it at least \(short(least)).")
+        let isHigher = comparison.isHigherBetter
+        let good = isHigher ? ratio : 1 / ratio
+        let (low, high) = isHigher ? (interval.low, interval.high) : (1 / interval.high, 1 / interval.low)
+        let found =
+            "\(configuration) is \(short(good)) times as good as \(other), 95 % interval \(short(low)) to \(short(high))"
+        if low >= least {
+            return GateResult(gate: self, outcome: .pass, sentence: "\(found): all of it at least \(short(least)).")
         }
-        if interval.high < least {
-            return GateResult(
-                gate: self, outcome: .fail, sentence: "\(subject): \(found), all of it below \(short(least)).")
+        if high < least {
+            return GateResult(gate: self, outcome: .fail, sentence: "\(found): all of it below \(short(least)).")
         }
         return GateResult(
             gate: self, outcome: .undecided,
-            sentence: "\(subject): \(found), on both sides of \(short(least)); more repetitions would narrow it.")
+            sentence: "\(found): on both sides of \(short(least)); more repetitions would narrow it.")
     }
 
     private func evaluate(

@@ -23,7 +23,7 @@ struct Flag: Sendable {
 struct Verb: Sendable {
     let name: String
     let summary: String
-    /// Operands, as the help shows them, such as `FILE`.
+    /// Operands, as the help shows them, such as `FILE`; those in brackets may be left out, and stand last.
     var operands: [String] = []
     var flags: [Flag] = []
     /// Returns the exit status.
@@ -73,7 +73,8 @@ struct Verb: Sendable {
             faults.append(InputFault(source: flag.name, expected: "a value: \(flag.value ?? "")"))
         }
         // Behind a flag that isn't known, a value can't be told from an operand.
-        if operandsFound.count != operands.count, !hasUnknownFlag {
+        let required = operands.count { !$0.hasPrefix("[") }
+        if !(required...operands.count).contains(operandsFound.count), !hasUnknownFlag {
             faults.append(
                 InputFault(
                     source: "allocbench \(name)",

@@ -8,6 +8,7 @@ import Testing
     private static let verbs: [String: [String]] = [
         "run": ["FILE", "--results", "--securities", "--prices", "--state", "--kafka-home", "--database", "--brokers"],
         "check": ["FILE", "--securities", "--prices"],
+        "compare": ["RUN", "[RUN]", "--baseline", "--csv", "--all"],
         "services start": ["--state", "--kafka-home"],
         "services status": ["--state"],
         "services stop": ["--state"],

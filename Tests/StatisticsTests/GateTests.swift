@@ -45,14 +45,30 @@ import Testing
             Gate(configuration: "c8", bound: .minRatio(least, to: "row")).evaluate(comparison)
         }
         #expect(gate(1.15).outcome == .pass && gate(1.15).gate.name == "min_ratio_to")
-        #expect(gate(1.15).sentence == "c8 by row: ratio 1.2, 95 % interval 1.181 to 1.219, all of it at least 1.15.")
+        #expect(
+            gate(1.15).sentence
+                == "c8 is 1.2 times as good as row, 95 % interval 1.181 to 1.219: all of it at least 1.15.")
         #expect(gate(1.25).outcome == .fail)
-        #expect(gate(1.25).sentence == "c8 by row: ratio 1.2, 95 % interval 1.181 to 1.219, all of it below 1.25.")
+        #expect(
+            gate(1.25).sentence == "c8 is 1.2 times as good as row, 95 % interval 1.181 to 1.219: all of it below 1.25."
+        )
         #expect(gate(1.2).outcome == .undecided)
         #expect(
             gate(1.2).sentence
-                == "c8 by row: ratio 1.2, 95 % interval 1.181 to 1.219, on both sides of 1.2; more repetitions would narrow it."
+                == "c8 is 1.2 times as good as row, 95 % interval 1.181 to 1.219: on both sides of 1.2; more repetitions would narrow it."
         )
+    }
+
+    @Test func `of a latency the inverse ratio counts, because less is better`() {
+        let comparison = RatioComparison(
+            baseline: [120, 126, 117, 119, 118], candidate: [100, 104, 98, 101, 97], isHigherBetter: false)
+        func gate(_ least: Double) -> GateResult {
+            Gate(configuration: "c8", bound: .minRatio(least, to: "row")).evaluate(comparison)
+        }
+        #expect(gate(1.15).outcome == .pass && gate(1.25).outcome == .fail && gate(1.2).outcome == .undecided)
+        #expect(
+            gate(1.15).sentence
+                == "c8 is 1.2 times as good as row, 95 % interval 1.181 to 1.219: all of it at least 1.15.")
     }
 
     @Test func `a ratio without an interval is undecided, however large`() {

@@ -1,0 +1,92 @@
+// The comparisons on the terminal: a block of lines for each metric, then what they rest on. Pure: rows in, text out.
+
+import Statistics
+
+/// Ratio, interval and verdict of every candidate, metric by metric.
+public struct ComparisonTable: Sendable {
+    private let report: ComparisonReport
+    private let metrics: [Metric]
+
+    /// The key metrics, or all of them.
+    public init(_ report: ComparisonReport, showsAllMetrics: Bool = false) {
+        self.report = report
+        let compared = Set(report.rows.map(\.metric))
+        metrics = Metric.all.filter { compared.contains($0) && (showsAllMetrics || $0.isKey || $0 == report.primary) }
+    }
+
+    /// The table with its closing sentences, a line end after each line.
+    public var text: String {
+        guard !report.rows.isEmpty else {
+            let why =
+                report.isWithinOneRun
+                ? "No comparison: \(report.configurations.first ?? "this run") has no other configuration beside it."
+                : "No comparison: the two runs have no configuration in common."
+            return ([why] + notes).map { $0 + "\n" }.joined()
+        }
+        let header = ["", "baseline", "candidate", "ratio", "95 % interval", "detectable", "CV", "verdict"]
+        let groups = metrics.map { metric in (metric, report.rows.filter { $0.metric == metric }) }
+        let lines = TerminalTable.aligned([header] + groups.flatMap { $0.1.map(cells) })
+        var text = [lines[0]]
+        var next = 1
+        for (metric, rows) in groups {
+            text.append(title(of: metric))
+            text += lines[next..<(next + rows.count)]
+            next += rows.count
+        }
+        return (text + [""] + notes).map { $0 + "\n" }.joined()
+    }
+
+    private func title(of metric: Metric) -> String {
+        let direction = metric.isHigherBetter ? "more is better" : "less is better"
+        guard report.isWithinOneRun, let pairing = report.pairings.first else {
+            return "\(metric.label), \(metric.unit), \(direction)"
+        }
+        return "\(metric.label), \(metric.unit), \(direction), against \(pairing.baseline)"
+    }
+
+    private func cells(_ row: ComparisonRow) -> [String] {
+        let comparison = row.comparison
+        let variations = [comparison.baselineCoefficientOfVariation, comparison.candidateCoefficientOfVariation]
+        let marks = comparison.outliers.isEmpty ? "" : ", \(comparison.outliers.count) outliers"
+        return [
+            "  \(row.candidate)", comparison.baselineMedian.map(readable) ?? "-",
+            comparison.candidateMedian.map(readable) ?? "-", comparison.ratio.map(readableRatio) ?? "-",
+            comparison.interval.map { "\(readableRatio($0.low))-\(readableRatio($0.high))" } ?? "-",
+            comparison.minimumDetectableEffect.map(readablePercent) ?? "-",
+            variations.compactMap { $0 }.max().map(readablePercent) ?? "-", comparison.verdict.rawValue + marks,
+        ]
+    }
+
+    private var notes: [String] {
+        var notes: [String] = []
+        if !report.rows.isEmpty {
+            let counts = Set(report.rows.map(\.comparison.pairs.count)).sorted().map(String.init)
+            notes.append(
+                "Medians of \(counts.joined(separator: " or ")) paired repetitions; ratio: candidate / baseline, the geometric "
+                    + "mean over the pairs, with its 95 % interval (t on log ratios).")
+            notes.append(
+                "Detectable: the smallest difference that would have been shown four times in five; CV: the larger of both sides."
+            )
+        }
+        if !report.isWithinOneRun {
+            notes.append(
+                "The runs were not interleaved: how the machine changed between them is in these ratios, and no interval shows it."
+            )
+        }
+        if !report.leftOut.isEmpty { notes.append("Left out: \(report.leftOut.joined(separator: ", ")).") }
+        let unpaired = report.rows.filter { $0.metric == report.primary && !$0.comparison.unpairedRepetitions.isEmpty }
+        if !unpaired.isEmpty {
+            let listed = unpaired.map { row in
+                let numbers = row.comparison.unpairedRepetitions.map(String.init).joined(separator: ", ")
+                return "\(row.candidate) \(numbers)"
+            }
+            notes.append("Left out for want of a partner, by repetition: \(listed.joined(separator: "; ")).")
+        }
+        return notes
+    }
+}
+
+/// A ratio for a reader: three decimals below 10, fewer above.
+func readableRatio(_ ratio: Double) -> String {
+    ratio < 9.9995 ? decimal(ratio, decimals: 3) : readable(ratio)
+}

@@ -1,0 +1,246 @@
+// What the comparisons come down to, in plain words: which configuration, by how much, at which cost, and what would
+// change the answer. Where nothing was shown it says just that. Pure: comparisons in, sentences out.
+
+import Statistics
+
+/// The end of a report.
+public struct Recommendation: Sendable {
+    /// Nil where the repetitions don't speak for any one, and always between two runs.
+    public let configuration: String?
+    /// A line each.
+    public let lines: [String]
+
+    /// The lines, a line end after each.
+    public var text: String { lines.map { $0 + "\n" }.joined() }
+
+    public init(_ report: ComparisonReport) {
+        guard let primary = report.primary, let baseline = report.pairings.first?.baseline else {
+            configuration = nil
+            lines = ["No recommendation: there is nothing to compare."]
+            return
+        }
+        let advice = Advice(report: report, primary: primary, baseline: baseline)
+        if report.isWithinOneRun {
+            let winner = advice.winner
+            configuration = winner
+            lines = advice.lines(winner: winner)
+        } else {
+            configuration = nil
+            lines = advice.linesBetweenRuns
+        }
+    }
+}
+
+/// Words for the comparisons of a report.
+private struct Advice {
+    let report: ComparisonReport
+    let primary: Metric
+    let baseline: String
+
+    /// What a configuration may cost, or excel in, apart from what decides.
+    private var otherMetrics: [Metric] {
+        Metric.all.filter { metric in
+            guard metric != primary, metric.isKey || metric.name == "database_cpu_s" else { return false }
+            return report.rows.contains { $0.metric == metric && !$0.comparison.pairs.isEmpty }
+        }
+    }
+
+    private var primaryRows: [ComparisonRow] { report.rows.filter { $0.metric == primary } }
+
+    // MARK: Within a run
+
+    /// The best of those that were shown to be better than the baseline; the baseline itself where all others were shown to
+    /// be worse; else nil.
+    var winner: String? {
+        let better = primaryRows.filter { $0.comparison.verdict == .better }
+        if let best = best(of: better) { return best.candidate }
+        return primaryRows.allSatisfy { $0.comparison.verdict == .worse } ? baseline : nil
+    }
+
+    func lines(winner: String?) -> [String] {
+        let others = primaryRows.filter { $0.candidate != winner }
+        return opening(winner) + costs(of: winner) + ["What would change the answer:"]
+            + (changes(from: winner ?? baseline) + limits(of: winner, others)).map { "- \($0)" }
+    }
+
+    private func opening(_ winner: String?) -> [String] {
+        guard let winner else {
+            let names = primaryRows.filter { $0.comparison.verdict == .noDifferenceShown }.map(\.candidate)
+            let worse = primaryRows.filter { $0.comparison.verdict == .worse }
+            var lines = [
+                "No recommendation: no difference in \(primary.label) is shown between \(baseline) and \(list(names)), "
+                    + "so these repetitions don't speak for any of them."
+            ]
+            if !worse.isEmpty {
+                lines.append(
+                    "Worse than \(baseline): \(list(worse.map { "\($0.candidate) (\(times($0.comparison)))" })).")
+            }
+            let reasons = Set(primaryRows.compactMap(\.comparison.reason)).sorted()
+            return lines + reasons.map { "Note: \($0)." }
+        }
+        if winner == baseline {
+            let listed = primaryRows.map { "\($0.candidate) has \(times($0.comparison))" }
+            return [
+                "Recommended: \(winner), the baseline. In \(primary.label) every other one is worse: \(list(listed))."
+            ]
+        }
+        let comparison = report.comparison(of: winner, with: baseline, in: primary)
+        var lines = [
+            "Recommended: \(winner). It has \(times(comparison, and: "\(comparison.pairs.count) repetitions")) the "
+                + "\(primary.label) of \(baseline): \(figures(comparison, primary, baseline))."
+        ]
+        // The best of many by its median isn't yet better than the second best.
+        let ties = primaryRows.map(\.candidate).filter {
+            $0 != winner
+                && report.comparison(of: winner, with: $0, in: primary).verdict == .noDifferenceShown
+        }
+        if !ties.isEmpty {
+            lines.append(
+                "No difference in \(primary.label) is shown between \(winner) and \(list(ties)): choose among them by what "
+                    + "they cost.")
+        }
+        if let reason = comparison.reason { lines.append("Note: \(reason).") }
+        return lines
+    }
+
+    /// What the winner costs, or saves, beside what it wins by.
+    private func costs(of winner: String?) -> [String] {
+        guard let winner, winner != baseline else { return [] }
+        let lines = otherMetrics.compactMap { metric -> String? in
+            let comparison = report.comparison(of: winner, with: baseline, in: metric)
+            guard !comparison.pairs.isEmpty else { return nil }
+            return
+                "- \(metric.label): \(figures(comparison, metric, baseline)): \(comparison.verdict.rawValue), "
+                + "\(times(comparison))"
+        }
+        let missing = ["p99 time-to-visible", "WAL per execution", "database CPU"].filter { label in
+            !(otherMetrics + [primary]).contains { $0.label.hasPrefix(label) }
+        }
+        let head = lines.isEmpty ? [] : ["What it costs or saves against \(baseline):"]
+        return head + lines + (missing.isEmpty ? [] : ["Not measured: \(list(missing))."])
+    }
+
+    /// By which other figure another configuration would be chosen.
+    private func changes(from chosen: String) -> [String] {
+        let rivals = report.configurations.filter { $0 != chosen }
+        var lines: [String] = []
+        var unbeaten: [String] = []
+        for metric in otherMetrics {
+            let better = rivals.map {
+                ComparisonRow(
+                    baseline: chosen, candidate: $0, metric: metric,
+                    comparison: report.comparison(of: $0, with: chosen, in: metric))
+            }.filter { $0.comparison.verdict == .better }
+            if let best = best(of: better) {
+                lines.append(
+                    "if \(metric.label) counts most: \(best.candidate), with \(times(best.comparison)) that of \(chosen), "
+                        + "\(figures(best.comparison, metric, chosen)).")
+            } else {
+                unbeaten.append(metric.label)
+            }
+        }
+        if !unbeaten.isEmpty {
+            lines.append("in \(list(unbeaten)) nothing is shown to be better than \(chosen).")
+        }
+        if report.load == .backlog, (otherMetrics + [primary]).contains(where: { $0.name.hasPrefix("time_to_visible") })
+        {
+            lines.append(
+                "an SLO on time-to-visible: for a drained backlog it says how long the queue was; measure it with an open load."
+            )
+        }
+        return lines
+    }
+
+    /// What the repetitions couldn't have shown.
+    private func limits(of winner: String?, _ others: [ComparisonRow]) -> [String] {
+        var lines: [String] = []
+        let unshown = others.filter { $0.comparison.verdict == .noDifferenceShown }
+        let effects = unshown.compactMap(\.comparison.minimumDetectableEffect)
+        if let largest = effects.max() {
+            lines.append(
+                "more repetitions: against \(baseline), differences in \(primary.label) below \(readablePercent(largest)) may "
+                    + "have gone unseen.")
+        }
+        let needed = unshown.compactMap { $0.comparison.repetitionsToShowRatio() }
+        if let most = needed.max() {
+            lines.append(
+                "about \(grouped(Int64(most))) repetitions would show the differences seen, if they are real"
+                    + (needed.count == unshown.count ? "." : "; some are too small even for 1,000."))
+        }
+        if report.rows.contains(where: { $0.metric == primary && $0.comparison.interval == nil }) {
+            lines.append(
+                "two repetitions or more that are valid and verified on both sides: without them there is no interval.")
+        }
+        let tested = report.rows.count { $0.comparison.interval != nil }
+        if tested >= 10 {
+            let byChance = max(1, Int((Double(tested) * (1 - RatioComparison.confidence)).rounded()))
+            lines.append(
+                "chance: of \(tested) comparisons at 95 %, about \(byChance) would show a difference between equals, too."
+            )
+        }
+        return lines
+    }
+
+    // MARK: Between runs
+
+    var linesBetweenRuns: [String] {
+        var lines = primaryRows.map { row in
+            let comparison = row.comparison
+            let effect =
+                comparison.minimumDetectableEffect.map {
+                    ", where differences below \(readablePercent($0)) may go unseen"
+                } ?? ""
+            let reason = comparison.reason.map { "; \($0)" } ?? ""
+            let ending = comparison.verdict == .noDifferenceShown ? effect : ""
+            return
+                "\(row.candidate): \(primary.label) \(comparison.verdict.rawValue), \(times(comparison))\(ending)\(reason)."
+        }
+        let others = report.rows.filter {
+            otherMetrics.contains($0.metric) && $0.comparison.verdict != .noDifferenceShown
+        }
+        lines += others.map {
+            "\($0.candidate): \($0.metric.label) \($0.comparison.verdict.rawValue), \(times($0.comparison))."
+        }
+        let decided = report.rows.filter { $0.metric == primary && $0.comparison.verdict != .noDifferenceShown }
+        if decided.isEmpty {
+            lines.insert("No difference in \(primary.label) is shown between the two runs.", at: 0)
+        }
+        return lines + [
+            "What would change the answer: the configurations of both runs in one scenario, interleaved; only that takes the "
+                + "machine's changes out."
+        ]
+    }
+
+    // MARK: Words
+
+    /// The one with the best ratio.
+    private func best(of rows: [ComparisonRow]) -> ComparisonRow? {
+        rows.max { a, b in
+            let (left, right) = (a.comparison.ratio ?? 1, b.comparison.ratio ?? 1)
+            return a.metric.isHigherBetter ? left < right : left > right
+        }
+    }
+
+    /// `1.203 times (95 % interval 1.180 to 1.219)`.
+    private func times(_ comparison: RatioComparison, and more: String? = nil) -> String {
+        let tail = more.map { ", \($0)" } ?? ""
+        guard let ratio = comparison.ratio else { return "no ratio" }
+        guard let interval = comparison.interval else { return "\(readableRatio(ratio)) times (no interval\(tail))" }
+        return
+            "\(readableRatio(ratio)) times (95 % interval \(readableRatio(interval.low)) to "
+            + "\(readableRatio(interval.high))\(tail))"
+    }
+
+    /// `12.30 ms instead of 15.10 ms`.
+    private func figures(_ comparison: RatioComparison, _ metric: Metric, _ baseline: String) -> String {
+        guard let candidate = comparison.candidateMedian, let other = comparison.baselineMedian else {
+            return "no figure"
+        }
+        return "\(readable(candidate)) \(metric.unit) instead of \(readable(other))"
+    }
+
+    private func list(_ items: [String]) -> String {
+        guard let last = items.last else { return "any other" }
+        return items.count == 1 ? last : items.dropLast().joined(separator: ", ") + " and " + last
+    }
+}

@@ -1,0 +1,160 @@
+// A folder of results read back: runs.csv by its columns' names, and what the manifest says of the workload.
+// Runs on the main thread; everything that is wrong with the folder is told as the user's input.
+
+import CSV
+public import Diagnostics
+import Foundation
+
+/// A finished run as `compare` needs it.
+public struct RunFolder: Sendable {
+    /// The versions of runs.csv that can be read. Columns are found by name, so that later ones may have more of them.
+    public static let formatVersions = 2...max(3, RunRow.formatVersion)
+
+    /// What has to be the same for two runs to be about the same thing, and what only should be. From manifest.json.
+    public struct Identity: Sendable, Equatable {
+        public var scenarioName: String
+        public var seed: String
+        public var scenarioText: String
+        /// The texts of files that the scenario names instead of a mapping, by the key that names them.
+        public var includedTexts: [String: String]
+        /// Rows and checksum of each seeded table, as text, by table.
+        public var dataSets: [String: String]
+        /// What may differ between comparable runs, by name: versions, machine, settings of the server.
+        public var surroundings: [String: String]
+    }
+
+    /// As given, without a slash at the end.
+    public let path: String
+    /// In the order of the file.
+    public let runs: [ComparedRun]
+    public let identity: Identity
+
+    /// The last part of the path.
+    public var name: String { URL(fileURLWithPath: path).lastPathComponent }
+
+    /// In the order of the file.
+    public var configurations: [String] {
+        var seen: Set<String> = []
+        return runs.map(\.configuration).filter { seen.insert($0).inserted }
+    }
+
+    /// Throws: every fault of runs.csv in one go, or that of the manifest.
+    public init(path: String) throws(InputError) {
+        self.path = path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
+        runs = try RunFolder.readRuns(in: self.path)
+        identity = try RunFolder.readIdentity("\(self.path)/manifest.json")
+    }
+
+    // MARK: runs.csv
+
+    private static func readRuns(in folder: String) throws(InputError) -> [ComparedRun] {
+        let path = "\(folder)/runs.csv"
+        func refusal(_ source: String, _ expected: String) -> InputError {
+            InputError(InputFault(source: source, expected: expected))
+        }
+        var isFolder: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: folder, isDirectory: &isFolder), isFolder.boolValue else {
+            throw refusal(folder, "a folder of results, such as results/quickstart-20241114-153000-4711")
+        }
+        guard FileManager.default.fileExists(atPath: path) else {
+            let isCut = FileManager.default.fileExists(atPath: path + ".partial")
+            throw refusal(
+                folder, isCut ? "a run that was finished; runs.csv is still .partial" : "a folder with a runs.csv")
+        }
+        let reader: CSVReader
+        do { reader = try CSVReader(path: path) } catch { throw InputError(error) }
+        // The version before the columns: another one may lack some of them for good reasons.
+        _ = try reader.readHeader(["format_version"])
+        let header = reader.header
+        var faults = FaultCollector()
+        for name in ComparedRun.requiredColumns where !header.contains(name) {
+            faults.add(InputFault(source: path, line: 1, field: name, expected: "a column of this name in the header"))
+        }
+        try faults.throwIfAny()
+        var runs: [ComparedRun] = []
+        var lines: [String: Int] = [:]
+        while true {
+            do throws(InputFault) {
+                guard try reader.next() else { break }
+                var cells: [String: String] = [:]
+                for (index, name) in header.enumerated() { cells[name] = reader.text(index) }
+                let version = cells["format_version"] ?? ""
+                guard let number = Int(version), formatVersions.contains(number) else {
+                    // Nothing after this can be trusted to mean what it seems to.
+                    throw InputFault(
+                        source: path, line: reader.line, field: "format_version", value: version,
+                        expected: "\(formatVersions.lowerBound) to \(formatVersions.upperBound)")
+                }
+                let run = try ComparedRun(cells, source: path, line: reader.line)
+                let cell = "\(run.repetition) \(run.configuration)"
+                if let first = lines[cell] {
+                    throw InputFault(
+                        source: path, line: reader.line, field: "repetition", value: String(run.repetition),
+                        expected: "each repetition of \(run.configuration) once; line \(first) has it too")
+                }
+                lines[cell] = reader.line
+                runs.append(run)
+            } catch {
+                faults.add(error)
+                if error.field == "format_version" || faults.faults.count >= FaultCollector.defaultLimit { break }
+            }
+        }
+        try faults.throwIfAny()
+        guard !runs.isEmpty else { throw refusal(path, "at least one run") }
+        guard runs.contains(where: { $0.isVerified }) else {
+            throw refusal(path, "a verified run; verification failed for every one of them, so there is no result")
+        }
+        guard runs.contains(where: { $0.isVerified && $0.isValid }) else {
+            throw refusal(path, "a valid run; the generator was the limit of every one of them")
+        }
+        return runs
+    }
+
+    // MARK: manifest.json
+
+    private static func readIdentity(_ path: String) throws(InputError) -> Identity {
+        func refusal(_ expected: String, field: String? = nil) -> InputError {
+            InputError(InputFault(source: path, field: field, expected: expected))
+        }
+        guard let data = FileManager.default.contents(atPath: path) else {
+            throw refusal("the manifest of the run: without it nobody knows what was compared")
+        }
+        guard let root = (try? JSONSerialization.jsonObject(with: data)) as? [String: Any] else {
+            throw refusal("a JSON object")
+        }
+        guard let scenario = root["scenario"] as? [String: Any], let text = scenario["text"] as? String else {
+            throw refusal("the text of the scenario", field: "scenario")
+        }
+        guard let sets = root["data_sets"] as? [[String: Any]] else {
+            throw refusal("the data sets of the run", field: "data_sets")
+        }
+        var dataSets: [String: String] = [:]
+        for set in sets {
+            guard let name = set["name"] as? String, let checksum = set["checksum"] as? String else {
+                throw refusal("a name and a checksum of each data set", field: "data_sets")
+            }
+            dataSets[name] = "\(described(set["rows"])) rows, checksum \(checksum)"
+        }
+        var included: [String: String] = [:]
+        for file in scenario["included"] as? [[String: Any]] ?? [] {
+            if let key = file["key"] as? String, let text = file["text"] as? String { included[key] = text }
+        }
+        var surroundings: [String: String] = [:]
+        for part in ["build", "versions", "machine", "server_settings"] {
+            for (name, value) in root[part] as? [String: Any] ?? [:] {
+                surroundings["\(part).\(name)"] = described(value)
+            }
+        }
+        return Identity(
+            scenarioName: scenario["name"] as? String ?? "", seed: described(scenario["seed"]), scenarioText: text,
+            includedTexts: included, dataSets: dataSets, surroundings: surroundings)
+    }
+
+    private static func described(_ value: Any?) -> String {
+        switch value {
+        case let text as String: text
+        case let number as NSNumber: number.stringValue
+        default: "none"
+        }
+    }
+}
