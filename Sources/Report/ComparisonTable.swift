@@ -47,7 +47,8 @@ public struct ComparisonTable: Sendable {
     private func cells(_ row: ComparisonRow) -> [String] {
         let comparison = row.comparison
         let variations = [comparison.baselineCoefficientOfVariation, comparison.candidateCoefficientOfVariation]
-        let marks = comparison.outliers.isEmpty ? "" : ", \(comparison.outliers.count) outliers"
+        let outliers = comparison.outliers.count
+        let marks = outliers == 0 ? "" : outliers == 1 ? ", 1 outlier" : ", \(outliers) outliers"
         return [
             "  \(row.candidate)", comparison.baselineMedian.map(readable) ?? "-",
             comparison.candidateMedian.map(readable) ?? "-", comparison.ratio.map(readableRatio) ?? "-",

@@ -73,7 +73,7 @@ private struct Advice {
             ]
             if !worse.isEmpty {
                 lines.append(
-                    "Worse than \(baseline): \(list(worse.map { "\($0.candidate) (\(times($0.comparison)))" })).")
+                    "Worse than \(baseline): \(list(worse.map { "\($0.candidate), \(times($0.comparison))" })).")
             }
             let reasons = Set(primaryRows.compactMap(\.comparison.reason)).sorted()
             return lines + reasons.map { "Note: \($0)." }
@@ -86,8 +86,8 @@ private struct Advice {
         }
         let comparison = report.comparison(of: winner, with: baseline, in: primary)
         var lines = [
-            "Recommended: \(winner). It has \(times(comparison, and: "\(comparison.pairs.count) repetitions")) the "
-                + "\(primary.label) of \(baseline): \(figures(comparison, primary, baseline))."
+            "Recommended: \(winner). It has \(times(comparison, of: "the \(primary.label) of \(baseline)")), "
+                + "\(figures(comparison, primary, baseline)), in \(comparison.pairs.count) repetitions."
         ]
         // The best of many by its median isn't yet better than the second best.
         let ties = primaryRows.map(\.candidate).filter {
@@ -133,8 +133,9 @@ private struct Advice {
             }.filter { $0.comparison.verdict == .better }
             if let best = best(of: better) {
                 lines.append(
-                    "if \(metric.label) counts most: \(best.candidate), with \(times(best.comparison)) that of \(chosen), "
-                        + "\(figures(best.comparison, metric, chosen)).")
+                    "if \(metric.label) counts most: \(best.candidate), with "
+                        + "\(times(best.comparison, of: "that of \(chosen)")), \(figures(best.comparison, metric, chosen))."
+                )
             } else {
                 unbeaten.append(metric.label)
             }
@@ -191,7 +192,7 @@ private struct Advice {
                     ", where differences below \(readablePercent($0)) may go unseen"
                 } ?? ""
             let reason = comparison.reason.map { "; \($0)" } ?? ""
-            let ending = comparison.verdict == .noDifferenceShown ? effect : ""
+            let ending = comparison.verdict == .noDifferenceShown && comparison.reason == nil ? effect : ""
             return
                 "\(row.candidate): \(primary.label) \(comparison.verdict.rawValue), \(times(comparison))\(ending)\(reason)."
         }
@@ -221,14 +222,12 @@ private struct Advice {
         }
     }
 
-    /// `1.203 times (95 % interval 1.180 to 1.219)`.
-    private func times(_ comparison: RatioComparison, and more: String? = nil) -> String {
-        let tail = more.map { ", \($0)" } ?? ""
+    /// `1.203 times the throughput of row (95 % interval 1.180 to 1.219)`.
+    private func times(_ comparison: RatioComparison, of what: String = "") -> String {
         guard let ratio = comparison.ratio else { return "no ratio" }
-        guard let interval = comparison.interval else { return "\(readableRatio(ratio)) times (no interval\(tail))" }
-        return
-            "\(readableRatio(ratio)) times (95 % interval \(readableRatio(interval.low)) to "
-            + "\(readableRatio(interval.high))\(tail))"
+        let factor = "\(readableRatio(ratio)) times" + (what.isEmpty ? "" : " \(what)")
+        guard let interval = comparison.interval else { return "\(factor) (no interval)" }
+        return "\(factor) (95 % interval \(readableRatio(interval.low)) to \(readableRatio(interval.high)))"
     }
 
     /// `12.30 ms instead of 15.10 ms`.

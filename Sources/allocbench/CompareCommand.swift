@@ -48,6 +48,7 @@ enum CompareCommand {
         print(table)
         for note in notes { print(note) }
         print(Recommendation(report).text, terminator: "")
+        if let path = arguments.text("--csv") { print("\ncomparisons: \(path)") }
         return .success
     }
 

@@ -1,0 +1,288 @@
+// From runs to rows, table and recommendation. Goal: what was left out is told, and nothing is recommended that wasn't
+// shown.
+
+import Diagnostics
+import Statistics
+import Testing
+
+@testable import Report
+
+/// Five repetitions of a configuration: `noise` moves each of them, another way for each configuration.
+func comparedRuns(
+    _ configuration: String, throughput: Double, p99Ms: Double = 20, walBytes: Double? = nil,
+    noise: [Double] = [1.00, 1.01, 0.99, 1.02, 0.98]
+) -> [ComparedRun] {
+    noise.enumerated().map { index, factor in
+        var metrics = ["executions_per_s": throughput * factor, "time_to_visible_p99_ms": p99Ms / factor]
+        metrics["wal_bytes_per_execution"] = walBytes.map { $0 * factor }
+        return ComparedRun(configuration: configuration, repetition: index + 1, metrics: metrics)
+    }
+}
+
+private let otherNoise = [0.99, 1.00, 1.01, 0.98, 1.02]
+
+@Suite struct ComparedRunTests {
+    private let cells = [
+        "format_version": "2", "configuration": "c8", "repetition": "3", "verified": "true", "executions": "20000",
+        "executions_per_s": "1234.5", "time_to_visible_p99_ms": "", "database_cpu_s": "3.000", "mode": "concurrent",
+    ]
+
+    @Test func `a row of runs.csv gives its figures by name, and empty ones not at all`() throws {
+        let run = try ComparedRun(cells, source: "runs.csv", line: 2)
+        #expect(run.configuration == "c8" && run.repetition == 3 && run.isVerified)
+        #expect(run.isValid, "versions without the column marked nothing")
+        // 3 s for 20,000 executions.
+        #expect(
+            run.metrics == ["executions_per_s": 1234.5, "database_cpu_s_per_1000_executions": 3.0 / 20_000 * 1000])
+        var routing = cells
+        routing["executions"] = ""
+        routing["requests_per_s"] = "70.5"
+        #expect(try ComparedRun(routing, source: "r").metrics["database_cpu_s"] == 3)
+        var invalid = cells
+        invalid["validity"] = "invalid"
+        #expect(try !ComparedRun(invalid, source: "r").isValid)
+    }
+
+    @Test(
+        arguments: [
+            ("configuration", "", "the name of a configuration"), ("repetition", "0", "a whole number from 1"),
+            ("repetition", "one", "a whole number from 1"), ("verified", "yes", "true or false"),
+            ("validity", "maybe", "valid or invalid"), ("executions_per_s", "fast", "a number from 0"),
+            ("executions_per_s", "-1", "a number from 0"), ("executions", "nan", "a number from 0"),
+        ]) func `a field that isn't what its column holds is named`(field: String, value: String, expected: String)
+    {
+        var wrong = cells
+        wrong[field] = value
+        let fault = #expect(throws: InputFault.self) { try ComparedRun(wrong, source: "a/runs.csv", line: 7) }
+        #expect(fault?.description == "a/runs.csv:7: \(field): \"\(value)\": expected \(expected)")
+    }
+}
+
+@Suite struct ComparisonReportTests {
+    @Test func `every configuration is compared with the first, throughput first`() {
+        let report = ComparisonReport(
+            comparedRuns("row", throughput: 1000, walBytes: 2000)
+                + comparedRuns("c8", throughput: 2000, walBytes: 900, noise: otherNoise)
+                + comparedRuns("batch", throughput: 1500, noise: otherNoise), load: .backlog)
+        #expect(report.primary?.name == "executions_per_s")
+        #expect(
+            report.rows.map { "\($0.baseline) \($0.candidate) \($0.metric.name)" } == [
+                "row c8 executions_per_s", "row c8 time_to_visible_p99_ms", "row c8 wal_bytes_per_execution",
+                "row batch executions_per_s", "row batch time_to_visible_p99_ms",
+            ])
+        #expect(report.rows.map(\.comparison.verdict).prefix(3) == [.better, .noDifferenceShown, .better])
+        let other = ComparisonReport(
+            comparedRuns("row", throughput: 1000) + comparedRuns("c8", throughput: 2000), load: .backlog, baseline: "c8"
+        )
+        #expect(other.rows.first?.baseline == "c8" && other.rows.first?.candidate == "row")
+        #expect(other.rows.first?.comparison.verdict == .worse)
+    }
+
+    @Test func `what decides depends on how the executions came`() {
+        let runs = comparedRuns("row", throughput: 1000) + comparedRuns("c8", throughput: 2000)
+        #expect(ComparisonReport(runs, load: .open).primary?.name == "time_to_visible_p99_ms")
+        // A search without its own figure falls back on the throughput.
+        #expect(ComparisonReport(runs, load: .search).primary?.name == "executions_per_s")
+        let searched = runs.map {
+            var run = $0
+            run.metrics["sustained_rate_per_s"] = 500
+            return run
+        }
+        #expect(ComparisonReport(searched, load: .search).primary?.name == "sustained_rate_per_s")
+        let routing = ["set", "events"].map {
+            ComparedRun(configuration: $0, repetition: 1, metrics: ["requests_per_s": 10])
+        }
+        #expect(ComparisonReport(routing, load: .backlog).primary?.name == "requests_per_s")
+    }
+
+    @Test func `invalid and unverified runs are in no comparison, and told`() {
+        var runs = comparedRuns("row", throughput: 1000) + comparedRuns("c8", throughput: 2000)
+        runs[1].isValid = false
+        runs[8].isVerified = false
+        runs[9].isVerified = false
+        runs[9].isValid = false
+        let report = ComparisonReport(runs, load: .backlog)
+        #expect(report.rows[0].comparison.pairs.map(\.repetition) == [1, 3])
+        #expect(report.rows[0].comparison.unpairedRepetitions == [2, 4, 5])
+        #expect(report.leftOut == ["1 invalid run of row", "2 unverified runs of c8"])
+        let text = ComparisonTable(report).text
+        #expect(text.contains("Left out: 1 invalid run of row, 2 unverified runs of c8.\n"))
+        #expect(text.contains("Left out for want of a partner, by repetition: c8 2, 4, 5.\n"))
+        #expect(report.rows[0].note == "left out for want of a partner: repetition 2, 4, 5")
+    }
+
+    @Test func `a configuration without any valid run still has its line`() {
+        let runs =
+            comparedRuns("row", throughput: 1000)
+            + comparedRuns("c8", throughput: 2000).map {
+                var run = $0
+                run.isVerified = false
+                return run
+            }
+        let report = ComparisonReport(runs, load: .backlog)
+        #expect(report.rows.count == 1)
+        #expect(report.rows[0].comparison.reason == "no interval: no repetition has a figure on both sides")
+        #expect(Recommendation(report).configuration == nil)
+    }
+
+    @Test func `two runs are compared configuration by configuration`() {
+        let report = ComparisonReport(
+            baselineRuns: comparedRuns("row", throughput: 1000) + comparedRuns("old", throughput: 1),
+            named: "monday",
+            candidateRuns: comparedRuns("new", throughput: 1)
+                + comparedRuns("row", throughput: 900, noise: otherNoise), named: "tuesday", load: .backlog)
+        #expect(
+            report.rows.map { "\($0.baseline) \($0.candidate)" } == [
+                "monday/row tuesday/row", "monday/row tuesday/row",
+            ])
+        #expect(report.rows[0].comparison.verdict == .worse)
+        let recommendation = Recommendation(report)
+        #expect(recommendation.configuration == nil)
+        #expect(recommendation.lines[0].hasPrefix("tuesday/row: throughput worse, 0.900 times (95 % interval 0.8"))
+        #expect(ComparisonTable(report).text.contains("The runs were not interleaved"))
+    }
+
+    @Test func `the table shows each metric with its direction, and the numbers to the right`() {
+        let report = ComparisonReport(
+            comparedRuns("row", throughput: 1000, noise: [1, 1.01, 0.99, 1, 1])
+                + comparedRuns("concurrent-8", throughput: 1200, noise: [1.01, 1, 1, 0.99, 1]), load: .backlog)
+        let lines = ComparisonTable(report).text.split(separator: "\n", omittingEmptySubsequences: false)
+        #expect(
+            lines[0] == "                baseline  candidate  ratio  95 % interval  detectable     CV  verdict",
+            "\(lines[0])")
+        #expect(lines[1] == "throughput, executions/s, more is better, against row")
+        #expect(
+            lines[2]
+                == "  concurrent-8     1,000      1,200  1.200    1.185-1.215       1.7 %  0.7 %  better, 4 outliers",
+            "\(lines[2])")
+        #expect(lines[3] == "p99 time-to-visible, ms, less is better, against row")
+        #expect(lines[6].hasPrefix("Medians of 5 paired repetitions; "))
+        let alone = ComparisonReport(comparedRuns("row", throughput: 1000), load: .backlog)
+        #expect(ComparisonTable(alone).text == "No comparison: row has no other configuration beside it.\n")
+    }
+
+    @Test func `comparisons.csv has its published columns, each with a meaning`() {
+        #expect(
+            ComparisonRow.columnNames == [
+                "format_version", "baseline", "candidate", "metric", "unit", "higher_is_better", "repetitions_paired",
+                "baseline_median", "candidate_median", "ratio", "ratio_low", "ratio_high", "min_detectable_effect",
+                "baseline_cv", "candidate_cv", "outliers", "verdict", "note",
+            ])
+        #expect(ComparisonRow.columns.allSatisfy { !$0.meaning.isEmpty })
+        #expect(Set(Metric.all.map(\.name)).count == Metric.all.count)
+        guard let throughput = Metric.named("executions_per_s") else {
+            Issue.record("no throughput")
+            return
+        }
+        let row = ComparisonRow(
+            baseline: "row", candidate: "c8", metric: throughput,
+            comparison: RatioComparison(
+                baseline: [1: 100, 2: 104, 3: 98, 4: 101, 5: 97, 6: 1],
+                candidate: [1: 120, 2: 126, 3: 117, 4: 119, 5: 118], isHigherBetter: true))
+        // The figures are SciPy's; see RatioComparisonTests.
+        #expect(
+            row.fields == [
+                "1", "row", "c8", "executions_per_s", "executions/s", "true", "5", "100.000000", "119.000000", "1.1999",
+                "1.1813", "1.2189", "0.0212", "0.0274", "0.0295", "1", "better",
+                "left out for want of a partner: repetition 6; outliers, not dropped: candidate repetition 2 with 126.0",
+            ])
+        let single = ComparisonRow(
+            baseline: "row", candidate: "c8", metric: throughput,
+            comparison: RatioComparison(baseline: [100], candidate: [120], isHigherBetter: true))
+        #expect(
+            single.fields.dropFirst(6) == [
+                "1", "100.000000", "120.000000", "1.2000", "", "", "", "", "", "0", "no difference shown",
+                "no interval: one pair of repetitions shows no spread",
+            ])
+    }
+}
+
+@Suite struct RecommendationTests {
+    @Test func `a clear winner is named with its interval, its costs and what would change the answer`() {
+        let report = ComparisonReport(
+            comparedRuns("row", throughput: 1000, p99Ms: 20, walBytes: 2000)
+                + comparedRuns("c8", throughput: 2000, p99Ms: 30, walBytes: 1000, noise: otherNoise)
+                + comparedRuns("batch", throughput: 1500, p99Ms: 90, walBytes: 500, noise: otherNoise), load: .backlog)
+        let recommendation = Recommendation(report)
+        #expect(recommendation.configuration == "c8")
+        let lines = recommendation.lines
+        #expect(
+            lines[0].hasPrefix("Recommended: c8. It has 2.000 times the throughput of row (95 % interval 1.9"),
+            "\(lines[0])")
+        #expect(lines[0].hasSuffix(", 2,000 executions/s instead of 1,000, in 5 repetitions."))
+        #expect(lines.contains("What it costs or saves against row:"))
+        #expect(lines.contains { $0.hasPrefix("- p99 time-to-visible: 30.00 ms instead of 20.00: worse, 1.500 times") })
+        #expect(
+            lines.contains { $0.hasPrefix("- WAL per execution: 1,000 bytes instead of 2,000: better, 0.500 times") })
+        #expect(lines.contains("Not measured: database CPU."))
+        #expect(
+            lines.contains { $0.hasPrefix("- if p99 time-to-visible counts most: row, with 0.667 times that of c8") })
+        #expect(
+            lines.contains { $0.hasPrefix("- if WAL per execution counts most: batch, with 0.500 times that of c8") })
+        #expect(lines.contains { $0.contains("measure it with an open load") })
+        #expect(!lines.contains { $0.contains("more repetitions") })
+    }
+
+    @Test func `where nothing differs it recommends nothing`() {
+        let report = ComparisonReport(
+            comparedRuns("row", throughput: 1000) + comparedRuns("twin", throughput: 1010, noise: otherNoise),
+            load: .backlog)
+        let recommendation = Recommendation(report)
+        #expect(recommendation.configuration == nil)
+        #expect(
+            recommendation.lines[0]
+                == "No recommendation: no difference in throughput is shown between row and twin, so these repetitions don't "
+                + "speak for any of them.")
+        #expect(
+            recommendation.lines.contains { $0.hasPrefix("- more repetitions: against row, differences in throughput") }
+        )
+        #expect(
+            recommendation.lines.contains {
+                $0.contains("repetitions would show the differences seen, if they are real")
+            })
+        #expect(!recommendation.text.contains("Recommended"))
+    }
+
+    @Test func `a lead over the second best that wasn't shown is said to be none`() {
+        let report = ComparisonReport(
+            comparedRuns("row", throughput: 1000) + comparedRuns("c8", throughput: 2010, noise: otherNoise)
+                + comparedRuns("adaptive", throughput: 2000), load: .backlog)
+        let recommendation = Recommendation(report)
+        #expect(recommendation.configuration == "c8")
+        #expect(
+            recommendation.lines.contains(
+                "No difference in throughput is shown between c8 and adaptive: choose among them by what they cost."))
+    }
+
+    @Test func `where all others are worse the baseline stays`() {
+        let report = ComparisonReport(
+            comparedRuns("row", throughput: 1000) + comparedRuns("slow", throughput: 800, noise: otherNoise),
+            load: .backlog)
+        let recommendation = Recommendation(report)
+        #expect(recommendation.configuration == "row")
+        #expect(
+            recommendation.lines[0].hasPrefix(
+                "Recommended: row, the baseline. In throughput every other one is worse: slow has 0.800 times (95 %"))
+    }
+
+    @Test func `a single repetition recommends nothing, however large the difference`() {
+        let report = ComparisonReport(
+            comparedRuns("row", throughput: 1000, noise: [1]) + comparedRuns("c8", throughput: 9000, noise: [1]),
+            load: .backlog)
+        let recommendation = Recommendation(report)
+        #expect(recommendation.configuration == nil)
+        #expect(recommendation.lines.contains("Note: no interval: one pair of repetitions shows no spread."))
+        #expect(recommendation.lines.contains { $0.hasPrefix("- two repetitions or more") })
+    }
+
+    @Test func `under an open load latency decides`() {
+        let report = ComparisonReport(
+            comparedRuns("batch", throughput: 1000, p99Ms: 90)
+                + comparedRuns("c8", throughput: 1000, p99Ms: 30, noise: otherNoise), load: .open)
+        let recommendation = Recommendation(report)
+        #expect(recommendation.configuration == "c8")
+        #expect(
+            recommendation.lines[0].hasPrefix("Recommended: c8. It has 0.333 times the p99 time-to-visible of batch"))
+        #expect(!recommendation.text.contains("measure it with an open load"))
+    }
+}
