@@ -27,38 +27,34 @@ public struct ComparedRun: Sendable, Equatable {
     /// The columns that every runs.csv has.
     static let requiredColumns = ["format_version", "configuration", "repetition", "verified"]
 
-    /// A row of runs.csv by column name. A missing `validity` means valid: before version 3 nothing was marked.
+    /// A row of runs.csv. A missing `validity` means valid: before version 3 nothing was marked.
     ///
     /// Throws: the first field that isn't what its column holds, with `source` and `line` in it.
-    public init(_ cells: [String: String], source: String, line: Int? = nil) throws(InputFault) {
+    public init(_ fields: RunFields, source: String, line: Int? = nil) throws(InputFault) {
         func fault(_ field: String, _ expected: String) -> InputFault {
-            InputFault(source: source, line: line, field: field, value: cells[field], expected: expected)
+            InputFault(source: source, line: line, field: field, value: fields[field], expected: expected)
         }
-        guard let configuration = cells["configuration"], !configuration.isEmpty else {
-            throw fault("configuration", "the name of a configuration")
+        guard !fields.configuration.isEmpty else { throw fault("configuration", "the name of a configuration") }
+        guard fields.repetition >= 1 else { throw fault("repetition", "a whole number from 1") }
+        guard let isVerified = Bool(fields["verified"]) else { throw fault("verified", "true or false") }
+        guard ["", "valid", "invalid"].contains(fields["validity"]) else {
+            throw fault("validity", "valid or invalid")
         }
-        guard let repetition = cells["repetition"].flatMap({ Int($0) }), repetition >= 1 else {
-            throw fault("repetition", "a whole number from 1")
-        }
-        guard let isVerified = cells["verified"].flatMap({ Bool($0) }) else {
-            throw fault("verified", "true or false")
-        }
-        let validity = cells["validity"] ?? "valid"
-        guard validity == "valid" || validity == "invalid" else { throw fault("validity", "valid or invalid") }
         var figures: [String: Double] = [:]
-        for name in Metric.all.map(\.name) + ["executions"] {
-            guard let text = cells[name], !text.isEmpty else { continue }
-            guard let value = Double(text), value.isFinite, value >= 0 else { throw fault(name, "a number from 0") }
+        for name in Metric.all.map(\.name) + ["executions"] where !fields[name].isEmpty {
+            guard let value = fields.number(name), value.isFinite, value >= 0 else {
+                throw fault(name, "a number from 0")
+            }
             figures[name] = value
         }
-        let executions = figures.removeValue(forKey: "executions")
-        if let executions, executions > 0, let seconds = figures["database_cpu_s"] {
-            // One figure for the same thing is enough.
-            figures["database_cpu_s"] = nil
-            figures[Metric.databaseCPUPerThousand] = seconds / executions * 1000
+        if let executions = figures.removeValue(forKey: "executions"), executions > 0,
+            let seconds = figures.removeValue(forKey: "database_cpu_s"), figures["database_cpu_us_per_execution"] == nil
+        {
+            // Before version 3 there was only the sum; of the two one is enough.
+            figures["database_cpu_us_per_execution"] = seconds / executions * 1e6
         }
         self.init(
-            configuration: configuration, repetition: repetition, isValid: validity == "valid", isVerified: isVerified,
-            metrics: figures)
+            configuration: fields.configuration, repetition: fields.repetition, isValid: fields.isValid,
+            isVerified: isVerified, metrics: figures)
     }
 }

@@ -37,31 +37,24 @@ public struct ComparisonRow: Sendable, Equatable {
 }
 
 extension ComparisonRow {
-    /// A column of comparisons.csv with what it means and how a row fills it.
-    public struct Column: Sendable {
-        public let name: String
-        public let meaning: String
-        let text: @Sendable (ComparisonRow) -> String
-    }
-
     public static let columnNames = columns.map(\.name)
 
     /// The fields in the order of the columns; empty where there is no value.
     public var fields: [String] { ComparisonRow.columns.map { $0.text(self) } }
 
     /// The data dictionary of comparisons.csv.
-    public static let columns: [Column] = [
-        Column(name: "format_version", meaning: "version of these columns") { _ in String(formatVersion) },
-        Column(name: "baseline", meaning: "the configuration compared with; between two runs with its run's name") {
+    public static let columns: [Column<ComparisonRow>] = [
+        Column("format_version", "version of these columns") { _ in String(formatVersion) },
+        Column("baseline", "the configuration compared with; between two runs with its run's name") {
             $0.baseline
         },
-        Column(name: "candidate", meaning: "the configuration compared") { $0.candidate },
-        Column(name: "metric", meaning: "the column of runs.csv, or computed from it") { $0.metric.name },
-        Column(name: "unit", meaning: "unit of the medians") { $0.metric.unit },
-        Column(name: "higher_is_better", meaning: "true for a throughput, false for a cost") {
+        Column("candidate", "the configuration compared") { $0.candidate },
+        Column("metric", "the column of runs.csv, or computed from it") { $0.metric.name },
+        Column("unit", "unit of the medians") { $0.metric.unit },
+        Column("higher_is_better", "true for a throughput, false for a cost") {
             String($0.metric.isHigherBetter)
         },
-        Column(name: "repetitions_paired", meaning: "repetitions with a valid, verified figure on both sides") {
+        Column("repetitions_paired", "repetitions with a valid, verified figure on both sides") {
             String($0.comparison.pairs.count)
         },
         number("baseline_median", "median over these repetitions; of two middle costs the greater", decimals: 6) {
@@ -89,19 +82,19 @@ extension ComparisonRow {
             $0.candidateCoefficientOfVariation
         },
         Column(
-            name: "outliers", meaning: "figures on either side beyond 1.5 interquartile ranges; none was dropped"
+            "outliers", "figures on either side beyond 1.5 interquartile ranges; none was dropped"
         ) { String($0.comparison.outliers.count) },
-        Column(name: "verdict", meaning: "better, worse or no difference shown: of the candidate") {
+        Column("verdict", "better, worse or no difference shown: of the candidate") {
             $0.comparison.verdict.rawValue
         },
-        Column(name: "note", meaning: "in words: why there is no interval, what was left out, which outliers") {
+        Column("note", "in words: why there is no interval, what was left out, which outliers") {
             $0.note
         },
     ]
 
     private static func number(
         _ name: String, _ meaning: String, decimals: Int, _ value: @escaping @Sendable (RatioComparison) -> Double?
-    ) -> Column {
-        Column(name: name, meaning: meaning) { value($0.comparison).map { decimal($0, decimals: decimals) } ?? "" }
+    ) -> Column<ComparisonRow> {
+        Column(name, meaning) { value($0.comparison).map { decimal($0, decimals: decimals) } ?? "" }
     }
 }

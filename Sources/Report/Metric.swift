@@ -27,16 +27,12 @@ public struct Metric: Sendable, Hashable {
         Metric("booking_elapsed_s", "s", isHigherBetter: false, "time to the last booking"),
         Metric("wal_bytes_per_execution", "bytes", isHigherBetter: false, "WAL per execution", isKey: true),
         Metric(
-            databaseCPUPerThousand, "CPU seconds", isHigherBetter: false,
-            "database CPU per 1,000 executions", isKey: true),
+            "database_cpu_us_per_execution", "µs", isHigherBetter: false, "database CPU per execution", isKey: true),
         Metric("database_cpu_s", "CPU seconds", isHigherBetter: false, "database CPU"),
     ]
 
     /// Nil for a column that isn't compared.
     public static func named(_ name: String) -> Metric? { all.first { $0.name == name } }
-
-    /// Computed from `database_cpu_s` and `executions`: no column of runs.csv.
-    static let databaseCPUPerThousand = "database_cpu_s_per_1000_executions"
 
     private init(_ name: String, _ unit: String, isHigherBetter: Bool, _ label: String, isKey: Bool = false) {
         self.name = name

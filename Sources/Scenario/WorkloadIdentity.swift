@@ -11,18 +11,14 @@ public struct WorkloadIdentity: Sendable, Equatable {
     /// By dotted path, such as `workload.accounts_per_block`.
     public let values: [String: String]
 
-    /// Reads the text that a manifest keeps. `includedTexts` are those of files that stand for a key's mapping.
+    /// Reads the text that a manifest keeps.
     ///
     /// Throws: where the text is no YAML. Keys are not checked: another version of the program may know others.
-    public init(text: String, path: String, includedTexts: [String: String] = [:]) throws(InputError) {
+    public init(text: String, path: String) throws(InputError) {
         var values: [String: String] = [:]
         if case .mapping(let entries) = try YAMLDocument(bytes: Array(text.utf8), path: path).root.content {
             for entry in entries where WorkloadIdentity.keys.contains(entry.key) {
-                var node = entry.value
-                if let included = includedTexts[entry.key] {
-                    node = try YAMLDocument(bytes: Array(included.utf8), path: path).root
-                }
-                WorkloadIdentity.collect(node, at: entry.key, into: &values)
+                WorkloadIdentity.collect(entry.value, at: entry.key, into: &values)
             }
         }
         // A default that is written out is the same as one that isn't.

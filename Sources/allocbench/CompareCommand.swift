@@ -17,7 +17,7 @@ enum CompareCommand {
             Flag("--all", nil, "shows every metric, not only throughput, p99 latency, WAL and CPU"),
         ]
     ) { arguments in
-        let folders = try arguments.operands.map { path throws(InputError) in try RunFolder(path: path) }
+        let folders = try arguments.operands.map { path throws(InputError) in try FinishedRun(path: path) }
         let identities = try folders.map { folder throws(InputError) in try workload(of: folder) }
         guard let first = folders.first, let workload = identities.first else { return .badInput }
         let load = ComparisonReport.LoadModel(rawValue: workload.loadModel) ?? .backlog
@@ -52,13 +52,12 @@ enum CompareCommand {
         return .success
     }
 
-    private static func workload(of folder: RunFolder) throws(InputError) -> WorkloadIdentity {
+    private static func workload(of folder: FinishedRun) throws(InputError) -> WorkloadIdentity {
         try WorkloadIdentity(
-            text: folder.identity.scenarioText, path: "\(folder.path)/manifest.json",
-            includedTexts: folder.identity.includedTexts)
+            text: folder.identity.scenarioText, path: "\(folder.path)/manifest.json")
     }
 
-    private static func requireConfiguration(_ name: String, of folder: RunFolder) throws(InputError) {
+    private static func requireConfiguration(_ name: String, of folder: FinishedRun) throws(InputError) {
         let names = folder.configurations
         guard !names.contains(name) else { return }
         let near = nearestWord(to: name, among: names).map { "; did you mean \($0)?" } ?? ""
@@ -70,7 +69,8 @@ enum CompareCommand {
 
     /// Refuses two runs that were not asked to do the same, or not on the same data, and names the first difference.
     private static func requireSameWorkload(
-        _ first: RunFolder, _ firstWorkload: WorkloadIdentity, _ second: RunFolder, _ secondWorkload: WorkloadIdentity
+        _ first: FinishedRun, _ firstWorkload: WorkloadIdentity, _ second: FinishedRun,
+        _ secondWorkload: WorkloadIdentity
     ) throws(InputError) {
         func refusal(_ key: String, _ other: String?, _ own: String?) -> InputError {
             InputError(
@@ -88,6 +88,9 @@ enum CompareCommand {
         where own.dataSets[name] != others.dataSets[name] {
             throw refusal("data_sets.\(name)", others.dataSets[name], own.dataSets[name])
         }
+        if !own.fingerprint.isEmpty, !others.fingerprint.isEmpty, own.fingerprint != others.fingerprint {
+            throw refusal("fingerprint", others.fingerprint, own.fingerprint)
+        }
         let shared = Set(first.configurations).intersection(second.configurations)
         if shared.isEmpty {
             throw InputError(
@@ -100,7 +103,7 @@ enum CompareCommand {
     }
 
     /// What differs between two comparable runs: perhaps the very question, perhaps an accident.
-    private static func differences(_ first: RunFolder, _ second: RunFolder) -> [String] {
+    private static func differences(_ first: FinishedRun, _ second: FinishedRun) -> [String] {
         let (own, others) = (first.identity.surroundings, second.identity.surroundings)
         let differing = Set(own.keys).union(others.keys).sorted().filter { own[$0] != others[$0] }
         let lines = differing.map { "  \($0): \(own[$0] ?? "none") and \(others[$0] ?? "none")" }
@@ -111,7 +114,7 @@ enum CompareCommand {
     }
 
     /// The folders' names, or where these are the same the paths.
-    private static func distinctNames(_ first: RunFolder, _ second: RunFolder) -> (String, String) {
+    private static func distinctNames(_ first: FinishedRun, _ second: FinishedRun) -> (String, String) {
         if first.name != second.name { return (first.name, second.name) }
         return first.path == second.path ? ("\(first.path) (1)", "\(second.path) (2)") : (first.path, second.path)
     }

@@ -22,25 +22,29 @@ func comparedRuns(
 private let otherNoise = [0.99, 1.00, 1.01, 0.98, 1.02]
 
 @Suite struct ComparedRunTests {
+    private func fields(_ cells: [String: String]) -> RunFields {
+        RunFields(columns: Array(cells.keys), fields: Array(cells.values))
+    }
+
     private let cells = [
         "format_version": "2", "configuration": "c8", "repetition": "3", "verified": "true", "executions": "20000",
         "executions_per_s": "1234.5", "time_to_visible_p99_ms": "", "database_cpu_s": "3.000", "mode": "concurrent",
     ]
 
     @Test func `a row of runs.csv gives its figures by name, and empty ones not at all`() throws {
-        let run = try ComparedRun(cells, source: "runs.csv", line: 2)
+        let run = try ComparedRun(fields(cells), source: "runs.csv", line: 2)
         #expect(run.configuration == "c8" && run.repetition == 3 && run.isVerified)
         #expect(run.isValid, "versions without the column marked nothing")
-        // 3 s for 20,000 executions.
+        // 3 s for 20,000 executions are 150 µs for each.
         #expect(
-            run.metrics == ["executions_per_s": 1234.5, "database_cpu_s_per_1000_executions": 3.0 / 20_000 * 1000])
+            run.metrics == ["executions_per_s": 1234.5, "database_cpu_us_per_execution": 3.0 / 20_000 * 1e6])
         var routing = cells
         routing["executions"] = ""
         routing["requests_per_s"] = "70.5"
-        #expect(try ComparedRun(routing, source: "r").metrics["database_cpu_s"] == 3)
+        #expect(try ComparedRun(fields(routing), source: "r").metrics["database_cpu_s"] == 3)
         var invalid = cells
         invalid["validity"] = "invalid"
-        #expect(try !ComparedRun(invalid, source: "r").isValid)
+        #expect(try !ComparedRun(fields(invalid), source: "r").isValid)
     }
 
     @Test(
@@ -53,7 +57,7 @@ private let otherNoise = [0.99, 1.00, 1.01, 0.98, 1.02]
     {
         var wrong = cells
         wrong[field] = value
-        let fault = #expect(throws: InputFault.self) { try ComparedRun(wrong, source: "a/runs.csv", line: 7) }
+        let fault = #expect(throws: InputFault.self) { try ComparedRun(fields(wrong), source: "a/runs.csv", line: 7) }
         #expect(fault?.description == "a/runs.csv:7: \(field): \"\(value)\": expected \(expected)")
     }
 }

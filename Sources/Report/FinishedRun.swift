@@ -6,7 +6,7 @@ public import Diagnostics
 import Foundation
 
 /// A finished run as `compare` needs it.
-public struct RunFolder: Sendable {
+public struct FinishedRun: Sendable {
     /// The versions of runs.csv that can be read. Columns are found by name, so that later ones may have more of them.
     public static let formatVersions = 2...max(3, RunRow.formatVersion)
 
@@ -15,8 +15,8 @@ public struct RunFolder: Sendable {
         public var scenarioName: String
         public var seed: String
         public var scenarioText: String
-        /// The texts of files that the scenario names instead of a mapping, by the key that names them.
-        public var includedTexts: [String: String]
+        /// A digest of everything that was processed; empty in manifests that are older than it.
+        public var fingerprint: String
         /// Rows and checksum of each seeded table, as text, by table.
         public var dataSets: [String: String]
         /// What may differ between comparable runs, by name: versions, machine, settings of the server.
@@ -41,8 +41,8 @@ public struct RunFolder: Sendable {
     /// Throws: every fault of runs.csv in one go, or that of the manifest.
     public init(path: String) throws(InputError) {
         self.path = path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
-        runs = try RunFolder.readRuns(in: self.path)
-        identity = try RunFolder.readIdentity("\(self.path)/manifest.json")
+        runs = try FinishedRun.readRuns(in: self.path)
+        identity = try FinishedRun.readIdentity(in: self.path)
     }
 
     // MARK: runs.csv
@@ -76,16 +76,15 @@ public struct RunFolder: Sendable {
         while true {
             do throws(InputFault) {
                 guard try reader.next() else { break }
-                var cells: [String: String] = [:]
-                for (index, name) in header.enumerated() { cells[name] = reader.text(index) }
-                let version = cells["format_version"] ?? ""
+                let fields = RunFields(columns: header, fields: header.indices.map { reader.text($0) })
+                let version = fields["format_version"]
                 guard let number = Int(version), formatVersions.contains(number) else {
                     // Nothing after this can be trusted to mean what it seems to.
                     throw InputFault(
                         source: path, line: reader.line, field: "format_version", value: version,
                         expected: "\(formatVersions.lowerBound) to \(formatVersions.upperBound)")
                 }
-                let run = try ComparedRun(cells, source: path, line: reader.line)
+                let run = try ComparedRun(fields, source: path, line: reader.line)
                 let cell = "\(run.repetition) \(run.configuration)"
                 if let first = lines[cell] {
                     throw InputFault(
@@ -105,14 +104,15 @@ public struct RunFolder: Sendable {
             throw refusal(path, "a verified run; verification failed for every one of them, so there is no result")
         }
         guard runs.contains(where: { $0.isVerified && $0.isValid }) else {
-            throw refusal(path, "a valid run; the generator was the limit of every one of them")
+            throw refusal(path, "a valid run; the harness was the limit of every one of them")
         }
         return runs
     }
 
     // MARK: manifest.json
 
-    private static func readIdentity(_ path: String) throws(InputError) -> Identity {
+    private static func readIdentity(in folder: String) throws(InputError) -> Identity {
+        let path = "\(folder)/manifest.json"
         func refusal(_ expected: String, field: String? = nil) -> InputError {
             InputError(InputFault(source: path, field: field, expected: expected))
         }
@@ -128,16 +128,16 @@ public struct RunFolder: Sendable {
         guard let sets = root["data_sets"] as? [[String: Any]] else {
             throw refusal("the data sets of the run", field: "data_sets")
         }
+        // The copy in the folder holds what the scenario took from other files; older runs have only the manifest's text.
+        let copy = FileManager.default.contents(atPath: "\(folder)/scenario.yaml").map {
+            String(decoding: $0, as: UTF8.self)
+        }
         var dataSets: [String: String] = [:]
         for set in sets {
             guard let name = set["name"] as? String, let checksum = set["checksum"] as? String else {
                 throw refusal("a name and a checksum of each data set", field: "data_sets")
             }
             dataSets[name] = "\(described(set["rows"])) rows, checksum \(checksum)"
-        }
-        var included: [String: String] = [:]
-        for file in scenario["included"] as? [[String: Any]] ?? [] {
-            if let key = file["key"] as? String, let text = file["text"] as? String { included[key] = text }
         }
         var surroundings: [String: String] = [:]
         for part in ["build", "versions", "machine", "server_settings"] {
@@ -146,8 +146,9 @@ public struct RunFolder: Sendable {
             }
         }
         return Identity(
-            scenarioName: scenario["name"] as? String ?? "", seed: described(scenario["seed"]), scenarioText: text,
-            includedTexts: included, dataSets: dataSets, surroundings: surroundings)
+            scenarioName: scenario["name"] as? String ?? "", seed: described(scenario["seed"]),
+            scenarioText: copy ?? text,
+            fingerprint: root["fingerprint"] as? String ?? "", dataSets: dataSets, surroundings: surroundings)
     }
 
     private static func described(_ value: Any?) -> String {
