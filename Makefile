@@ -22,7 +22,7 @@ test: install lint python
 	ALLOCBENCH_EXECUTABLE="$$(swift build --show-bin-path)/allocbench" \
 		ALLOCBENCH_PYTHON='$(CURDIR)/.build/python/bin/python' swift test --skip-build $(SWIFT_FLAGS)
 
-# What the engine costs without any service, on one core.
+# What the engine and the recorder cost without any service, on one core.
 bench: install
 	swift build -c release --product allocbench-micro $(SWIFT_FLAGS)
 	.build/release/allocbench-micro

@@ -15,7 +15,7 @@ public struct Histogram: Sendable, Equatable {
     /// 2⁴² - 1 ns, 73 minutes: what lies above counts as this value, and is counted in `clippedCount`.
     public static let highestTrackable: Int64 = (1 << Int64(subBucketMagnitude + bucketCount - 1)) - 1
 
-    private var counts = ContiguousArray<UInt64>(repeating: 0, count: Histogram.slotCount)
+    private var counts: ContiguousArray<UInt64>
     private var sum: Int128 = 0
     private var smallest = Int64.max
     private var largest = Int64.min
@@ -23,7 +23,14 @@ public struct Histogram: Sendable, Equatable {
     private var clipped: Int64 = 0
 
     /// Allocates the 264 KiB of its counts; nothing afterwards allocates.
-    public init() {}
+    public init() { counts = ContiguousArray(repeating: 0, count: Histogram.slotCount) }
+
+    /// A place for a histogram that nobody has asked for: it takes no memory, and recording to it traps.
+    static let withoutRoom = Histogram(counts: [])
+
+    private init(counts: ContiguousArray<UInt64>) { self.counts = counts }
+
+    var hasRoom: Bool { !counts.isEmpty }
 
     /// Counts one duration. A duration outside 0...`highestTrackable` counts at the nearer end and in `clippedCount`.
     @inline(__always)

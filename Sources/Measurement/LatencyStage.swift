@@ -73,42 +73,45 @@ public enum LatencyStage: String, CaseIterable, Sendable {
 /// One histogram for each stage that a thread records. A value without locks, like `Histogram`: each worker owns one,
 /// the runner merges them after the threads have ended.
 public struct StageLatencies: Sendable, Equatable {
-    private var histograms: ContiguousArray<Histogram?>
+    private var histograms: ContiguousArray<Histogram>
 
     /// Allocates 264 KiB for each of `stages`; recording them allocates nothing. A worker names those that it records.
     public init(stages: some Sequence<LatencyStage> = LatencyStage.allCases) {
-        histograms = ContiguousArray(repeating: nil, count: LatencyStage.allCases.count)
+        histograms = ContiguousArray(repeating: Histogram.withoutRoom, count: LatencyStage.allCases.count)
         for stage in stages { histograms[stage.index] = Histogram() }
     }
 
     /// The stages that were named or merged, in the order of the pipeline.
-    public var stages: [LatencyStage] { LatencyStage.allCases.filter { histograms[$0.index] != nil } }
+    public var stages: [LatencyStage] { LatencyStage.allCases.filter { histograms[$0.index].hasRoom } }
 
     /// Counts `count` durations of `nanoseconds` each. The stage must be one of those named: a histogram made here would
-    /// be an allocation on the measured path.
+    /// be an allocation on the measured path. It traps otherwise.
     @inline(__always)
     public mutating func record(_ stage: LatencyStage, _ nanoseconds: Int64, count: Int64 = 1) {
-        precondition(histograms[stage.index]?.record(nanoseconds, count: count) != nil, "this stage wasn't named")
+        histograms[stage.index].record(nanoseconds, count: count)
     }
 
     /// The counts of a stage; an empty histogram for one that wasn't named.
-    public subscript(stage: LatencyStage) -> Histogram { histograms[stage.index] ?? Histogram() }
+    public subscript(stage: LatencyStage) -> Histogram {
+        histograms[stage.index].hasRoom ? histograms[stage.index] : Histogram()
+    }
 
     /// Adds the counts of `other`, and with them its stages.
     public mutating func merge(_ other: StageLatencies) {
-        for (index, histogram) in other.histograms.enumerated() {
-            guard let histogram else { continue }
-            if histograms[index]?.merge(histogram) == nil { histograms[index] = histogram }
-        }
+        for stage in other.stages { merge(other.histograms[stage.index], into: stage) }
     }
 
     /// Adds the counts of one histogram, such as one that was read from a journal, to a stage.
     public mutating func merge(_ histogram: Histogram, into stage: LatencyStage) {
-        if histograms[stage.index]?.merge(histogram) == nil { histograms[stage.index] = histogram }
+        if histograms[stage.index].hasRoom {
+            histograms[stage.index].merge(histogram)
+        } else {
+            histograms[stage.index] = histogram
+        }
     }
 
     /// Forgets everything and keeps the memory and the stages.
     public mutating func reset() {
-        for index in histograms.indices { histograms[index]?.reset() }
+        for stage in stages { histograms[stage.index].reset() }
     }
 }
