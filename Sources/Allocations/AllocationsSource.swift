@@ -24,6 +24,12 @@ public enum AllocationsSource {
         try connection.execute("ANALYZE allocations.block_accounts")
     }
 
+    /// Ends the sessions of all workers, allocating and booking, of this database: a planned fault.
+    public static func terminateWorkers(on connection: PostgresConnection) throws {
+        try connection.query(
+            script[connection.isCockroachDB ? "terminate_workers_cockroach" : "terminate_workers"])
+    }
+
     /// Reads the received blocks with their accounts.
     /// - Throws: when the accounts of a block didn't order what the block has.
     public static func book(on connection: PostgresConnection) throws -> BlockBook {

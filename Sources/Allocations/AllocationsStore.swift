@@ -66,8 +66,10 @@ struct AllocationsStore {
     /// Every block that something has happened to, by its position in the book.
     func blockStates(of book: BlockBook) throws -> [(block: Int, state: BlockState)] {
         let result = try connection.query(Self.prepareScript["block_states"])
-        return (0..<result.rowCount).compactMap { row in
-            book.position(of: BlockOrderID(result.int64(row, 0))).map { ($0, BlockState(result, row: row, column: 0)) }
+        return try (0..<result.rowCount).compactMap { row in
+            try book.position(of: BlockOrderID(result.int64(row, 0))).map {
+                ($0, try BlockState(result, row: row, column: 0))
+            }
         }
     }
 
@@ -104,21 +106,26 @@ struct AllocationsStore {
 
 extension BlockState {
     /// Reads the columns of the part `state`, which begin with the block's id at `column`; in text or binary.
-    init(_ result: QueryResult, row: Int, column: Int) {
-        func ticks(_ column: Int) -> Int128 {
-            guard let ticks = result.withBytes(row, column, { Price.ticks(decimal: $0) }) ?? nil else {
-                preconditionFailure("a notional is a decimal number")
+    /// - Throws: when a notional is none that executions add up to; no statement of ours writes one.
+    init(_ result: QueryResult, row: Int, column: Int) throws {
+        func ticks(_ name: String, _ position: Int) throws -> Int128 {
+            guard let ticks = result.withBytes(row, position, { Price.ticks(decimal: $0) }) ?? nil else {
+                let found = result.text(row, position) ?? "NULL"
+                throw OperatingError(
+                    "block order \(result.int64(row, column)) has the \(name) \(found) in allocations.block_fills, which no "
+                        + "executions add up to",
+                    remedy: "something else writes this table; allocbench verify compares it with the executions")
             }
             return ticks
         }
         self.init(orderQuantity: result.int64(row, column + 4))
         cumQuantity = result.int64(row, column + 1)
-        notionalTicks = ticks(column + 2)
+        notionalTicks = try ticks("notional", column + 2)
         executionCount = result.int64(row, column + 3)
         isCanceled = result.int64(row, column + 5) != 0
         snapshotNumber = result.int64(row, column + 6)
         allocatedQuantity = result.int64(row, column + 7)
-        allocatedNotionalTicks = ticks(column + 8)
+        allocatedNotionalTicks = try ticks("allocated_notional", column + 8)
         allocatedExecutionCount = result.int64(row, column + 9)
         allocatedIsFinal = result.int64(row, column + 10) != 0
         allocatedIsCanceled = result.int64(row, column + 11) != 0

@@ -85,6 +85,7 @@ final class BookingWorker {
     /// One attempt at one transaction. Returns false if there was nothing to book.
     private func bookOnce() throws -> Bool {
         taken = TakenBlocks()
+        let began = monotonicNow()
         do {
             let limit = singleCount > 0 ? 1 : plan.blocksPerTransaction
             guard let booked = try transaction.run(limit: limit, noting: { taken = $0 }) else { return false }
@@ -92,7 +93,7 @@ final class BookingWorker {
             attempt = 1
             singleCount = max(0, singleCount - 1)
         } catch let error as PostgresError where error.isRetryable && !error.isConnectionLost {
-            try backOff(after: error)
+            try backOff(after: error, began: began)
         } catch let error as PostgresError where error.isDataError {
             try isolate(after: error)
         } catch let fault as BookingFault {
@@ -105,7 +106,7 @@ final class BookingWorker {
         figures.lastCommitTime = monotonicNow()
         figures.transactionCount += 1
         for block in booked.taken.blocks {
-            figures.latency.record((booked.committedAtUs - block.requestedAtUs) * 1000)
+            figures.latencies.record(.allocatedToBooked, (booked.committedAtUs - block.requestedAtUs) * 1000)
             guard block.isBooked else {
                 figures.unbookedBlockCount += 1
                 continue
@@ -121,9 +122,10 @@ final class BookingWorker {
 
     // MARK: Failures
 
-    private func backOff(after error: PostgresError) throws {
+    private func backOff(after error: PostgresError, began: Int64) throws {
         guard let state = error.sqlState, attempt < plan.retry.maxAttempts else { throw error }
-        figures.retries[state, default: 0] += 1
+        figures.retries.record(
+            state, messages: Int64(taken.blocks.count), nanoseconds: monotonicNow() - began)
         let jitter = Double(random.integer(in: 0...1_000_000)) / 1_000_000
         sleepThread(for: plan.retry.delay(attempt: attempt, jitter: jitter))
         attempt += 1
@@ -153,7 +155,7 @@ final class BookingWorker {
     /// Whether the lost transaction was committed or not makes no difference: either its requests are gone with it, or they
     /// are still there.
     private func reconnect(after error: PostgresError) throws {
-        if error.isAmbiguous { figures.ambiguousCount += 1 }
+        if error.isAmbiguous { figures.ambiguousCommits.unknown += 1 }
         let deadline = monotonicNow() + plan.reconnectTimeoutNs
         transaction.connection.close()
         while !isStopped() {

@@ -22,9 +22,9 @@ public enum LatencyStage: String, CaseIterable, Sendable {
     public var unit: Unit {
         switch self {
         case .timeToVisible, .committedToPublished, .publishedToPolled, .polledToBegun, .begunToCommitted,
-            .scheduleLag:
+            .committedToAllocated, .scheduleLag:
             .messages
-        case .committedToAllocated, .allocatedToBooked: .blocks
+        case .allocatedToBooked: .blocks
         case .transactionLatency, .firstTryLatency: .transactions
         }
     }
@@ -43,7 +43,7 @@ public enum LatencyStage: String, CaseIterable, Sendable {
         case .begunToCommitted:
             "From the first begin of the transaction that holds a message to its commit, retries included."
         case .committedToAllocated:
-            "From the commit of the capture that completed a block to the commit of the snapshot that allocated it."
+            "From the commit that captured a message to the commit of the snapshot that allocated it; 0 where they are one."
         case .allocatedToBooked: "From the booking request of a block's snapshot to the commit that booked it."
         case .transactionLatency: "From the first begin of a transaction to its commit, retries included."
         case .firstTryLatency:

@@ -88,7 +88,7 @@ public struct RequestFigures: Sendable {
     public var rejected: [RejectedMessage] = []
     public var transactionCount: Int64 = 0
     /// Attempts that failed and were repeated, by SQLSTATE.
-    public var retries: [SQLState: Int64] = [:]
+    public var retries: [SQLState: RetryFigures] = [:]
     public var reconnectCount: Int64 = 0
     /// Per transaction: from its statement to the answer of its commit, retries included, in nanoseconds.
     public var transactionLatency = Histogram()
@@ -104,7 +104,7 @@ public struct RequestFigures: Sendable {
 
     /// Messages whose requests were routed before.
     public var duplicateCount: Int64 { messageCount - routedCount - missingCount }
-    public var retryCount: Int64 { retries.values.reduce(0, +) }
+    public var retryCount: Int64 { retries.retryCount }
 
     mutating func reject(_ message: RejectedMessage) {
         rejectedCount += 1
@@ -121,7 +121,7 @@ public struct RequestFigures: Sendable {
         rejectedCount += other.rejectedCount
         rejected += other.rejected.prefix(Self.rejectedKept - rejected.count)
         transactionCount += other.transactionCount
-        retries.merge(other.retries, uniquingKeysWith: +)
+        retries.merge(other.retries)
         reconnectCount += other.reconnectCount
         transactionLatency.merge(other.transactionLatency)
         requestToRouted.merge(other.requestToRouted)

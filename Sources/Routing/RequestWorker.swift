@@ -199,13 +199,17 @@ final class RequestWorker {
     private func run(_ statement: String) throws -> QueryResult {
         var attempt = 1
         while true {
+            let began = monotonicNow()
             do {
                 parameters.reset()
                 parameters.append(text: plan.date.description)
                 parameters.append(int64Array: requests)
                 return try connection.executePrepared(statement, parameters: parameters)
             } catch {
-                if let state = error.sqlState { figures.retries[state, default: 0] += 1 }
+                if let state = error.sqlState {
+                    figures.retries.record(
+                        state, messages: Int64(requests.count), nanoseconds: monotonicNow() - began)
+                }
                 if error.isConnectionLost {
                     try reconnect()
                 } else {

@@ -52,6 +52,7 @@ enum LiveStream {
         let end = StreamEnd()
         plan.endOffsets = nil
         plan.streamEnd = end
+        plan.measuresPublishing = true
         // In an empty table the first execution has the number 1.
         plan.firstExecution = ExecutionID(1)
         var execution = orders.executionPlan

@@ -1,4 +1,5 @@
-// Starts the workers of one configuration, waits for all of them and merges what they measured.
+// Starts the workers of one configuration, breaks what is planned to break, waits for all of them and merges what they
+// measured.
 
 public import Allocations
 public import Booking
@@ -12,29 +13,41 @@ public import Threads
 /// What one configuration did with one stream.
 public struct DrainResult: Sendable {
     public var figures: WorkerFigures
-    /// From the common start to the last commit, in nanoseconds.
+    /// How long the measured part took, in nanoseconds: to the last commit, from the common start or, with a window, from its
+    /// opening; no longer than to its closing.
     public var elapsedNanoseconds: Int64
+    /// Messages committed in that time. Over it they are the throughput; of an open run with a window they aren't the messages
+    /// of `figures`, which count by their intended arrival.
+    public var committedMessageCount: Int64
     /// The common start, on the monotonic clock; 0 if there was none.
     public var startTime: Int64 = 0
     /// What the booking workers did beside the drain and behind it; nil without any.
     public var bookings: BookingResult?
+    /// What became of the faults that were planned, in their order.
+    public var faults: [FaultFigures] = []
+
+    /// Messages per second of the measured part; 0 if nothing was committed in it.
+    public var messagesPerSecond: Double {
+        elapsedNanoseconds == 0 ? 0 : Double(committedMessageCount) * 1e9 / Double(elapsedNanoseconds)
+    }
 }
 
 public enum WorkerPool {
     /// Runs `plan.configuration.workers` workers, the partitions dealt out among them in turn. Blocks until all have ended.
     /// - Parameters:
     ///   - bookings: workers that book beside them, from before the start until the outbox is empty.
+    ///   - faults: what breaks, by time after the start.
     ///   - companions: how many others start with the workers: they wait on the line that `onLine` is handed.
     /// - Throws: the first error of a worker; the others are stopped then.
     public static func run(
-        _ plan: WorkerPlan, bookings: BookingPlan? = nil, companions: Int = 0,
+        _ plan: WorkerPlan, bookings: BookingPlan? = nil, faults: [ScenarioFile.FaultPlan] = [], companions: Int = 0,
         onLine: (StartingLine) -> Void = { _ in }, stop: StopFlag
     ) throws -> DrainResult {
         func drain(beside pool: BookingPool?) throws -> DrainResult {
             let workers = min(plan.configuration.workers, plan.partitions.count)
             let line = StartingLine(workerCount: workers + companions)
             onLine(line)
-            return try Self.drain(plan, from: line, beside: pool, stop: stop)
+            return try Self.drain(plan, from: line, beside: pool, faults: faults, stop: stop)
         }
         guard let bookings else { return try drain(beside: nil) }
         let pool = try BookingPool(bookings, stop: stop)
@@ -54,41 +67,68 @@ public enum WorkerPool {
     }
 
     private static func drain(
-        _ plan: WorkerPlan, from line: StartingLine, beside bookings: BookingPool?, stop: StopFlag
+        _ plan: WorkerPlan, from line: StartingLine, beside bookings: BookingPool?,
+        faults: [ScenarioFile.FaultPlan], stop: StopFlag
     ) throws -> DrainResult {
+        let plan = plan.shared()
         let shares = deal(plan.partitions, among: plan.configuration.workers)
         // A worker that fails sets this, so that the others end without the run's own flag being set.
         let poolStop = StopFlag()
+        let drained = StopFlag()
+        let workerFaults = faults.isEmpty ? [] : shares.map { _ in WorkerFault() }
         let threads = shares.enumerated().map { index, partitions in
             var share = plan
             share.partitions = partitions
+            if !workerFaults.isEmpty { share.fault = workerFaults[index] }
             let worker = share
             return WorkerThread(name: "worker-\(index)") {
                 try AllocationWorker.run(worker, line: line, stop: poolStop)
             }
         }
         let watch = WorkerThread(name: "worker-stop") {
-            while !stop.isSet && !poolStop.isSet && bookings?.hasFailed != true {
+            while !stop.isSet && !poolStop.isSet && !drained.isSet && bookings?.hasFailed != true {
                 sleepUntil(monotonic: monotonicNow() + 20_000_000)
             }
+            if drained.isSet { return }
             poolStop.set()
             line.abandonUnlessStarted()
+        }
+        let connection = plan.connection
+        let breaker = WorkerThread(name: "faults") {
+            try FaultScript(faults: faults, workers: workerFaults, connection: connection)
+                .run(after: line) { poolStop.isSet || drained.isSet }
         }
         var figures = WorkerFigures()
         var failure: (any Error)?
         for thread in threads {
             do { figures.merge(try thread.join()) } catch { failure = failure ?? error }
         }
-        poolStop.set()
+        drained.set()
         try watch.join()
+        let broken = Result { try breaker.join() }
         if let failure { throw failure }
-        let elapsed = figures.lastCommitTime == 0 ? 0 : figures.lastCommitTime - line.start
-        return DrainResult(figures: figures, elapsedNanoseconds: elapsed, startTime: line.start)
+        return DrainResult(figures, of: plan, start: line.start, faults: try broken.get())
     }
 
     static func deal(_ partitions: [Int32], among workers: Int) -> [[Int32]] {
         var shares = [[Int32]](repeating: [], count: min(workers, partitions.count))
         for (index, partition) in partitions.enumerated() { shares[index % shares.count].append(partition) }
         return shares
+    }
+}
+
+extension DrainResult {
+    init(_ figures: WorkerFigures, of plan: WorkerPlan, start: Int64, faults: [FaultFigures]) {
+        self.figures = figures
+        startTime = start
+        self.faults = faults
+        let last = figures.lastCommitTime
+        if let window = plan.window, let count = window.committedCount {
+            elapsedNanoseconds = last == 0 ? 0 : window.elapsedNs(atEnd: last) ?? 0
+            committedMessageCount = count
+        } else {
+            elapsedNanoseconds = last == 0 ? 0 : last - start
+            committedMessageCount = figures.messageCount
+        }
     }
 }

@@ -67,3 +67,12 @@ SELECT count(*) FROM allocations.captured_trades WHERE NOT filled;
 SELECT count(DISTINCT a.block_order_id) FROM allocations.allocations AS a
 JOIN allocations.block_fills AS f ON f.block_order_id = a.block_order_id
 WHERE a.snapshot_number > f.snapshot_number;
+
+-- name: terminate_workers
+-- What a planned fault does: ends the sessions of every worker in this database, whatever they are doing.
+SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+WHERE datname = current_database() AND application_name IN ('allocbench worker', 'allocbench booking');
+
+-- name: terminate_workers_cockroach
+CANCEL SESSIONS IF EXISTS SELECT session_id FROM [SHOW CLUSTER SESSIONS]
+WHERE application_name IN ('allocbench worker', 'allocbench booking');

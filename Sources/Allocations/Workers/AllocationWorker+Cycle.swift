@@ -16,17 +16,19 @@ extension AllocationWorker {
                 try parkUnit(unit, of: queue)
                 continue
             }
-            let began = monotonicNow()
+            let began = beginAttempt()
             do {
                 try attemptStaging(unit, of: queue, began: began)
             } catch let error as PostgresError where !error.isConnectionLost && !error.isAmbiguous {
                 try retry(unit, of: queue, began: began, after: error)
             }
+            payHandicap()
             if monotonicNow() >= nextCycleTime { break }
         }
         try takeUnexpectedSnapshots()
-        if monotonicNow() >= nextCycleTime, !stagedArrivals.isEmpty || hasStagedLeftovers {
+        if monotonicNow() >= nextCycleTime, !staged.isEmpty || hasStagedLeftovers {
             try runCycle()
+            payHandicap()
             worked = true
         }
         return try moveSkippedOffsets() || worked
@@ -38,30 +40,36 @@ extension AllocationWorker {
         try store.connection.sendPrepared("stage", parameters: parameters, resultFormat: .binary)
         try store.connection.sendSync()
         guard try nextAnswer().get().int64(0, 0) == 1 else { throw GuardMissed() }
-        stagedArrivals.append(contentsOf: queues[index].arrivals[unit.range])
-        figures.transactionCount += 1
-        figures.messageCount += Int64(unit.range.count)
+        countTransaction()
+        noteStaged(unit, of: index)
+    }
+
+    /// What was staged waits for the cycle; it counts when that commits.
+    func noteStaged(_ unit: UnitOfWork, of index: Int) {
+        sampleLag(upTo: monotonicNow())
+        let queue = queues[index]
+        for message in unit.range {
+            staged.append(
+                StagedMessage(
+                    arrival: queue.arrivals[message], ready: max(queue.arrivals[message], queue.polledTimes[message]),
+                    block: queue.bookPositions[message], queue: index))
+        }
+        if let last = unit.range.last { lastArrivals[index] = max(lastArrivals[index], queue.arrivals[last]) }
         queues[index].markCommitted(unit)
     }
 
     /// Processes everything staged, repeated as the retry policy says. Taking a staged row is deleting it, so repeating a
     /// cycle whose commit was lost does nothing twice.
     private func runCycle() throws {
-        let began = monotonicNow()
-        var attempt = 1
-        while true {
-            do {
-                let captured = try inTransaction {
-                    bindPartitions()
-                    let answer = try fillThenSnapshot("capture_and_fill_staged")
-                    return answer.isGuarded ? answer.captured : nil
-                }
-                guard let captured else { throw GuardMissed() }
-                return recordCycle(captured: captured, began: began)
-            } catch let error as PostgresError where error.isRetryable {
-                try backOff(after: error, attempt: attempt, messageCount: Int64(stagedArrivals.count))
+        let began = beginAttempt()
+        try repeating(messageCount: Int64(staged.count)) { attempt in
+            let captured = try inTransaction {
+                bindPartitions()
+                let answer = try fillThenSnapshot("capture_and_fill_staged")
+                return answer.isGuarded ? answer.captured : nil
             }
-            attempt += 1
+            guard let captured else { throw GuardMissed() }
+            finishCycle(captured: captured, began: began, isFirstTry: attempt == 1)
         }
     }
 
@@ -76,7 +84,7 @@ extension AllocationWorker {
     /// After a lost connection: if nothing is staged any more, the cycle whose answer was lost has committed. Returns
     /// whether that is so.
     func resolveLostCycle() throws -> Bool {
-        guard mode == .cycle, !stagedArrivals.isEmpty || hasStagedLeftovers,
+        guard mode == .cycle, !staged.isEmpty || hasStagedLeftovers,
             try store.stagedCount(partitions: queues.map(\.partition)) == 0
         else { return false }
         var captured: Int64 = 0
@@ -84,22 +92,14 @@ extension AllocationWorker {
             let start = stagedFromOffsets[queue.partition] ?? queue.committedOffset
             captured += try store.capturedCount(partition: queue.partition, offsets: start..<queue.committedOffset)
         }
-        recordCycle(captured: captured, began: monotonicNow())
+        finishCycle(captured: captured, began: lastBegan, isFirstTry: false)
         return true
     }
 
-    private func recordCycle(captured: Int64, began: Int64) {
-        let now = monotonicNow()
-        recordVisible(stagedArrivals[...], at: now)
-        stagedArrivals.removeAll(keepingCapacity: true)
-        for queue in queues { stagedFromOffsets[queue.partition] = queue.committedOffset }
-        hasStagedLeftovers = false
-        figures.transactionLatency.record(now - began)
-        figures.transactionCount += 1
-        figures.capturedCount += captured
-        figures.lastCommitTime = now
+    private func finishCycle(captured: Int64, began: Int64, isFirstTry: Bool) {
+        recordCycle(captured: captured, began: began, isFirstTry: isFirstTry)
         // Cycles keep to their own clock; one that took longer than the interval skips the ones it missed.
         let interval = Int64(plan.configuration.cycleIntervalMs) * 1_000_000
-        nextCycleTime += max(1, (now - nextCycleTime) / interval + 1) * interval
+        nextCycleTime += max(1, (monotonicNow() - nextCycleTime) / interval + 1) * interval
     }
 }

@@ -2,6 +2,7 @@
 
 import Diagnostics
 import Glibc
+import Kafka
 import Measurement
 import Model
 import Postgres
@@ -17,19 +18,23 @@ extension AllocationWorker {
         var failure: any Error
         do { return try body() } catch { failure = error }
         let deadline = monotonicNow() + plan.reconnectTimeoutNs
+        let firstFailure = failure as? PostgresError
+        let failedAt = monotonicNow()
         var isAmbiguous = false
         var foundCommits = false
+        var replayed: Int64 = 0
         while true {
             do {
                 if let error = failure as? PostgresError, error.isConnectionLost || error.isAmbiguous {
                     isAmbiguous = isAmbiguous || error.isAmbiguous
+                    noteBroken()
                     try reconnect(until: deadline)
                 } else if failure is GuardMissed {
                     if usesPipeline { try store.connection.exitPipelineMode() }
                 } else {
                     throw failure
                 }
-                try resolveOffsets(&foundCommits)
+                replayed = max(replayed, try resolveOffsets(&foundCommits))
                 if try resolveLostCycle() { foundCommits = true }
                 let overdue = try loadBlockStates()
                 if usesPipeline { unexpectedBlocks += overdue }
@@ -38,38 +43,78 @@ extension AllocationWorker {
             } catch let error as PostgresError where error.isConnectionLost && monotonicNow() < deadline && !stop.isSet
             {
                 failure = error
+            } catch {
+                if isAmbiguous { figures.ambiguousCommits.unknown += 1 }
+                throw error
             }
         }
         inFlight.removeAll()
-        if isAmbiguous { figures.ambiguousCount += 1 }
-        if isAmbiguous, foundCommits { figures.ambiguousCommittedCount += 1 }
+        if !(failure is GuardMissed) { noteReplayed(replayed) }
+        if isAmbiguous {
+            if foundCommits { figures.ambiguousCommits.committed += 1 } else { figures.ambiguousCommits.repeated += 1 }
+        } else if let firstFailure, replayed > 0 {
+            recordRetry(
+                firstFailure.sqlState ?? .connectionFailure, messages: replayed, began: lastBegan, failedAt: failedAt)
+        }
         if failure is GuardMissed, !foundCommits {
             throw OperatingError("a guarded transaction moved no offset although its partition is unchanged")
         }
         return true
     }
 
+    /// Notes when an attempt begins.
+    func beginAttempt() -> Int64 {
+        lastBegan = monotonicNow()
+        return lastBegan
+    }
+
     /// Counts a failed attempt and sleeps before the next one, or throws when the policy allows none.
-    func backOff(after error: PostgresError, attempt: Int, messageCount: Int64) throws {
+    /// - Parameter began: when that attempt began.
+    func backOff(
+        after error: PostgresError, attempt: Int, messageCount: Int64, began: Int64, failedAt: Int64 = monotonicNow()
+    ) throws {
         guard error.isRetryable, let state = error.sqlState, attempt < plan.retry.maxAttempts else { throw error }
-        figures.retries[state, default: 0] += 1
-        figures.retriedMessageCount += messageCount
+        recordRetry(state, messages: messageCount, began: began, failedAt: failedAt)
         let jitter = Double(random.integer(in: 0...1_000_000)) / 1_000_000
         sleepThread(for: plan.retry.delay(attempt: attempt, jitter: jitter))
     }
 
-    /// Repeats a unit after `error` as the retry policy says. What can't be repeated is taken apart or thrown.
-    func retry(_ unit: UnitOfWork, of queue: Int, began: Int64, after error: PostgresError) throws {
-        var failure = error
+    /// Runs a transaction that any failure leaves without effect, and repeats it as the retry policy says.
+    func repeating(messageCount: Int64, _ body: (_ attempt: Int) throws -> Void) throws {
         var attempt = 1
         while true {
-            if failure.isDataError { return try isolate(unit, of: queue, after: failure) }
-            try backOff(after: failure, attempt: attempt, messageCount: Int64(unit.range.count))
+            let began = beginAttempt()
+            do {
+                return try body(attempt)
+            } catch let error as PostgresError where error.isRetryable {
+                try backOff(after: error, attempt: attempt, messageCount: messageCount, began: began)
+            }
             attempt += 1
+        }
+    }
+
+    /// Repeats a unit after `error` as the retry policy says. What can't be repeated is taken apart or thrown.
+    /// - Parameters:
+    ///   - began: when its first attempt began.
+    ///   - messagesBehind: messages that were sent behind the first attempt and failed with it.
+    func retry(
+        _ unit: UnitOfWork, of queue: Int, began: Int64, after error: PostgresError, failedAt: Int64 = monotonicNow(),
+        messagesBehind: Int = 0
+    ) throws {
+        var failure = error
+        var attempt = 1
+        var (attemptBegan, failedAt, messageCount) = (began, failedAt, unit.range.count + messagesBehind)
+        while true {
+            if failure.isDataError { return try isolate(unit, of: queue, after: failure) }
+            try backOff(
+                after: failure, attempt: attempt, messageCount: Int64(messageCount), began: attemptBegan,
+                failedAt: failedAt)
+            attempt += 1
+            attemptBegan = monotonicNow()
             do {
                 return try attemptAgain(unit, of: queue, began: began)
             } catch let next as PostgresError where !next.isConnectionLost && !next.isAmbiguous {
-                failure = next
+                (failure, failedAt, messageCount) = (next, monotonicNow(), unit.range.count)
             }
         }
     }
@@ -99,25 +144,19 @@ extension AllocationWorker {
         guard let message = queues[index].parked[offset] else {
             preconditionFailure("only a message that is marked as parked is parked")
         }
-        let began = monotonicNow()
-        var attempt = 1
-        while true {
-            do {
-                try inPipeline {
-                    let moved = try inTransaction { try sendParking(message, unit: unit, of: index) ? true : nil }
-                    guard moved == true else { throw GuardMissed() }
-                }
-                break
-            } catch let error as PostgresError where error.isRetryable {
-                try backOff(after: error, attempt: attempt, messageCount: 1)
-                attempt += 1
+        let began = beginAttempt()
+        var isFirstTry = true
+        try repeating(messageCount: 1) { attempt in
+            isFirstTry = attempt == 1
+            try inPipeline {
+                let moved = try inTransaction { try sendParking(message, unit: unit, of: index) ? true : nil }
+                guard moved == true else { throw GuardMissed() }
             }
         }
         storedParkedCodes.insert(message.blockCode)
         refusals[queues[index].partition]?[offset] = nil
-        figures.parkedCount += 1
-        recordCommit(of: unit, in: index, began: began, captured: 0)
-        queues[index].markCommitted(unit)
+        recordCommit(of: unit, in: index, began: began, captured: 0, isFirstTry: isFirstTry, isParked: true)
+        markCommitted(unit, in: index)
     }
 
     /// Behind an open BEGIN. Returns false if the guard missed.
@@ -156,12 +195,10 @@ extension AllocationWorker {
         for index in queues.indices {
             guard let unit = queues[index].offsetOnlyUnit() else { continue }
             moved = true
-            var attempt = 1
-            while let error = try moveSkippedOffset(unit, of: index) {
-                try backOff(after: error, attempt: attempt, messageCount: 0)
-                attempt += 1
+            try repeating(messageCount: 0) { _ in
+                if let error = try moveSkippedOffset(unit, of: index) { throw error }
             }
-            queues[index].markCommitted(unit)
+            markCommitted(unit, in: index)
         }
         return moved
     }
@@ -182,6 +219,12 @@ extension AllocationWorker {
         }
     }
 
+    /// The unit is committed and visible.
+    func markCommitted(_ unit: UnitOfWork, in index: Int) {
+        queues[index].markCommitted(unit)
+        noteWhole(index, at: figures.lastCommitTime)
+    }
+
     func bindOffsetMove(_ unit: UnitOfWork, of index: Int) {
         parameters.reset()
         parameters.append(text: plan.topic)
@@ -193,11 +236,11 @@ extension AllocationWorker {
 
     private func attemptAgain(_ unit: UnitOfWork, of queue: Int, began: Int64) throws {
         switch mode {
-        case .concurrent, .adaptive, .batch: try attempt(unit, of: queue, began: began)
+        case .concurrent, .adaptive, .batch: try attempt(unit, of: queue, began: began, isFirstTry: false)
         case .cycle: try attemptStaging(unit, of: queue, began: began)
         case .row:
             repeatedExecutions.insert(queues[queue].executions[unit.range.lowerBound])
-            try processByRow(unit, of: queue, began: began)
+            try processByRow(unit, of: queue, began: began, isFirstTry: false)
         }
     }
 
@@ -232,7 +275,9 @@ extension AllocationWorker {
 
     /// Compares every partition's offset row with what this worker believes, and believes the row.
     /// Notes whether anything was committed that it didn't know of.
-    private func resolveOffsets(_ foundCommits: inout Bool) throws {
+    /// - Returns: messages that were in transactions that weren't committed.
+    private func resolveOffsets(_ foundCommits: inout Bool) throws -> Int64 {
+        var replayed: Int64 = 0
         for index in queues.indices {
             let queue = queues[index]
             guard let row = try store.offset(of: queue.partition), row.epoch == queue.epoch else {
@@ -240,15 +285,69 @@ extension AllocationWorker {
                     "partition \(queue.partition) of \(plan.topic) was taken over by another worker",
                     remedy: "this worker has changed nothing since; only one may own a partition")
             }
-            if row.nextOffset > queue.committedOffset {
-                foundCommits = true
-                try recordFoundCommit(upTo: row.nextOffset, of: index)
-            }
-            queues[index].unsend()
-            if mode == .row, !queues[index].isEmpty {
-                repeatedExecutions.insert(queues[index].executions[queues[index].head])
+            replayed += try resolve(index, nextOffset: row.nextOffset, &foundCommits)
+        }
+        return replayed
+    }
+
+    /// Believes that a partition stands at `nextOffset`, and takes back what is under way.
+    private func resolve(_ index: Int, nextOffset: Int64, _ foundCommits: inout Bool) throws -> Int64 {
+        if nextOffset > queues[index].committedOffset {
+            foundCommits = true
+            try recordFoundCommit(upTo: nextOffset, of: index)
+        }
+        let replayed = queues[index].unsent - queues[index].head
+        queues[index].unsend()
+        if mode == .row, !queues[index].isEmpty {
+            repeatedExecutions.insert(queues[index].executions[queues[index].head])
+        }
+        return Int64(replayed)
+    }
+
+    private func noteReplayed(_ count: Int64) {
+        figures.replayedMessageCount += count
+        plan.fault?.addReplayed(count)
+    }
+
+    // MARK: Death
+
+    /// After a death: everything in memory is lost but what was measured, and a new worker claims the partitions. The server
+    /// rolls back what was open once it reads that the connection is gone, as after a crash.
+    func replace() throws {
+        noteBroken()
+        close()
+        inFlight.removeAll()
+        unexpectedBlocks.removeAll()
+        divisions.removeAll()
+        refusals.removeAll()
+        snapshotTimes.removeAll()
+        var foundCommits = false
+        var replayed: Int64 = 0
+        let deadline = monotonicNow() + plan.reconnectTimeoutNs
+        while true {
+            do {
+                store = try AllocationsStore.connect(
+                    to: plan.connection, topic: plan.topic, configuration: plan.configuration)
+                consumer = try KafkaConsumer(settings: Self.consumerSettings(plan.kafka))
+                for index in queues.indices {
+                    let partition = queues[index].partition
+                    // Waits for the dead worker's transaction, which has the row.
+                    let claim = try store.claim(partition: partition)
+                    try requireMessages(from: claim.nextOffset, in: partition)
+                    queues[index].claim(epoch: claim.epoch)
+                    // What was committed and never answered is measured now, by whoever looks.
+                    replayed += try resolve(index, nextOffset: claim.nextOffset, &foundCommits)
+                }
+                _ = try resolveLostCycle()
+                try readTables()
+                break
+            } catch let error as PostgresError where error.isConnectionLost && monotonicNow() < deadline && !stop.isSet
+            {
+                close()
+                usleep(20_000)
             }
         }
+        noteReplayed(replayed)
     }
 
     private func recordFoundCommit(upTo nextOffset: Int64, of index: Int) throws {
@@ -258,12 +357,11 @@ extension AllocationWorker {
             range: queue.head..<end, expectedOffset: queue.committedOffset, nextOffset: nextOffset)
         let captured = try store.capturedCount(
             partition: queue.partition, offsets: queue.committedOffset..<nextOffset)
-        if mode == .cycle {
-            stagedArrivals.append(contentsOf: queue.arrivals[unit.range])
-            figures.messageCount += Int64(unit.range.count)
-        } else {
-            recordCommit(of: unit, in: index, began: monotonicNow(), captured: captured)
-        }
+        if mode == .cycle, !queue.isParked(unit) { return noteStaged(unit, of: index) }
+        // The latency of a commit that is found ends where it is found: the search is part of what the loss has cost.
+        let began = inFlight.first { $0.queue == index }?.began ?? lastBegan
+        recordCommit(
+            of: unit, in: index, began: began, captured: captured, isFirstTry: false, isParked: queue.isParked(unit))
         queues[index].markCommitted(unit)
     }
 }

@@ -16,18 +16,19 @@ extension AllocationWorker {
                 try parkUnit(unit, of: queue)
                 continue
             }
-            let began = monotonicNow()
+            let began = beginAttempt()
             do {
-                try processByRow(unit, of: queue, began: began)
+                try processByRow(unit, of: queue, began: began, isFirstTry: true)
             } catch let error as PostgresError where !error.isConnectionLost {
                 try retry(unit, of: queue, began: began, after: error)
             }
+            payHandicap()
         }
         return try moveSkippedOffsets() || worked
     }
 
     /// One message from capture to offset.
-    func processByRow(_ unit: UnitOfWork, of index: Int, began: Int64) throws {
+    func processByRow(_ unit: UnitOfWork, of index: Int, began: Int64, isFirstTry: Bool) throws {
         let queue = queues[index]
         let message = unit.range.lowerBound
         let captured =
@@ -42,8 +43,8 @@ extension AllocationWorker {
         let moved = try statement("move_offset") { _ in bindOffsetMove(unit, of: index) }
         guard moved.rowCount == 1 else { throw GuardMissed() }
         repeatedExecutions.remove(queue.executions[message])
-        recordCommit(of: unit, in: index, began: began, captured: capturedCount)
-        queues[index].markCommitted(unit)
+        recordCommit(of: unit, in: index, began: began, captured: capturedCount, isFirstTry: isFirstTry)
+        markCommitted(unit, in: index)
     }
 
     /// A trade: captured, then filled. Returns 1 if it wasn't captured before.
@@ -106,7 +107,7 @@ extension AllocationWorker {
     func allocateByRow(_ block: Block, at position: Int) throws {
         let result = try statement("row_state") { $0.append(int64: block.id.rawValue) }
         guard result.rowCount == 1 else { return }
-        let state = BlockState(result, row: 0, column: 0)
+        let state = try BlockState(result, row: 0, column: 0)
         let due = dueSnapshots([BlockMove(block: position, state: state)])
         guard let snapshot = due.first?.snapshot else { return note(state, ofBlockAt: position) }
         try statement("row_forget") {
@@ -141,11 +142,12 @@ extension AllocationWorker {
 
     @discardableResult
     private func statement(_ name: String, _ bind: (ParameterBuffer) -> Void) throws -> QueryResult {
+        try plan.fault?.dieIfAsked()
         parameters.reset()
         bind(parameters)
         let result = try store.connection.executePrepared(name, parameters: parameters, resultFormat: .binary)
         // The offset's move is counted with the unit, like any mode's transaction.
-        if name != "move_offset" { figures.transactionCount += 1 }
+        if name != "move_offset" { countTransaction() }
         return result
     }
 }

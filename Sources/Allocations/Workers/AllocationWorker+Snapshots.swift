@@ -64,7 +64,8 @@ extension AllocationWorker {
 
     /// Takes the snapshots into account once their transaction has committed.
     func noteTaken(_ due: [DueSnapshot]) {
-        figures.snapshotCount += Int64(due.count)
+        if isMeasuring(at: monotonicNow()) { figures.snapshotCount += Int64(due.count) }
+        for snapshot in due { takenBlocks.append(snapshot.block) }
         guard case .interval = plan.configuration.snapshots else { return }
         let now = monotonicNow()
         for snapshot in due { snapshotTimes[snapshot.block] = now }
@@ -86,19 +87,13 @@ extension AllocationWorker {
 
     /// Looks at these blocks under a lock and takes the snapshots that are due, a thousand blocks a transaction.
     func takeSnapshots(ofBlocksAt blocks: [Int]) throws {
-        if mode == .row { return try blocks.forEach { try allocateByRow(plan.book.blocks[$0], at: $0) } }
+        if mode == .row {
+            try blocks.forEach { try allocateByRow(plan.book.blocks[$0], at: $0) }
+            return tellAllocated(at: monotonicNow())
+        }
         for start in stride(from: 0, to: blocks.count, by: 1000) {
             let part = blocks[start..<min(start + 1000, blocks.count)]
-            var attempt = 1
-            while true {
-                do {
-                    try takeSnapshotsOnce(ofBlocksAt: part)
-                    break
-                } catch let error as PostgresError where error.isRetryable {
-                    try backOff(after: error, attempt: attempt, messageCount: 0)
-                    attempt += 1
-                }
-            }
+            try repeating(messageCount: 0) { _ in try takeSnapshotsOnce(ofBlocksAt: part) }
         }
     }
 
@@ -110,7 +105,8 @@ extension AllocationWorker {
             }
             return try fillThenSnapshot("lock_blocks")
         }
-        figures.transactionCount += 1
+        countTransaction()
+        tellAllocated(at: monotonicNow())
     }
 
     /// Binds what take_snapshots takes.

@@ -23,8 +23,10 @@ extension AllocationWorker {
                 try send(unit, of: queue)
                 if inFlight.count >= plan.configuration.pipelineDepth { try receiveOldest() }
             }
+            payHandicap()
         }
         try receiveAll()
+        payHandicap()
         try takeUnexpectedSnapshots()
         return try moveSkippedOffsets() || worked
     }
@@ -41,7 +43,7 @@ extension AllocationWorker {
 
     private func send(_ unit: UnitOfWork, of queue: Int) throws {
         let statement = bindFill(unit, of: queue)
-        let began = monotonicNow()
+        let began = beginAttempt()
         try store.connection.sendPrepared(statement, parameters: parameters, resultFormat: .binary)
         try store.connection.sendSync()
         queues[queue].markSent(unit)
@@ -63,9 +65,9 @@ extension AllocationWorker {
         inFlight.removeFirst()
         switch answer {
         case .success(let result):
-            let answer = FillAnswer(result, book: plan.book)
+            let answer = try FillAnswer(result, book: plan.book)
             guard answer.isGuarded else { throw GuardMissed() }
-            commit(sent.unit, of: sent.queue, began: sent.began, captured: answer.captured)
+            commit(sent.unit, of: sent.queue, began: sent.began, captured: answer.captured, isFirstTry: true)
             noteFilled(answer.moves)
             return nil
         case .failure(let error): return error
@@ -75,25 +77,31 @@ extension AllocationWorker {
     /// Repeats a unit that failed, after everything else in flight has been answered. The guard kept the units behind it
     /// from moving anything of its partition: those are sent again later. Units of other partitions may have failed as well.
     private func repeatFailed(_ first: InFlightUnit, after error: PostgresError) throws {
-        var failures = [(sent: first, error: error)]
+        var failures = [Failure(first, error)]
         while let sent = inFlight.first {
-            if failures.contains(where: { $0.sent.queue == sent.queue }) {
+            if let index = failures.firstIndex(where: { $0.sent.queue == sent.queue }) {
                 _ = try nextAnswer()
                 inFlight.removeFirst()
+                failures[index].messagesBehind += sent.unit.range.count
             } else if let error = try receive(sent) {
-                failures.append((sent, error))
+                failures.append(Failure(sent, error))
             }
         }
         let generation = queueGeneration
-        for (sent, error) in failures where queueGeneration == generation {
+        for failure in failures where queueGeneration == generation {
+            let sent = failure.sent
             queues[sent.queue].unsend()
             queues[sent.queue].markSent(sent.unit)
-            try retry(sent.unit, of: sent.queue, began: sent.began, after: error)
+            // What was done in vain since it failed was done for the units behind it.
+            try retry(
+                sent.unit, of: sent.queue, began: sent.began, after: failure.error, failedAt: failure.time,
+                messagesBehind: failure.messagesBehind)
         }
     }
 
     /// The answer of one statement that is a transaction by itself: it counts only once its sync has come without a failure.
     func nextAnswer() throws -> Result<QueryResult, PostgresError> {
+        try plan.fault?.dieIfAsked()
         var answer: QueryResult?
         var failure: PostgresError?
         for event in try store.connection.pipelineEventsUpToSync() {
@@ -112,22 +120,22 @@ extension AllocationWorker {
 
     /// Runs one unit as an explicit transaction with its snapshots, and repeats it as the retry policy says.
     func transact(_ unit: UnitOfWork, of queue: Int) throws {
-        let began = monotonicNow()
+        let began = beginAttempt()
         do {
-            try attempt(unit, of: queue, began: began)
+            try attempt(unit, of: queue, began: began, isFirstTry: true)
         } catch let error as PostgresError {
             try retry(unit, of: queue, began: began, after: error)
         }
     }
 
     /// One attempt: all or nothing.
-    func attempt(_ unit: UnitOfWork, of queue: Int, began: Int64) throws {
+    func attempt(_ unit: UnitOfWork, of queue: Int, began: Int64, isFirstTry: Bool) throws {
         let captured = try inTransaction {
             let result = try fillThenSnapshot(bindFill(unit, of: queue))
             return result.isGuarded ? result.captured : nil
         }
         guard let captured else { throw GuardMissed() }
-        commit(unit, of: queue, began: began, captured: captured)
+        commit(unit, of: queue, began: began, captured: captured, isFirstTry: isFirstTry)
     }
 
     /// BEGIN … COMMIT around a body that has sent nothing yet; a nil of the body rolls back.
@@ -151,11 +159,12 @@ extension AllocationWorker {
         let connection = store.connection
         try connection.sendPrepared(statement, parameters: parameters, resultFormat: .binary)
         try connection.sendSync()
+        try plan.fault?.dieIfAsked()
         var failure: PostgresError?
         var answer: FillAnswer?
         for event in try connection.pipelineEventsUpToSync() {
             switch event {
-            case .result(let result) where result.columnCount > 0: answer = FillAnswer(result, book: plan.book)
+            case .result(let result) where result.columnCount > 0: answer = try FillAnswer(result, book: plan.book)
             case .failed(let error): failure = failure ?? error
             case .result, .aborted, .synced: break
             }
@@ -171,6 +180,7 @@ extension AllocationWorker {
         }
         try connection.sendPrepared("commit", parameters: noParameters)
         try connection.sendSync()
+        try plan.fault?.dieIfAsked()
         for case .failed(let error) in try connection.pipelineEventsUpToSync() { failure = failure ?? error }
         if let failure { throw failure }
         let taken = Set(due.map(\.block))
@@ -214,24 +224,21 @@ extension AllocationWorker {
 
     /// Binds what fill_trades takes, or else what capture_and_fill and stage take.
     func bind(_ unit: UnitOfWork, of index: Int, tradesOnly: Bool) {
-        let queue = queues[index]
-        parameters.reset()
-        parameters.append(text: plan.topic)
-        parameters.append(int64: Int64(queue.partition))
-        parameters.append(int64: queue.epoch)
-        parameters.append(int64: unit.expectedOffset)
-        parameters.append(int64: unit.nextOffset)
-        let changes = tradesOnly ? [] : queue.changes(in: unit.range)
-        let columns = [queue.executions, queue.blocks, queue.quantities, queue.priceTicks, queue.offsets]
+        bindOffsetMove(unit, of: index)
+        let changes = tradesOnly ? [] : queues[index].changes(in: unit.range)
         if changes.isEmpty {
-            for column in columns {
-                column.withUnsafeBufferPointer {
-                    parameters.append(int64Array: UnsafeBufferPointer(rebasing: $0[unit.range]))
-                }
-            }
+            // Column by column instead of in a loop over an array of them: that array would be made for every transaction.
+            append(queues[index].executions, unit.range)
+            append(queues[index].blocks, unit.range)
+            append(queues[index].quantities, unit.range)
+            append(queues[index].priceTicks, unit.range)
+            append(queues[index].offsets, unit.range)
         } else {
+            let queue = queues[index]
             let trades = unit.range.filter { queue.change(at: $0) == nil }
-            for column in columns { parameters.append(int64ArrayOf: trades.count) { column[trades[$0]] } }
+            for column in [queue.executions, queue.blocks, queue.quantities, queue.priceTicks, queue.offsets] {
+                parameters.append(int64ArrayOf: trades.count) { column[trades[$0]] }
+            }
         }
         if tradesOnly { return }
         parameters.append(int64ArrayOf: changes.count) { changes[$0].report.id.rawValue }
@@ -243,9 +250,26 @@ extension AllocationWorker {
         parameters.append(int64ArrayOf: changes.count) { changes[$0].offset }
     }
 
-    private func commit(_ unit: UnitOfWork, of queue: Int, began: Int64, captured: Int64) {
-        recordCommit(of: unit, in: queue, began: began, captured: captured)
-        queues[queue].markCommitted(unit)
+    private func append(_ column: [Int64], _ range: Range<Int>) {
+        column.withUnsafeBufferPointer { parameters.append(int64Array: UnsafeBufferPointer(rebasing: $0[range])) }
+    }
+
+    private func commit(_ unit: UnitOfWork, of queue: Int, began: Int64, captured: Int64, isFirstTry: Bool) {
+        recordCommit(of: unit, in: queue, began: began, captured: captured, isFirstTry: isFirstTry)
+        markCommitted(unit, in: queue)
+    }
+}
+
+/// A unit that was sent and refused, and what went behind it in its partition.
+private struct Failure {
+    let sent: InFlightUnit
+    let error: PostgresError
+    let time = monotonicNow()
+    var messagesBehind = 0
+
+    init(_ sent: InFlightUnit, _ error: PostgresError) {
+        self.sent = sent
+        self.error = error
     }
 }
 
@@ -256,7 +280,8 @@ struct FillAnswer {
     let captured: Int64
     let moves: [BlockMove]
 
-    init(_ result: QueryResult, book: BlockBook) {
+    /// - Throws: when a block stands where no executions lead to.
+    init(_ result: QueryResult, book: BlockBook) throws {
         isGuarded = result.int64(0, 0) > 0
         captured = result.int64(0, 1)
         var moves: [BlockMove] = []
@@ -264,7 +289,7 @@ struct FillAnswer {
             guard let block = book.position(of: BlockOrderID(result.int64(row, 2))) else {
                 preconditionFailure("only blocks of the book are filled")
             }
-            moves.append(BlockMove(block: block, state: BlockState(result, row: row, column: 2)))
+            moves.append(BlockMove(block: block, state: try BlockState(result, row: row, column: 2)))
         }
         self.moves = moves
     }

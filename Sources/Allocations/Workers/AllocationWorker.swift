@@ -28,6 +28,17 @@ public struct WorkerPlan: Sendable {
     public var reconnectTimeoutNs: Int64 = 30_000_000_000
     /// Seeds the jitter of back-off.
     public var seed: UInt64 = 0
+    /// Hears what all workers have done so far; nil tells nobody.
+    public var progress: WorkerProgress?
+    /// Whether messages come into the topic while the workers run, so that the time from a message's publication to its poll
+    /// says something. Of a topic that was recorded before it would only tell when that was.
+    public var measuresPublishing = false
+    /// Which messages count, shared by all workers of the run; nil counts everything.
+    public var window: MeasuredWindow?
+    /// Fills that wait for their snapshots. Workers that share their blocks share it; nil gives a worker its own.
+    var unallocatedFills: UnallocatedFills?
+    /// Where faults are asked for and their ends are told; nil where none is planned.
+    public var fault: WorkerFault?
 
     public init(
         connection: ConnectionInfo, kafka: KafkaClientSettings, topic: String, partitions: [Int32],
@@ -42,6 +53,17 @@ public struct WorkerPlan: Sendable {
     }
 }
 
+extension WorkerPlan {
+    /// The same plan with what its workers share.
+    public func shared() -> WorkerPlan {
+        var plan = self
+        if configuration.topicKey == .execution {
+            plan.unallocatedFills = UnallocatedFills(blockCount: book.blocks.count)
+        }
+        return plan
+    }
+}
+
 /// Runs one plan to its end.
 public final class AllocationWorker {
     let plan: WorkerPlan
@@ -52,6 +74,9 @@ public final class AllocationWorker {
     let parameters = ParameterBuffer()
     let noParameters = ParameterBuffer()
     var random: SeededRandom
+
+    /// Whether nothing was due when the poll began whose messages are being taken.
+    private(set) var isStarved = false
 
     /// What this worker expects of each block, by position in the book.
     var outlooks: [BlockOutlook]
@@ -77,18 +102,44 @@ public final class AllocationWorker {
     /// Row mode: executions whose capture may have been committed by an attempt that failed later on.
     var repeatedExecutions: Set<Int64> = []
 
-    /// Cycle mode: intended arrivals of what is staged but not processed yet, and when the next cycle is due.
-    var stagedArrivals: [Int64] = []
+    /// Cycle mode: what is staged but not processed yet, and when the next cycle is due.
+    var staged: [StagedMessage] = []
     /// Where in each partition those staged messages begin.
     var stagedFromOffsets: [Int32: Int64] = [:]
     var hasStagedLeftovers = false
     var nextCycleTime: Int64 = 0
 
-    private let consumer: KafkaConsumer
+    var consumer: KafkaConsumer
     private let decoder = EnvelopeDecoder()
     private var queueIndexes: [Int32: Int] = [:]
     private var nextQueue = 0
-    private var startTime: Int64 = 0
+    private(set) var startTime: Int64 = 0
+    /// Since when nothing but the generator could keep this worker waiting: when its last work ended.
+    var idleSince: Int64 = 0
+    /// Begin of the latest attempt, for a commit that is found later on.
+    var lastBegan: Int64 = 0
+    /// Blocks whose snapshots are committed and whose fills aren't yet told so.
+    var takenBlocks: [Int] = []
+    /// By queue: what is told of its partition, and the latest arrival that is committed.
+    var partitionFigures: [PartitionFigures]
+    var lastArrivals: [Int64]
+    /// Messages committed so far that had been captured before, and how many there were when the last fault came.
+    var duplicatesSoFar: Int64 = 0
+    var duplicatesAtFault: Int64 = 0
+    /// Queues that aren't past the fault at `faultTime` yet.
+    var brokenQueues: Set<Int> = []
+    var faultTime: Int64 = 0
+    let unallocatedFills: UnallocatedFills
+    var handicap: Handicap
+    /// When the next sample of the lag is due, and the lag that `plan.progress` knows of.
+    var nextSampleTime: Int64 = 0
+    var toldLag: Int64 = 0
+    /// Where the topic's timestamps stand on our clock.
+    let clocks = ClockOffset.sample()
+    /// Everything is due from the start.
+    let isBacklog: Bool
+    /// Whether messages wait in the topic until they are due, so that a late one was kept back by the harness alone.
+    let measuresScheduleLag: Bool
     let stop: StopFlag
     /// An execution this far behind the first is not due within ten years, and its arrival not to be reckoned.
     private let sequenceLimit: Int64
@@ -100,6 +151,12 @@ public final class AllocationWorker {
         sequenceLimit = plan.schedule.ratePerSecond.map { Int64($0 * 300_000_000) } ?? Int64.max
         random = SeededRandom(seed: plan.seed, stream: UInt64(plan.partitions.first ?? 0))
         outlooks = plan.book.blocks.map { BlockOutlook(BlockState(orderQuantity: $0.intendedQuantity)) }
+        unallocatedFills = plan.unallocatedFills ?? UnallocatedFills(blockCount: plan.book.blocks.count)
+        handicap = Handicap(ppm: plan.configuration.handicapPpm)
+        isBacklog = plan.schedule.isBacklog
+        measuresScheduleLag = !plan.schedule.isBacklog && !plan.measuresPublishing
+        partitionFigures = plan.partitions.map { _ in PartitionFigures() }
+        lastArrivals = plan.partitions.map { _ in 0 }
         store = try AllocationsStore.connect(
             to: plan.connection, topic: plan.topic, configuration: plan.configuration)
         consumer = try KafkaConsumer(settings: Self.consumerSettings(plan.kafka))
@@ -110,11 +167,15 @@ public final class AllocationWorker {
             queues.append(PartitionQueue(partition: partition, epoch: claim.epoch, nextOffset: claim.nextOffset))
             stagedFromOffsets[partition] = claim.nextOffset
         }
-        // Only now: until its partitions are claimed, an older worker may still leave something behind.
-        try store.requireNothingUnfinished(of: plan.configuration.mode, partitions: plan.partitions)
+        try readTables()
+    }
+
+    /// Reads what earlier workers left, once the partitions are claimed: until then, they may still leave something behind.
+    func readTables() throws {
+        try store.requireNothingUnfinished(of: mode, partitions: plan.partitions)
         storedParkedCodes = try store.parkedBlocks()
         let overdue = try loadBlockStates()
-        if plan.configuration.mode == .cycle { hasStagedLeftovers = true }
+        if mode == .cycle { hasStagedLeftovers = true }
         try assignConsumer()
         if usesPipeline {
             try store.connection.enterPipelineMode()
@@ -136,15 +197,15 @@ public final class AllocationWorker {
         do {
             let worker = try AllocationWorker(plan: plan, stop: stop)
             defer { worker.close() }
-            guard let start = line.wait() else { return worker.figures }
-            worker.startTime = start
-            worker.nextCycleTime = start + Int64(plan.configuration.cycleIntervalMs) * 1_000_000
+            defer { plan.fault?.end() }
+            guard let start = line.wait() else { return worker.finishedFigures() }
+            worker.begin(at: start)
             do {
-                try worker.loop()
+                try worker.liveAndDie()
             } catch let error as PostgresError where stop.isSet && error.isConnectionLost {
                 // Whoever stopped the run may have stopped the database too.
             }
-            return worker.figures
+            return worker.finishedFigures()
         } catch {
             line.abandon()
             stop.set()
@@ -152,9 +213,32 @@ public final class AllocationWorker {
         }
     }
 
-    private func close() {
+    private func begin(at start: Int64) {
+        startTime = start
+        nextCycleTime = start + Int64(plan.configuration.cycleIntervalMs) * 1_000_000
+        nextSampleTime = start + figures.lag.intervalNs
+        idleSince = start
+        handicap.resume(at: start)
+        plan.window?.begin(at: start)
+        figures.series.begin(at: start)
+    }
+
+    /// Works to the end; a worker that is killed on the way is replaced at once.
+    private func liveAndDie() throws {
+        while true {
+            do { return try loop() } catch is WorkerKilled { try replace() }
+        }
+    }
+
+    func close() {
         consumer.close(timeoutMs: 5_000)
         store.connection.close()
+    }
+
+    /// Whether some message is due that is in no transaction yet.
+    private var hasDueMessage: Bool {
+        let now = monotonicNow()
+        return queues.contains { $0.unsentCount > 0 && $0.arrivals[$0.unsent] <= now }
     }
 
     var mode: Mode { plan.configuration.mode }
@@ -165,16 +249,26 @@ public final class AllocationWorker {
             let polled = try fillQueues()
             let worked = try recovering { try takeOverdueSnapshots() || work() }
             for index in queues.indices { queues[index].compact() }
-            if !polled && !worked { try idle() }
+            let now = monotonicNow()
+            sampleLag(upTo: now)
+            noteWholeWithoutCommit()
+            if worked {
+                idleSince = now
+            } else if !polled {
+                try idle()
+                handicap.resume(at: monotonicNow())
+            }
         }
+        sampleLag(upTo: monotonicNow())
+        tellLag(0)
     }
 
     /// Per partition the offset behind the last message; nil as long as it isn't known.
-    private var endOffsets: [Int32: Int64]? { plan.endOffsets ?? plan.streamEnd?.offsets }
+    var endOffsets: [Int32: Int64]? { plan.endOffsets ?? plan.streamEnd?.offsets }
 
     /// Whether everything up to the end offsets is committed and visible.
     private var isFinished: Bool {
-        guard let ends = endOffsets, stagedArrivals.isEmpty, !hasStagedLeftovers, unexpectedBlocks.isEmpty else {
+        guard let ends = endOffsets, staged.isEmpty, !hasStagedLeftovers, unexpectedBlocks.isEmpty else {
             return false
         }
         return queues.allSatisfy { $0.committedOffset >= ends[$0.partition] ?? 0 }
@@ -184,6 +278,7 @@ public final class AllocationWorker {
 
     /// Processes what is ready. Returns false if nothing was.
     private func work() throws -> Bool {
+        try plan.fault?.dieIfAsked()
         switch mode {
         case .row: return try workByRow()
         case .concurrent, .adaptive, .batch: return try workByTransaction()
@@ -234,7 +329,7 @@ public final class AllocationWorker {
         let capacity = max(4096, 2 * unitLimit * queues.count)
         if held < capacity { return try poll(max: capacity - held, timeoutMs: 0) > 0 }
         // Messages that aren't due yet must not keep due ones of another partition from being polled.
-        guard plan.schedule != .backlog, isAnyQueueShort() else { return false }
+        guard !isBacklog, isAnyQueueShort() else { return false }
         return try poll(max: 1024, timeoutMs: 0) > 0
     }
 
@@ -262,7 +357,7 @@ public final class AllocationWorker {
                 wake = min(wake, batchDeadline(of: index, unit))
             }
         }
-        if mode == .cycle, !stagedArrivals.isEmpty || hasStagedLeftovers { wake = min(wake, nextCycleTime) }
+        if mode == .cycle, !staged.isEmpty || hasStagedLeftovers { wake = min(wake, nextCycleTime) }
         if !holdsMessages, wake - now > 2_000_000 {
             _ = try poll(max: 1, timeoutMs: Int32((wake - now) / 1_000_000))
         } else if wake > now {
@@ -272,6 +367,7 @@ public final class AllocationWorker {
     }
 
     private func poll(max: Int, timeoutMs: Int32) throws -> Int {
+        isStarved = measuresScheduleLag && !hasDueMessage
         var fault: OperatingError?
         let polled = try consumer.pollBatch(max: max, timeoutMs: timeoutMs) { message throws(KafkaError) in
             if fault == nil { fault = self.take(message) }
@@ -294,23 +390,27 @@ public final class AllocationWorker {
         switch message.withValue({ decoder.decode($0) }) {
         case .execution(let execution):
             guard let position = plan.book.position(of: execution.blockOrder) else {
-                park(message, in: index, reason: "unknown block order \(execution.blockOrder)", polled: now)
+                park(message, of: nil, in: index, reason: "unknown block order \(execution.blockOrder)", polled: now)
                 return nil
             }
             let sequence = execution.id.rawValue - plan.firstExecution.rawValue
             if let reason = reasonToPark(position, partition: message.partition, offset: offset) {
-                park(message, in: index, reason: reason, polled: now)
+                park(message, of: position, in: index, reason: reason, polled: now)
             } else if sequence > sequenceLimit {
-                park(message, in: index, reason: "execution \(execution.id) is not due in this run", polled: now)
+                park(
+                    message, of: position, in: index, reason: "execution \(execution.id) is not due in this run",
+                    polled: now)
             } else {
+                let arrival = plan.schedule.intendedArrival(sequence: sequence, start: startTime)
+                recordPolled(
+                    arrival: arrival, at: now, publishedMs: plan.measuresPublishing ? message.timestampMs : nil)
                 queues[index].append(
-                    execution, bookPosition: position, offset: offset,
-                    arrival: plan.schedule.intendedArrival(sequence: sequence, start: startTime), polled: now)
+                    execution, bookPosition: position, offset: offset, arrival: arrival, polled: now)
             }
         case .deleted, .resolved:
             queues[index].skip(offset: offset)
         case .malformed(let field):
-            park(message, in: index, reason: "malformed message: \(field)", polled: now)
+            park(message, of: nil, in: index, reason: "malformed message: \(field)", polled: now)
         }
         return nil
     }
@@ -323,10 +423,20 @@ public final class AllocationWorker {
         return refusals.isEmpty ? nil : refusals[partition]?[offset]
     }
 
-    private func park(_ message: borrowing KafkaMessage, in index: Int, reason: String, polled: Int64) {
-        let code = message.withKey { key in
-            // The key is the JSON array that a changefeed makes of the column: ["B20241114-0000001"].
-            String(decoding: key.filter { !#"[]" "#.utf8.contains($0) }, as: UTF8.self)
+    private func park(
+        _ message: borrowing KafkaMessage, of position: Int?, in index: Int, reason: String, polled: Int64
+    ) {
+        let code: String
+        if let position {
+            code = plan.book.blocks[position].code
+        } else if plan.configuration.topicKey == .execution {
+            // The key says nothing of the block then; a message that doesn't name one parks itself alone.
+            code = message.withValue { blockCode(inEnvelope: $0) } ?? ""
+        } else {
+            code = message.withKey { key in
+                // The key is the JSON array that a changefeed makes of the column: ["B20241114-0000001"].
+                String(decoding: key.filter { !#"[]" "#.utf8.contains($0) }, as: UTF8.self)
+            }
         }
         parkedCodes.insert(code)
         queues[index].append(
@@ -352,7 +462,7 @@ public final class AllocationWorker {
     }
 
     /// The broker must still have the messages that the offset row asks for.
-    private func requireMessages(from offset: Int64, in partition: Int32) throws {
+    func requireMessages(from offset: Int64, in partition: Int32) throws {
         let marks = try consumer.watermarks(topic: plan.topic, partition: partition)
         guard marks.low <= offset, offset <= marks.high else {
             throw OperatingError(
@@ -377,28 +487,6 @@ public final class AllocationWorker {
         }
         return overdue
     }
-
-    // MARK: Figures
-
-    /// Records one committed unit.
-    func recordCommit(of unit: UnitOfWork, in index: Int, began: Int64, captured: Int64) {
-        let now = monotonicNow()
-        recordVisible(queues[index].arrivals[unit.range], at: now)
-        figures.transactionLatency.record(now - began)
-        figures.transactionCount += 1
-        figures.messageCount += Int64(unit.range.count)
-        figures.capturedCount += captured
-        figures.lastCommitTime = now
-    }
-
-    func recordVisible(_ arrivals: ArraySlice<Int64>, at now: Int64) {
-        guard let first = arrivals.first else { return }
-        if first == arrivals.last {
-            figures.timeToVisible.record(now - first, count: Int64(arrivals.count))
-        } else {
-            for arrival in arrivals { figures.timeToVisible.record(now - arrival) }
-        }
-    }
 }
 
 /// A transaction that was sent and not answered yet.
@@ -406,4 +494,25 @@ struct InFlightUnit {
     let queue: Int
     let unit: UnitOfWork
     let began: Int64
+}
+
+/// Mode cycle: a message that waits in the staging table for its cycle.
+struct StagedMessage {
+    let arrival: Int64
+    /// When the message was there to be worked on: polled, or due if that came later.
+    let ready: Int64
+    /// Position in the book.
+    let block: Int
+    /// Index of its partition's queue.
+    let queue: Int
+}
+
+/// The block code that an envelope names, whatever else is wrong with it; nil if it names none.
+private func blockCode(inEnvelope value: UnsafeRawBufferPointer) -> String? {
+    let text = String(decoding: value, as: UTF8.self)
+    guard let name = text.firstRange(of: "\"block_order_code\"") else { return nil }
+    let rest = text[name.upperBound...].drop { ": \t\n\r".contains($0) }
+    guard rest.first == "\"" else { return nil }
+    let code = rest.dropFirst().prefix { $0 != "\"" && $0 != "\\" }
+    return code.isEmpty ? nil : String(code)
 }

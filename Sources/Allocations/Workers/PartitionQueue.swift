@@ -6,7 +6,7 @@ import Model
 /// The uncommitted messages of one partition, oldest first.
 struct PartitionQueue {
     let partition: Int32
-    let epoch: Int64
+    private(set) var epoch: Int64
     /// The offset row's value when everything before `head` is committed.
     private(set) var committedOffset: Int64
     /// The offset that the next polled message must have: a gap means that the broker lost messages.
@@ -117,6 +117,9 @@ struct PartitionQueue {
         guard isEmpty, polledOffset > committedOffset else { return nil }
         return UnitOfWork(range: head..<head, expectedOffset: committedOffset, nextOffset: polledOffset)
     }
+
+    /// Another worker goes on in the place of the one that had the partition.
+    mutating func claim(epoch: Int64) { self.epoch = epoch }
 
     mutating func markSent(_ unit: UnitOfWork) { unsent = unit.range.upperBound }
 

@@ -3,49 +3,155 @@
 public import Measurement
 public import Postgres
 
+/// Everything here is of the measured window alone, unless its comment says otherwise.
 public struct WorkerFigures: Sendable {
-    /// Per message: from its intended arrival to the commit that made its effect visible, in nanoseconds.
-    public var timeToVisible = Histogram()
-    /// Per transaction: from its first statement to the answer of its commit, retries included, in nanoseconds.
-    public var transactionLatency = Histogram()
+    /// The stages that an allocation worker records.
+    public static let stages: [LatencyStage] = [
+        .timeToVisible, .publishedToPolled, .polledToBegun, .begunToCommitted, .committedToAllocated,
+        .transactionLatency, .firstTryLatency, .scheduleLag,
+    ]
+
+    public var latencies = StageLatencies(stages: WorkerFigures.stages)
+    /// By second of the run, messages where they were committed.
+    public var series = TimeSeries()
+    /// By second of the run, all partitions together. Of the whole run.
+    public var lag = LagSeries()
     /// Committed transactions; in mode row every statement is one.
     public var transactionCount: Int64 = 0
     /// Messages whose effect is committed, duplicates included.
     public var messageCount: Int64 = 0
-    /// Executions captured for the first time.
+    /// Executions captured for the first time. Of a transaction on the edge of the window, as many as it has messages inside.
     public var capturedCount: Int64 = 0
     public var snapshotCount: Int64 = 0
     public var parkedCount: Int64 = 0
-    /// Attempts that failed and were repeated, by SQLSTATE.
-    public var retries: [SQLState: Int64] = [:]
-    /// Messages in the attempts that failed.
-    public var retriedMessageCount: Int64 = 0
-    /// Commits whose outcome had to be looked up, and how many of them had happened.
-    public var ambiguousCount: Int64 = 0
-    public var ambiguousCommittedCount: Int64 = 0
+    /// Attempts that failed inside the window and were repeated, by SQLSTATE; lost connections that left no doubt are among
+    /// them. Units that went behind a failed one in the pipeline and had to go again add their messages, not their time.
+    public var retries: [SQLState: RetryFigures] = [:]
+    /// Commits whose outcome had to be looked up. Of the whole run.
+    public var ambiguousCommits = AmbiguousCommits()
+    /// Of the whole run.
     public var reconnectCount: Int64 = 0
-    /// When the last commit was answered, on the monotonic clock.
+    /// Messages that were in a transaction when their worker or its connection was lost, and weren't committed. Of the whole run.
+    public var replayedMessageCount: Int64 = 0
+    /// Time that a handicap made this worker wait, which the harness has injected and no database is to blame for. It lies
+    /// between transactions: it is in `polledToBegun` and `timeToVisible`, not in the latency of transactions. Of the whole run.
+    public var handicapNanoseconds: Int64 = 0
+    /// By partition. Lag is of the whole run.
+    public var partitions: [Int32: PartitionFigures] = [:]
+    /// When the last commit was answered, on the monotonic clock. Of the whole run.
     public var lastCommitTime: Int64 = 0
 
     public init() {}
 
+    public var timeToVisible: Histogram { latencies[.timeToVisible] }
+    public var transactionLatency: Histogram { latencies[.transactionLatency] }
+
     /// Messages that were captured before.
     public var duplicateCount: Int64 { messageCount - capturedCount - parkedCount }
-    public var retryCount: Int64 { retries.values.reduce(0, +) }
+    /// Commits whose outcome had to be looked up.
+    public var ambiguousCount: Int64 { ambiguousCommits.count }
+    public var retryCount: Int64 { retries.retryCount }
+    /// Messages in the attempts that failed.
+    public var retriedMessageCount: Int64 { retries.values.reduce(0) { $0 + $1.messages } }
 
     public mutating func merge(_ other: WorkerFigures) {
-        timeToVisible.merge(other.timeToVisible)
-        transactionLatency.merge(other.transactionLatency)
+        latencies.merge(other.latencies)
+        series.merge(other.series)
+        lag.merge(other.lag)
         transactionCount += other.transactionCount
         messageCount += other.messageCount
         capturedCount += other.capturedCount
         snapshotCount += other.snapshotCount
         parkedCount += other.parkedCount
-        retries.merge(other.retries, uniquingKeysWith: +)
-        retriedMessageCount += other.retriedMessageCount
-        ambiguousCount += other.ambiguousCount
-        ambiguousCommittedCount += other.ambiguousCommittedCount
+        retries.merge(other.retries)
+        ambiguousCommits.merge(other.ambiguousCommits)
         reconnectCount += other.reconnectCount
+        replayedMessageCount += other.replayedMessageCount
+        handicapNanoseconds += other.handicapNanoseconds
+        partitions.merge(other.partitions) { mine, theirs in
+            var sum = mine
+            sum.merge(theirs)
+            return sum
+        }
         lastCommitTime = max(lastCommitTime, other.lastCommitTime)
+    }
+}
+
+/// One partition of the topic, in constant memory. Its lag is sampled once a second.
+public struct PartitionFigures: Sendable, Equatable {
+    public var messages: Int64 = 0
+    /// Messages that were due and not committed: behind the committed offset; with a backlog, up to the topic's end. What a
+    /// worker hasn't polled yet is reckoned from the rate of what it has.
+    public var lagMaxMessages: Int64 = 0
+    public var lagLastMessages: Int64 = 0
+    /// How long the oldest of these was due.
+    public var lagMaxNs: Int64 = 0
+    public var lagLastNs: Int64 = 0
+    /// How often the lag was sampled.
+    public var samples: Int64 = 0
+
+    public init() {}
+
+    mutating func sample(lagMessages: Int64, lagNs: Int64) {
+        lagMaxMessages = max(lagMaxMessages, lagMessages)
+        lagMaxNs = max(lagMaxNs, lagNs)
+        (lagLastMessages, lagLastNs) = (lagMessages, lagNs)
+        samples += 1
+    }
+
+    /// Adds what another worker did with the same partition, later.
+    public mutating func merge(_ later: PartitionFigures) {
+        messages += later.messages
+        lagMaxMessages = max(lagMaxMessages, later.lagMaxMessages)
+        lagMaxNs = max(lagMaxNs, later.lagMaxNs)
+        if later.samples > 0 { (lagLastMessages, lagLastNs) = (later.lagLastMessages, later.lagLastNs) }
+        samples += later.samples
+    }
+}
+
+/// How far behind the workers were, once a second, in constant memory: a run that is longer than an hour keeps every second
+/// sample from then on, and so forth.
+public struct LagSeries: Sendable, Equatable {
+    public struct Sample: Sendable, Equatable {
+        /// Of all partitions together.
+        public var messages: Int64
+        /// How long the oldest of them was due.
+        public var nanoseconds: Int64
+    }
+
+    private static let capacity = 3600
+
+    /// The first sample is of this long after the start, and each of this long after the one before.
+    public private(set) var intervalNs: Int64 = 1_000_000_000
+    public private(set) var samples: [Sample] = []
+
+    init() { samples.reserveCapacity(Self.capacity) }
+
+    /// Adds the sample of the next interval.
+    mutating func append(messages: Int64, nanoseconds: Int64) {
+        samples.append(Sample(messages: messages, nanoseconds: nanoseconds))
+        if samples.count == Self.capacity { thin() }
+    }
+
+    /// Keeps every second sample.
+    private mutating func thin() {
+        for index in 0..<samples.count / 2 { samples[index] = samples[2 * index + 1] }
+        samples.removeSubrange((samples.count / 2)...)
+        intervalNs *= 2
+    }
+
+    /// Adds what other workers were behind at the same times.
+    mutating func merge(_ other: LagSeries) {
+        var other = other
+        while other.intervalNs < intervalNs { other.thin() }
+        while intervalNs < other.intervalNs { thin() }
+        for (index, sample) in other.samples.enumerated() {
+            guard index < samples.count else {
+                samples.append(sample)
+                continue
+            }
+            samples[index].messages += sample.messages
+            samples[index].nanoseconds = max(samples[index].nanoseconds, sample.nanoseconds)
+        }
     }
 }

@@ -1,0 +1,262 @@
+// What a worker records of its commits, of what it polls and of how far it is behind. On the measured path: nothing here
+// allocates, and a message costs a few comparisons and two counts in histograms.
+
+import Measurement
+import Model
+import Postgres
+
+extension AllocationWorker {
+    // MARK: Commits
+
+    /// Records one committed unit; before its queue moves on.
+    /// - Parameter began: when its first attempt began.
+    func recordCommit(
+        of unit: UnitOfWork, in index: Int, began: Int64, captured: Int64, isFirstTry: Bool, isParked: Bool = false
+    ) {
+        let now = monotonicNow()
+        sampleLag(upTo: now)
+        let count = Int64(unit.range.count)
+        let membership = plan.window?.commit(count: count, at: now)
+        let (arrivals, polled) = (queues[index].arrivals, queues[index].polledTimes)
+        var measured: Int64 = 0
+        for message in unit.range {
+            let arrival = arrivals[message]
+            guard membership?.contains(arrival: arrival) ?? true else { continue }
+            measured += 1
+            recordVisible(arrival: arrival, ready: max(arrival, polled[message]), began: began, at: now)
+        }
+        if captured > 0 { unallocatedFills.note(queues[index].bookPositions[unit.range], at: now) }
+        tellAllocated(at: now)
+        record(measured, of: count, captured: captured, began: began, isFirstTry: isFirstTry, at: now)
+        if isParked { figures.parkedCount += measured }
+        partitionFigures[index].messages += measured
+        if let last = unit.range.last { lastArrivals[index] = max(lastArrivals[index], arrivals[last]) }
+    }
+
+    /// Records a cycle: everything staged is visible now.
+    func recordCycle(captured: Int64, began: Int64, isFirstTry: Bool) {
+        let now = monotonicNow()
+        sampleLag(upTo: now)
+        let count = Int64(staged.count)
+        let membership = plan.window?.commit(count: count, at: now)
+        var measured: Int64 = 0
+        for message in staged where membership?.contains(arrival: message.arrival) ?? true {
+            measured += 1
+            partitionFigures[message.queue].messages += 1
+            recordVisible(arrival: message.arrival, ready: message.ready, began: began, at: now)
+        }
+        if captured > 0 { unallocatedFills.note(staged.lazy.map(\.block), at: now) }
+        tellAllocated(at: now)
+        record(measured, of: count, captured: captured, began: began, isFirstTry: isFirstTry, at: now)
+        staged.removeAll(keepingCapacity: true)
+        hasStagedLeftovers = false
+        for index in queues.indices {
+            stagedFromOffsets[queues[index].partition] = queues[index].committedOffset
+            noteWhole(index, at: now)
+        }
+    }
+
+    private func recordVisible(arrival: Int64, ready: Int64, began: Int64, at now: Int64) {
+        figures.latencies.record(.timeToVisible, now - arrival)
+        figures.series.record(latency: now - arrival, at: now)
+        figures.latencies.record(.polledToBegun, max(0, began - ready))
+    }
+
+    /// - Parameter measured: how many of the transaction's `count` messages lie in the window.
+    private func record(
+        _ measured: Int64, of count: Int64, captured: Int64, began: Int64, isFirstTry: Bool, at now: Int64
+    ) {
+        figures.lastCommitTime = now
+        duplicatesSoFar += count - captured
+        plan.progress?.addCommitted(count)
+        guard measured > 0 || count == 0 else { return }
+        figures.messageCount += measured
+        figures.capturedCount += min(captured, measured)
+        figures.transactionCount += 1
+        figures.series.recordCommit(at: now)
+        if measured > 0 { figures.latencies.record(.begunToCommitted, now - began, count: measured) }
+        figures.latencies.record(.transactionLatency, now - began)
+        if isFirstTry { figures.latencies.record(.firstTryLatency, now - began) }
+    }
+
+    /// Counts a transaction that holds no messages of its own: a staging, a snapshot, a statement of mode row.
+    func countTransaction() {
+        let now = monotonicNow()
+        guard isMeasuring(at: now) else { return }
+        figures.transactionCount += 1
+        figures.series.recordCommit(at: now)
+    }
+
+    /// Whether what happens now, and belongs to no message, belongs to the window.
+    func isMeasuring(at now: Int64) -> Bool {
+        guard let window = plan.window, window.plan != .everything else { return true }
+        guard let opening = window.openingTime else { return false }
+        return now > opening && now <= window.closingTime ?? .max
+    }
+
+    /// The snapshots of `takenBlocks` are committed, and so are the fills that came with them.
+    func tellAllocated(at now: Int64) {
+        guard !takenBlocks.isEmpty else { return }
+        let isMeasured = isMeasuring(at: now)
+        unallocatedFills.take(takenBlocks, at: now) { nanoseconds, count in
+            if isMeasured { figures.latencies.record(.committedToAllocated, nanoseconds, count: count) }
+        }
+        takenBlocks.removeAll(keepingCapacity: true)
+    }
+
+    // MARK: Failures
+
+    /// Counts an attempt that began at `began`, failed and is repeated.
+    func recordRetry(_ state: SQLState, messages: Int64, began: Int64, failedAt: Int64) {
+        plan.progress?.addRetry()
+        guard isMeasuring(at: failedAt) else { return }
+        figures.retries.record(state, messages: messages, nanoseconds: failedAt - began)
+        figures.series.recordRetries(at: failedAt)
+    }
+
+    /// A handicapped worker waits for what it has done. Only with nothing in flight: the database would go on meanwhile.
+    func payHandicap() {
+        if inFlight.isEmpty { figures.handicapNanoseconds += handicap.pay() }
+    }
+
+    // MARK: Intake
+
+    /// Records a message that was handed over by the consumer.
+    /// - Parameter publishedMs: when it was published, on the wall clock; nil if that isn't measured.
+    func recordPolled(arrival: Int64, at now: Int64, publishedMs: Int64?) {
+        guard measuresScheduleLag || publishedMs != nil else { return }
+        guard plan.window?.commit(count: 0, at: now).contains(arrival: arrival) ?? true else { return }
+        if measuresScheduleLag {
+            // Work that ended after the message was due is what kept it waiting until then.
+            figures.latencies.record(.scheduleLag, isStarved ? max(0, now - max(arrival, idleSince)) : 0)
+        }
+        if let publishedMs {
+            // The broker's timestamp is of the millisecond in which the message was published: half of one is its mean error.
+            let published = clocks.monotonic(realtime: publishedMs * 1_000_000 + 500_000)
+            figures.latencies.record(.publishedToPolled, max(0, now - published))
+        }
+    }
+
+    // MARK: Lag
+
+    /// Takes the samples that fell due, each as things stood at its own second: while a transaction was on its way nothing
+    /// was committed, so its stall shows in all the seconds that it took. Only before a queue moves on.
+    func sampleLag(upTo now: Int64) {
+        while nextSampleTime <= now, nextSampleTime > 0 {
+            sampleLag(at: nextSampleTime)
+            nextSampleTime += figures.lag.intervalNs
+        }
+    }
+
+    private func sampleLag(at time: Int64) {
+        var sum: Int64 = 0
+        var longest: Int64 = 0
+        for index in queues.indices {
+            let lag = lag(of: index, at: time)
+            sum += lag.messages
+            longest = max(longest, lag.nanoseconds)
+            partitionFigures[index].sample(lagMessages: lag.messages, lagNs: lag.nanoseconds)
+        }
+        figures.lag.append(messages: sum, nanoseconds: longest)
+        tellLag(sum)
+    }
+
+    /// Lets whoever prints progress know how far this worker is behind.
+    func tellLag(_ messages: Int64) {
+        plan.progress?.changeLag(by: messages - toldLag)
+        toldLag = messages
+    }
+
+    private func lag(of index: Int, at time: Int64) -> (messages: Int64, nanoseconds: Int64) {
+        let partition = queues[index].partition
+        let end = endOffsets?[partition]
+        // Staged messages aren't visible yet; the offset row doesn't know.
+        let visible = mode == .cycle ? stagedFromOffsets[partition] ?? 0 : queues[index].committedOffset
+        let stagedCount = queues[index].committedOffset - visible
+        if isBacklog, let end {
+            return end > visible ? (end - visible, time - startTime) : (0, 0)
+        }
+        let (arrivals, head) = (queues[index].arrivals, queues[index].head)
+        // Executions come in their order but for repetitions, so the first that isn't due has nothing due behind it.
+        let due = arrivals[head...].partitioningIndex { $0 > time }
+        var messages = stagedCount + Int64(due - head)
+        var oldest = stagedCount > 0 ? staged.first?.arrival : nil
+        if oldest == nil, due > head { oldest = arrivals[head] }
+        if due == arrivals.count, due > head, let end, queues[index].polledOffset < end {
+            // Everything polled is due: what the broker still has is due at the rate of what it gave.
+            let span = arrivals[due - 1] - arrivals[head]
+            let rest = end - queues[index].polledOffset
+            let more = span > 0 ? Double(due - head) * Double(time - arrivals[due - 1]) / Double(span) : 0
+            messages += min(rest, Int64(more))
+        }
+        return (messages, oldest.map { max(0, time - $0) } ?? 0)
+    }
+
+    // MARK: Faults
+
+    /// Notes that this worker has lost its connection or its life: until its partitions are whole again, a fault that was
+    /// planned isn't over.
+    func noteBroken() {
+        guard let time = plan.fault?.pendingTime, time != faultTime else { return }
+        faultTime = time
+        duplicatesAtFault = duplicatesSoFar
+        brokenQueues = Set(queues.indices)
+    }
+
+    /// After a commit: whether the partition is past everything that was due when the fault came. With a backlog, where
+    /// everything is due from the start, its first commit is taken for that.
+    func noteWhole(_ index: Int, at now: Int64) {
+        guard !brokenQueues.isEmpty, brokenQueues.contains(index) else { return }
+        guard isBacklog || isPastFault(index) else { return }
+        brokenQueues.remove(index)
+        if brokenQueues.isEmpty {
+            plan.fault?.recovered(at: now, duplicates: duplicatesSoFar - duplicatesAtFault)
+        }
+    }
+
+    /// The same for partitions of which nothing was due, or nothing is left to commit.
+    func noteWholeWithoutCommit() {
+        guard !brokenQueues.isEmpty else { return }
+        let now = monotonicNow()
+        for index in brokenQueues {
+            let isAtEnd = endOffsets.map { visibleOffset(of: index) >= $0[queues[index].partition] ?? 0 } ?? false
+            if isAtEnd || !isBacklog && isPastFault(index) {
+                brokenQueues.remove(index)
+                if brokenQueues.isEmpty {
+                    plan.fault?.recovered(at: now, duplicates: duplicatesSoFar - duplicatesAtFault)
+                }
+            }
+        }
+    }
+
+    private func visibleOffset(of index: Int) -> Int64 {
+        mode == .cycle && !staged.isEmpty
+            ? stagedFromOffsets[queues[index].partition] ?? 0 : queues[index].committedOffset
+    }
+
+    private func isPastFault(_ index: Int) -> Bool {
+        let queue = queues[index]
+        if mode == .cycle, staged.contains(where: { $0.queue == index && $0.arrival <= faultTime }) { return false }
+        if queue.head < queue.arrivals.count { return queue.arrivals[queue.head] > faultTime }
+        return lastArrivals[index] > faultTime
+    }
+
+    /// What the thread hands over in the end.
+    func finishedFigures() -> WorkerFigures {
+        var figures = figures
+        for (index, queue) in queues.enumerated() { figures.partitions[queue.partition] = partitionFigures[index] }
+        return figures
+    }
+}
+
+extension ArraySlice {
+    /// The first index from which on `belongsBehind` holds, in a slice that is ordered by it.
+    fileprivate func partitioningIndex(where belongsBehind: (Element) -> Bool) -> Int {
+        var (low, high) = (startIndex, endIndex)
+        while low < high {
+            let middle = low + (high - low) / 2
+            if belongsBehind(self[middle]) { high = middle } else { low = middle + 1 }
+        }
+        return low
+    }
+}

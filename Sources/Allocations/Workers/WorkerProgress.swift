@@ -1,0 +1,25 @@
+// What a run that is under way has done so far, for whoever prints it. Workers only add to it, so that looking costs them
+// nothing; what is published in the end comes from their figures.
+
+import Synchronization
+
+/// Counters that all workers of a run share.
+public final class WorkerProgress: Sendable {
+    private let committed = Atomic<Int64>(0)
+    private let retried = Atomic<Int64>(0)
+    private let lag = Atomic<Int64>(0)
+
+    public init() {}
+
+    /// Messages whose effect is committed and visible, those outside of the measured window included.
+    public var committedMessageCount: Int64 { committed.load(ordering: .relaxed) }
+    /// Failed attempts that were repeated, lost connections included.
+    public var retryCount: Int64 { retried.load(ordering: .relaxed) }
+    /// Messages that were due and not committed when each worker last looked, which it does once a second.
+    public var lagMessageCount: Int64 { lag.load(ordering: .relaxed) }
+
+    func addCommitted(_ count: Int64) { committed.add(count, ordering: .relaxed) }
+    func addRetry() { retried.add(1, ordering: .relaxed) }
+    /// Says by how much one worker's lag has changed.
+    func changeLag(by difference: Int64) { lag.add(difference, ordering: .relaxed) }
+}

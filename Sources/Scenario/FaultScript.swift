@@ -1,0 +1,88 @@
+// What breaks while workers run, when, and how long they take to be over it. On a thread of its own beside them.
+
+import Allocations
+import Measurement
+import Postgres
+
+/// What became of one planned fault.
+public struct FaultFigures: Sendable, Equatable {
+    public let kind: ScenarioFile.FaultPlan.Kind
+    /// When it was planned and when it came, after the start.
+    public let plannedAtNs: Int64
+    public let atNs: Int64
+    /// From the fault until every partition that it concerned was past the messages that were due at the fault; with a
+    /// backlog, until the first commit of each of them. Nil when the run or the next fault came first, or when nothing was
+    /// left to do and so nothing broke.
+    public let recoveredAfterNs: Int64?
+    /// Messages that were in a transaction at the fault, weren't committed, and were processed again.
+    public let replayedMessages: Int64
+    /// Messages committed between fault and recovery that had been captured before.
+    public let duplicates: Int64
+}
+
+struct FaultScript {
+    let faults: [ScenarioFile.FaultPlan]
+    let workers: [WorkerFault]
+    let connection: ConnectionInfo
+
+    private static let lookIntervalNs: Int64 = 2_000_000
+
+    /// Breaks one thing after the other. Blocks until the last one is over, or until the run is.
+    func run(after line: StartingLine, isOver: () -> Bool) throws -> [FaultFigures] {
+        let faults = faults.sorted { $0.atNs < $1.atNs }
+        if faults.isEmpty { return [] }
+        // Connected before the start, so that a fault doesn't wait for it.
+        let session = try PostgresConnection.connect(to: connection, applicationName: "allocbench faults")
+        defer { session.close() }
+        while line.start == 0 {
+            if isOver() { return [] }
+            sleepUntil(monotonic: monotonicNow() + Self.lookIntervalNs)
+        }
+        var figures: [FaultFigures] = []
+        var victim = 0
+        for (index, fault) in faults.enumerated() {
+            while monotonicNow() < line.start + fault.atNs {
+                if isOver() { return figures }
+                sleepUntil(monotonic: min(line.start + fault.atNs, monotonicNow() + Self.lookIntervalNs))
+            }
+            if isOver() { return figures }
+            let now = monotonicNow()
+            let concerned: [WorkerFault]
+            switch fault.kind {
+            case .killWorker:
+                // In turn, so that a second fault finds another worker.
+                concerned = [workers[victim % workers.count]]
+                victim += 1
+                concerned[0].begin(at: now, killing: true)
+            case .terminateBackends:
+                concerned = workers
+                for worker in concerned { worker.begin(at: now, killing: false) }
+                try AllocationsSource.terminateWorkers(on: session)
+            }
+            let next = index + 1 < faults.count ? line.start + faults[index + 1].atNs : Int64.max
+            while monotonicNow() < next, !isOver(), !concerned.allSatisfy(\.isSettled) {
+                sleepUntil(monotonic: monotonicNow() + Self.lookIntervalNs)
+            }
+            figures.append(FaultFigures(fault, at: now, start: line.start, concerned: concerned))
+        }
+        return figures
+    }
+}
+
+extension WorkerFault {
+    /// Whether nothing more is to be expected of this worker.
+    fileprivate var isSettled: Bool { recoveryTime != nil || hasWorkerEnded }
+}
+
+extension FaultFigures {
+    fileprivate init(_ fault: ScenarioFile.FaultPlan, at now: Int64, start: Int64, concerned: [WorkerFault]) {
+        kind = fault.kind
+        plannedAtNs = fault.atNs
+        atNs = now - start
+        // A worker that had ended by then has nothing to recover; one that hasn't recovered keeps the fault open.
+        let isOpen = concerned.contains { $0.recoveryTime == nil && !$0.hasWorkerEnded }
+        recoveredAfterNs = isOpen ? nil : concerned.compactMap(\.recoveryTime).max().map { $0 - now }
+        replayedMessages = concerned.reduce(0) { $0 + $1.replayedMessageCount }
+        duplicates = concerned.reduce(0) { $0 + $1.duplicateCount }
+    }
+}
