@@ -62,7 +62,8 @@ private func refusal(_ lines: String...) throws -> String {
         }
         let files = ["runs.csv": header + "\n2,row,1,5,true", "manifest.json": manifest, "scenario.yaml": "seed: 7"]
         try withFolder(files) { path in
-            #expect(try FinishedRun(path: path).identity.scenarioText == "seed: 7", "what was taken from other files")
+            let run = try FinishedRun(path: path)
+            #expect(run.identity.scenarioText == "seed: 7", "what was taken from other files")
         }
     }
 
