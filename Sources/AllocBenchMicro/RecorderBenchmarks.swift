@@ -84,6 +84,30 @@ func recorder(_ size: BenchmarkSize) -> [Figure] {
     ]
 }
 
+/// The intended arrival of a message, which a worker asks for once for each.
+func arrivals(_ size: BenchmarkSize) -> [Figure] {
+    let ramp = [
+        ArrivalSchedule.Phase(ratePerSecondFrom: 100, to: 20_000, durationMs: 120_000),
+        ArrivalSchedule.Phase(ratePerSecond: 20_000),
+    ]
+    let schedules: [(String, ArrivalSchedule)] = [
+        ("even", .uniform(ratePerSecond: 3000)), ("Poisson", .poisson(ratePerSecond: 3000, seed: 1)),
+        ("even, in a ramp", ArrivalSchedule(phases: ramp)),
+        ("Poisson, in a ramp", ArrivalSchedule(phases: ramp, spread: .poisson(seed: 1))),
+    ]
+    return schedules.map { name, schedule in
+        measure(
+            "intended arrival, \(name)", per: "message", runs: size.runs, on: { UInt64(1) },
+            { checksum in
+                for sequence in 0..<size.operationsMaximum {
+                    let arrival = schedule.intendedArrival(sequence: sequence, start: 0)
+                    checksum = checksum &* 31 &+ UInt64(bitPattern: arrival)
+                }
+                return (size.operationsMaximum, checksum)
+            })
+    }
+}
+
 /// By how many bytes the heap grows while messages are recorded. Other threads' allocations count, too.
 func recorderAllocatedBytes(events: Int64) -> Int {
     var state = RecorderState()

@@ -7,7 +7,7 @@ func printReport(_ size: BenchmarkSize) {
     let events = size.operationsMaximum
     print("memory that the recorder allocates in \(events) messages: \(recorderAllocatedBytes(events: events)) bytes")
     print("CPU time: median and best of \(size.runs) runs, one thread")
-    for benchmark in [lotByLot, jumps, snapshots, recorder] {
+    for benchmark in [lotByLot, jumps, snapshots, recorder, arrivals] {
         for figure in benchmark(size) {
             let name = padded(figure.name, to: 48)
             let median = padded(oneDecimal(figure.nanoseconds), to: 12, isNumber: true)

@@ -6,7 +6,7 @@ import Testing
 
 @Suite struct MicroBenchmarkTests {
     @Test func `every benchmark runs and gives the same result twice`() {
-        for benchmark in [lotByLot, jumps, snapshots, recorder] {
+        for benchmark in [lotByLot, jumps, snapshots, recorder, arrivals] {
             let (first, second) = (benchmark(.tiny), benchmark(.tiny))
             #expect(!first.isEmpty)
             for (one, other) in zip(first, second) {
