@@ -232,14 +232,16 @@ private struct Piece: Sendable {
     }
 
     /// Units in the first `time` ns, rounded up, which compares with whole units as the exact value does. The square is
-    /// divided in two steps, because its product with the rate doesn't fit 128 bits.
+    /// divided in two steps, because its product with the rate doesn't fit 128 bits; as `time` is at most the duration, both
+    /// quotients fit 64, so that the processor's own division does.
     private func units(in time: Int64) -> Int128 {
-        let duration = Int128(duration ?? 1)
-        let change = Int128(rateTo - rateFrom)
-        let (whole, rest) = (Int128(time) * Int128(time)).quotientAndRemainder(dividingBy: duration)
-        let product = change * rest
-        let (quotient, remainder) = product.quotientAndRemainder(dividingBy: duration)
-        return 2 * Int128(rateFrom) * Int128(time) + change * whole + quotient + (remainder > 0 ? 1 : 0)
+        let divisor = UInt64(duration ?? 1)
+        let change = rateTo - rateFrom
+        let square = UInt64(time).multipliedFullWidth(by: UInt64(time))
+        let (whole, rest) = divisor.dividingFullWidth(square)
+        let (quotient, remainder) = divisor.dividingFullWidth(change.magnitude.multipliedFullWidth(by: rest))
+        let fraction = change < 0 ? -Int128(quotient) : Int128(quotient) + (remainder > 0 ? 1 : 0)
+        return 2 * Int128(rateFrom) * Int128(time) + Int128(change) * Int128(whole) + fraction
     }
 }
 
