@@ -147,9 +147,9 @@ public struct EmbeddedPostgres: Sendable, Hashable {
     }
 
     /// Neither PG* variables nor a locale of the caller's change what the server does.
-    private static let cleanEnvironment = ["LC_ALL": "C.UTF-8", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "TZ": "UTC"]
+    static let cleanEnvironment = ["LC_ALL": "C.UTF-8", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "TZ": "UTC"]
 
-    private static let unfinishedSuffix = ".unfinished"
+    static let unfinishedSuffix = ".unfinished"
 
     /// Runs initdb in a folder beside the final one and renames it when it is whole, so that whatever interrupts it leaves
     /// either no cluster or a whole one.
@@ -238,7 +238,7 @@ public struct EmbeddedPostgres: Sendable, Hashable {
         return new.isEmpty ? "it wrote nothing to \(path)" : "\(path) ends with:\n\(new)"
     }
 
-    private static func lastLines(_ text: String) -> String {
+    static func lastLines(_ text: String) -> String {
         text.split(separator: "\n").suffix(10).joined(separator: "\n")
     }
 }

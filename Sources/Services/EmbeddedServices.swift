@@ -37,7 +37,8 @@ public struct EmbeddedServices: Sendable {
         let lock = try state.lockServices()
         defer { lock.release() }
         try Leftovers.stop(in: state) { !$0.isAlive }
-        let running = state.records.services.filter { $0.kind != .guardian }
+        // A run's standbys beside the services that it shares are no obstacle to others.
+        let running = state.records.services.filter { $0.kind != .guardian && $0.kind != .standby }
         if let other = running.first(where: { $0.owner != .servicesStart }) {
             throw OperatingError(
                 "the services in \(state.path) belong to \(other.owner)",
@@ -50,9 +51,19 @@ public struct EmbeddedServices: Sendable {
                 remedy: "`allocbench services stop` first, or use another folder: --state DIR")
         }
         let launch = Launch(state: state, choice: choice, owner: owner, settings: settings)
-        if running.isEmpty { return try launch.startAll() }
-        if owner == .servicesStart { return try launch.completing(running) }
-        return try launch.attaching(to: running)
+        let services =
+            if running.isEmpty {
+                try launch.startAll()
+            } else if owner == .servicesStart {
+                try launch.completing(running)
+            } else {
+                try launch.attaching(to: running)
+            }
+        // What a killed run left of standbys, though none of them runs any more: commits would wait for them.
+        if !state.records.services.contains(where: { $0.kind == .standby }) {
+            try Standbys.remove(in: state, primary: services.connectionInfo)
+        }
+        return services
     }
 
     /// Makes a topic, on either kind of broker.

@@ -90,7 +90,15 @@ struct Launch: Sendable {
     private func record(
         _ kind: ServiceRecord.Kind, _ process: ProcessIdentity, address: String
     ) throws(OperatingError) {
-        try Self.recording.withLock { _ throws(OperatingError) in
+        try Self.record(kind, process, address: address, owner: owner, in: state)
+    }
+
+    /// The same for a process that is started later than the others.
+    static func record(
+        _ kind: ServiceRecord.Kind, _ process: ProcessIdentity, address: String, owner: ServiceOwner,
+        in state: StateFolder
+    ) throws(OperatingError) {
+        try recording.withLock { _ throws(OperatingError) in
             var records = state.records
             records.services.append(
                 ServiceRecord(

@@ -10,7 +10,9 @@ enum Leftovers {
         var records = state.records
         let doomed = records.services.filter { isDoomed($0.owner) }
         let kept = records.services.filter { !isDoomed($0.owner) && $0.isRunning }
-        for record in doomed where record.process.pid != getpid() {
+        // Standbys first: a primary that is stopped waits for them.
+        let inOrder = doomed.filter { $0.kind == .standby } + doomed.filter { $0.kind != .standby }
+        for record in inOrder where record.process.pid != getpid() {
             stop(record.kind, record.process, in: state)
         }
         let keptProcesses = Set(kept.map(\.process))
@@ -24,6 +26,7 @@ enum Leftovers {
     static func stop(_ kind: ServiceRecord.Kind, _ process: ProcessIdentity, in state: StateFolder) {
         switch kind {
         case .postgres: EmbeddedPostgres.stop(pid: process.pid, startTicks: process.startTicks, mode: .fast)
+        case .standby: EmbeddedPostgres.stopStandby(process)
         case .mockBroker: MarkedProcesses.end([process], [(SIGTERM, .seconds(5)), (SIGKILL, .seconds(5))])
         case .kafka: KafkaNode.stop(state: state, process)
         case .guardian: MarkedProcesses.end([process], [(SIGKILL, .seconds(5))])
@@ -41,7 +44,8 @@ enum Leftovers {
         MarkedProcesses.end(brokers.filter(isLeft), [(SIGTERM, .seconds(10)), (SIGKILL, .seconds(5))])
         // SIGTERM would let PostgreSQL wait for its clients; SIGINT disconnects them.
         let unfinishedCluster = "--pgdata=\(state.postgresDataFolder).unfinished"
-        let databases = MarkedProcesses.find(state.postgresMark) + MarkedProcesses.find(unfinishedCluster)
+        let unfinishedStandbys = Standbys.numbers.map { "--pgdata=\(state.standbyFolder($0))/data.unfinished" }
+        let databases = ([state.postgresMark, unfinishedCluster] + unfinishedStandbys).flatMap(MarkedProcesses.find)
         MarkedProcesses.end(
             databases.filter(isLeft),
             [(SIGINT, .seconds(20)), (SIGQUIT, .seconds(5)), (SIGKILL, .seconds(5))])

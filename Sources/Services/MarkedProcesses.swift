@@ -4,7 +4,7 @@ import Glibc
 
 enum MarkedProcesses {
     /// The programs a state folder's services consist of; an editor or a `tail` with the same argument isn't one.
-    private static let programs: Set<String> = ["postgres", "initdb", "pg_ctl", "java", "bash", "sh"]
+    private static let programs: Set<String> = ["postgres", "initdb", "pg_basebackup", "pg_ctl", "java", "bash", "sh"]
     private static let hiddenVerbs: Set<String> = [MockBrokerProcess.verb, GuardProcess.verb]
 
     /// All running processes, this one excepted, that have `marker` as one of their arguments.

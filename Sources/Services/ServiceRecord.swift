@@ -51,6 +51,8 @@ public enum ServiceOwner: Codable, Hashable, Sendable, CustomStringConvertible {
 public struct ServiceRecord: Codable, Sendable {
     public enum Kind: String, Codable, Sendable {
         case postgres
+        /// Of the PostgreSQL beside it, and gone before it.
+        case standby
         case mockBroker = "mock broker"
         case kafka
         /// Stops a run's services when the run was killed.

