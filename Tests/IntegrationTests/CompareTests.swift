@@ -69,7 +69,8 @@ import Testing
 
     @Test func `what is no run is refused`() throws {
         try withPlace { place in
-            #expect(try place.run("compare", state: false).errorLines == ["allocbench compare: expected RUN [RUN]"])
+            let none = try place.run("compare", state: false)
+            #expect(none.errorLines == ["allocbench compare: expected RUN [RUN]"])
             let three = try place.run("compare", "a", "b", "c", state: false)
             #expect(three.errorLines == [#"allocbench compare: "a b c": expected RUN [RUN]"#])
             let nothing = try place.run("compare", "a", state: false)

@@ -31,7 +31,8 @@ import Testing
 
     @Test func `the load is part of it, under its old name as well`() throws {
         let open = try identity("load: { model: open, rate: 100 }")
-        #expect(open.loadModel == "open" && open.difference(from: try identity("seed: 42")) != nil)
+        let backlog = try identity("seed: 42")
+        #expect(open.loadModel == "open" && open.difference(from: backlog)?.key == "load")
         #expect(try identity("load: { model: paced, rate: 100 }").loadModel == "open")
         #expect(try identity("load: { model: search, p99_ms: 50 }").loadModel == "search")
     }
