@@ -72,7 +72,8 @@ let package = Package(
         stage("Orders", sql: ["schema", "drop", "store", "open", "route", "close", "verify"]),
         stage("Trades", sql: ["schema", "drop", "execute"]),
         stage(
-            "Allocations", sql: ["schema", "drop", "prepare", "fill", "row", "book", "verify", "final"],
+            "Allocations",
+            sql: ["schema", "drop", "prepare", "fill", "row", "keys", "book", "verify", "final"],
             dependencies: ["Kafka"]),
         // What completed blocks lead to, in one transaction over two stages' schemas.
         .target(

@@ -4,7 +4,7 @@
 
 public import Diagnostics
 import Measurement
-import Model
+public import Model
 
 /// What routing the seeded holdings must come to.
 public struct WorkloadShape: Sendable, Hashable {
@@ -12,14 +12,58 @@ public struct WorkloadShape: Sendable, Hashable {
     public let blocks: Int
     /// How many accounts stand behind each block order.
     public let accountsPerBlock: Int
-    /// How many shares a block order has; drawn anew for each block, and rounded down to whole lots.
+    /// How many shares a block order has; drawn anew for each block unless `blockShares` says it, and rounded down to whole
+    /// lots.
     public let sharesPerBlock: ClosedRange<Int64>
+    /// The shares of each block, in the order in which blocks are made; nil draws them.
+    let blockShares: [Int64]?
 
     /// What `orders.block_orders` takes.
     static let maximumShares: Int64 = 2_000_000_000
 
     /// Throws every impossible number in one error.
     public init(blocks: Int, accountsPerBlock: Int, sharesPerBlock: ClosedRange<Int64>) throws(InputError) {
+        try self.init(
+            blocks: blocks, accountsPerBlock: accountsPerBlock, sharesPerBlock: sharesPerBlock, blockShares: nil)
+    }
+
+    /// Blocks that can be filled by exactly so many executions, each block by its share of them: a block has 275 shares, the
+    /// average of an execution, for each of its executions, in whole lots.
+    ///
+    /// Every block gets the executions that a lot for each of its accounts takes. The total differs from that of any other
+    /// skew by less than a lot per block.
+    public init(
+        executions: Int64, blocks: Int, accountsPerBlock: Int, lotSize: Int64, skew: BlockSkew
+    ) throws(InputError) {
+        let average = Self.averageSharesPerExecution
+        let sharesLeast = Int64(max(1, accountsPerBlock)) * lotSize
+        let executionsLeast = (sharesLeast + average - 1) / average
+        guard blocks > 0, lotSize > 0, executions >= Int64(blocks) * executionsLeast else {
+            throw InputError(
+                InputFault(
+                    source: "workload", field: "executions", value: "\(executions)",
+                    expected:
+                        "at least \(Int64(blocks) * executionsLeast), \(executionsLeast) for each of \(blocks) blocks"))
+        }
+        // With equal sizes the total isn't rounded to executions, and the workload is what it always was.
+        if skew == .uniform {
+            let shares = executions * average / Int64(blocks) / lotSize * lotSize
+            try self.init(blocks: blocks, accountsPerBlock: accountsPerBlock, sharesPerBlock: shares...shares)
+            return
+        }
+        let shares = skew.division(of: executions, among: blocks, atLeast: executionsLeast).map {
+            $0 * average / lotSize * lotSize
+        }
+        try self.init(
+            blocks: blocks, accountsPerBlock: accountsPerBlock,
+            sharesPerBlock: (shares.min() ?? 0)...(shares.max() ?? 0), blockShares: shares)
+    }
+
+    private static let averageSharesPerExecution: Int64 = 275
+
+    private init(
+        blocks: Int, accountsPerBlock: Int, sharesPerBlock: ClosedRange<Int64>, blockShares: [Int64]?
+    ) throws(InputError) {
         var faults: [InputFault] = []
         func expect(_ isGood: Bool, _ field: String, _ value: String, _ expected: String) {
             if !isGood { faults.append(InputFault(source: "workload", field: field, value: value, expected: expected)) }
@@ -34,6 +78,7 @@ public struct WorkloadShape: Sendable, Hashable {
         self.blocks = blocks
         self.accountsPerBlock = accountsPerBlock
         self.sharesPerBlock = sharesPerBlock
+        self.blockShares = blockShares
     }
 
     static func text(_ range: ClosedRange<Int64>) -> String {

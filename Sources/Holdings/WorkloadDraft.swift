@@ -46,10 +46,11 @@ extension WorkloadHoldings {
                 order.swapAt(last, Int(random.integer(in: 0...Int64(last))))
             }
             let lotSize = securities[index].lotSize
-            for side in sides(ofSecurityAt: index) {
+            for (block, side) in blocks(ofSecurityAt: index) {
                 let accounts =
                     side == .buy ? order.prefix(shape.accountsPerBlock) : order.suffix(shape.accountsPerBlock)
-                let lots = random.integer(in: shape.sharesPerBlock) / lotSize
+                let shares = shape.blockShares?[block] ?? random.integer(in: shape.sharesPerBlock)
+                let lots = shares / lotSize
                 let parts = randomParts(of: lots, count: accounts.count, &random)
                 for (account, part) in zip(accounts, parts) {
                     trades[account][index] = (side == .buy ? part : -part) * lotSize
@@ -59,10 +60,12 @@ extension WorkloadHoldings {
 
         /// The first pass over the securities of a group takes one side of each, in turn, the second pass the other:
         /// a group that isn't full has about as many blocks to buy as to sell.
-        private func sides(ofSecurityAt index: Int) -> [Side] {
+        private func blocks(ofSecurityAt index: Int) -> [(number: Int, side: Side)] {
             let firstBlock = group * 2 * securityCount
-            return [0, 1].filter { firstBlock + $0 * securityCount + index < shape.blocks }
-                .map { ($0 + index) % 2 == 0 ? Side.buy : Side.sell }
+            return [0, 1].map {
+                (firstBlock + $0 * securityCount + index, ($0 + index) % 2 == 0 ? Side.buy : Side.sell)
+            }
+            .filter { $0.0 < shape.blocks }
         }
 
         /// `count` parts of at least 1 that add up to `total` exactly.

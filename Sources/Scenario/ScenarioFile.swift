@@ -39,6 +39,8 @@ public struct ScenarioFile: Sendable {
         /// Of every security: files don't say one.
         public var lotSize = Int64(lotSizeDefault)
         public var routing = RoutingWay.setBased
+        /// How the executions are spread over the blocks.
+        public var skew = BlockSkew.uniform
     }
 
     /// What is measured, on configurations of its own kind.

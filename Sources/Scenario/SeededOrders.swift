@@ -74,10 +74,9 @@ struct SeededOrders: Sendable {
         _ scenario: ScenarioFile, securities count: Int? = nil, target: Target, stop: StopFlag
     ) throws -> SeedSummary {
         let workload = scenario.workload
-        // An execution has 275 shares on average.
-        let shares = Int64(workload.executions) * 275 / Int64(workload.blocks) / workload.lotSize * workload.lotSize
         let shape = try WorkloadShape(
-            blocks: workload.blocks, accountsPerBlock: workload.accountsPerBlock, sharesPerBlock: shares...shares)
+            executions: Int64(workload.executions), blocks: workload.blocks,
+            accountsPerBlock: workload.accountsPerBlock, lotSize: workload.lotSize, skew: workload.skew)
         let market: SeedPlan.Market =
             if let securities = workload.securitiesFile, let prices = workload.pricesFolder {
                 .files(securities: securities, prices: prices)
