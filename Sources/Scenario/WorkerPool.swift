@@ -23,7 +23,7 @@ public struct DrainResult: Sendable {
     public var startTime: Int64 = 0
     /// What the booking workers did beside the drain and behind it; nil without any.
     public var bookings: BookingResult?
-    /// What became of the faults that were planned, in their order.
+    /// What became of the planned faults that the run came to, in their order.
     public var faults: [FaultFigures] = []
 
     /// Messages per second of the measured part; 0 if nothing was committed in it.

@@ -27,8 +27,8 @@ extension AllocationWorker {
         }
         if captured > 0 { unallocatedFills.note(queues[index].bookPositions[unit.range], at: now) }
         tellAllocated(at: now)
-        record(measured, of: count, captured: captured, began: began, isFirstTry: isFirstTry, at: now)
-        if isParked { figures.parkedCount += measured }
+        record(
+            measured, of: count, captured: captured, began: began, isFirstTry: isFirstTry, isParked: isParked, at: now)
         partitionFigures[index].messages += measured
         if let last = unit.range.last { lastArrivals[index] = max(lastArrivals[index], arrivals[last]) }
     }
@@ -64,14 +64,17 @@ extension AllocationWorker {
 
     /// - Parameter measured: how many of the transaction's `count` messages lie in the window.
     private func record(
-        _ measured: Int64, of count: Int64, captured: Int64, began: Int64, isFirstTry: Bool, at now: Int64
+        _ measured: Int64, of count: Int64, captured: Int64, began: Int64, isFirstTry: Bool, isParked: Bool = false,
+        at now: Int64
     ) {
         figures.lastCommitTime = now
-        duplicatesSoFar += count - captured
+        if !isParked { duplicatesSoFar += count - captured }
         plan.progress?.addCommitted(count)
         guard measured > 0 || count == 0 else { return }
         figures.messageCount += measured
-        figures.capturedCount += min(captured, measured)
+        // A cycle may capture more than it has messages: what an earlier worker has staged.
+        figures.capturedCount += measured == count ? captured : min(captured, measured)
+        if isParked { figures.parkedCount += measured }
         figures.transactionCount += 1
         figures.series.recordCommit(at: now)
         if measured > 0 { figures.latencies.record(.begunToCommitted, now - began, count: measured) }
@@ -87,8 +90,10 @@ extension AllocationWorker {
         figures.series.recordCommit(at: now)
     }
 
-    /// Whether what happens now, and belongs to no message, belongs to the window.
+    /// Whether what happens now, and belongs to no message, belongs to the window. What a worker finishes of an earlier one
+    /// before the start doesn't.
     func isMeasuring(at now: Int64) -> Bool {
+        guard startTime > 0 else { return false }
         guard let window = plan.window, window.plan != .everything else { return true }
         guard let opening = window.openingTime else { return false }
         return now > opening && now <= window.closingTime ?? .max

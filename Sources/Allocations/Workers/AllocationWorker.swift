@@ -225,8 +225,15 @@ public final class AllocationWorker {
 
     /// Works to the end; a worker that is killed on the way is replaced at once.
     private func liveAndDie() throws {
+        var isAlive = true
         while true {
-            do { return try loop() } catch is WorkerKilled { try replace() }
+            do {
+                if !isAlive { try replace() }
+                isAlive = true
+                return try loop()
+            } catch is WorkerKilled {
+                isAlive = false
+            }
         }
     }
 
