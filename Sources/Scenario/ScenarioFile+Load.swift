@@ -110,19 +110,3 @@ extension ScenarioFile {
         public var text: String
     }
 }
-
-extension ScenarioFile {
-    /// How a run is cut into a warm-up and a measured part. Takes the place of Measurement's until that is there.
-    public struct WindowPlan: Sendable, Hashable {
-        public enum Extent: Sendable, Hashable {
-            case none
-            case count(Int64)
-            case nanoseconds(Int64)
-        }
-
-        public var warmUp: Extent
-        public var measured: Extent?
-
-        public static let everything = WindowPlan(warmUp: .none, measured: nil)
-    }
-}

@@ -110,8 +110,10 @@ public struct ScenarioFile: Sendable {
     public static func load(
         path: String, securitiesFile: String? = nil, pricesFolder: String? = nil, name: String? = nil
     ) throws(InputError) -> ScenarioFile {
-        let bytes = try readScenario(path)
-        var reader = try ScenarioReader(bytes: bytes, path: path)
+        let bytes = try readFile(path, what: "a scenario")
+        var reader = try ScenarioReader(bytes: bytes, path: path) { path throws(InputError) in
+            try readFile(path, what: "a YAML")
+        }
         reader.overrideData(securitiesFile: securitiesFile, pricesFolder: pricesFolder)
         reader.checkDataPaths()
         var scenario = try reader.finish()
@@ -119,23 +121,33 @@ public struct ScenarioFile: Sendable {
         return scenario
     }
 
-    /// Checks a scenario's text, without a look at the file system. `path` is what the faults name.
-    public static func parse(text: String, path: String) throws(InputError) -> ScenarioFile {
-        var reader = try ScenarioReader(bytes: Array(text.utf8), path: path)
+    /// Checks a scenario's text, without a look at the file system. `path` is what the faults name, `files` holds the texts
+    /// that `workload:` and `servers:` may name, by path.
+    public static func parse(
+        text: String, path: String, files: [String: String] = [:]
+    ) throws(InputError) -> ScenarioFile {
+        var reader = try ScenarioReader(bytes: Array(text.utf8), path: path) { path throws(InputError) in
+            guard let text = files[path] else {
+                throw InputError(InputFault(source: path, expected: "the path of a file that was handed over"))
+            }
+            return Array(text.utf8)
+        }
         reader.overrideData(securitiesFile: nil, pricesFolder: nil)
         return try reader.finish()
     }
 }
 
 /// The bytes of a regular file of reasonable size.
-private func readScenario(_ path: String) throws(InputError) -> [UInt8] {
+///
+/// - Parameter what: what the file is, such as "a scenario".
+private func readFile(_ path: String, what: String) throws(InputError) -> [UInt8] {
     func refusal(_ expected: String) -> InputError { InputError(InputFault(source: path, expected: expected)) }
     // A pipe without a writer would block an ordinary open for ever.
     let file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard file >= 0 else {
         let reason = String(cString: strerror(errno))
         let suggestion = nearestFile(to: path).map { "; did you mean \($0)?" } ?? ""
-        throw refusal("a scenario file: \(reason)\(suggestion)")
+        throw refusal("\(what) file: \(reason)\(suggestion)")
     }
     defer { close(file) }
     var status = stat()
@@ -150,7 +162,7 @@ private func readScenario(_ path: String) throws(InputError) -> [UInt8] {
         guard count >= 0 else { throw refusal("a readable file: \(String(cString: strerror(errno)))") }
         if count == 0 { return bytes }
         bytes += chunk[..<count]
-        guard bytes.count <= ScenarioFile.byteCountMaximum else { throw refusal("a scenario of at most 1 MiB") }
+        guard bytes.count <= ScenarioFile.byteCountMaximum else { throw refusal("\(what) file of at most 1 MiB") }
     }
 }
 

@@ -37,11 +37,11 @@ struct YAMLDocument: Sendable {
     var duplicateKeys: [InputFault]
 
     /// Throws: the first fault of syntax or encoding, because nothing after it can be trusted.
-    init(bytes: [UInt8], path: String) throws(InputError) {
+    init(bytes: [UInt8], path: String, what: String = "a scenario") throws(InputError) {
         if let line = firstLineThatIsNotUTF8(bytes) {
             throw InputError(InputFault(source: path, line: line, expected: "text in UTF-8"))
         }
-        let composer = YAMLComposer(bytes: bytes, path: path)
+        let composer = YAMLComposer(bytes: bytes, path: path, what: what)
         do {
             root = try composer.document()
         } catch {
@@ -63,19 +63,22 @@ private func firstLineThatIsNotUTF8(_ bytes: [UInt8]) -> Int? {
 private final class YAMLComposer {
     private let parser: YAMLParser
     private let path: String
+    /// What the document is, for the refusal of an empty one.
+    private let what: String
     private var anchors: [String: (node: YAMLNode, nodeCount: Int)] = [:]
     private var nodeCount = 0
     private(set) var duplicateKeys: [InputFault] = []
 
-    init(bytes: [UInt8], path: String) {
+    init(bytes: [UInt8], path: String, what: String) {
         self.parser = YAMLParser(bytes: bytes, path: path)
         self.path = path
+        self.what = what
     }
 
     func document() throws(InputFault) -> YAMLNode {
         _ = try parser.next()
         let start = try parser.next()
-        guard start.kind == .documentStart else { throw fault(1, "a scenario, not an empty file") }
+        guard start.kind == .documentStart else { throw fault(1, "\(what), not an empty file") }
         let root = try node(from: try parser.next(), depth: 1)
         _ = try parser.next()
         let end = try parser.next()

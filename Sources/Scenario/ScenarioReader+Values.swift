@@ -4,6 +4,10 @@ import Diagnostics
 import Model
 
 extension ScenarioReader {
+    mutating func entries(_ node: YAMLNode, field: String?, level: Level) -> [String: YAMLEntry]? {
+        entries(node, field: field, keys: level.names, of: level.owner)
+    }
+
     /// The keys of a mapping; unknown ones are refused with the nearest valid word.
     mutating func entries(
         _ node: YAMLNode, field: String?, keys: [String], of owner: String
@@ -44,14 +48,28 @@ extension ScenarioReader {
 
     /// A decimal from 0 to 1, exactly, in millionths: no digit of it goes through a binary fraction.
     mutating func partsPerMillion(_ entry: YAMLEntry, _ range: ClosedRange<Int64>) -> Int64? {
-        let upper = range.upperBound == 1_000_000 ? "1" : "0.5"
-        let expected = "a number from 0 to \(upper) with at most six decimals, such as 0.05"
+        let expected =
+            "a number from 0 to \(plain(Double(range.upperBound) / 1_000_000)) with at most six decimals, such as 0.05"
         guard let text = plainScalar(entry, expected) else { return nil }
         guard let parts = millionths(text), range.contains(parts) else {
             refuse(entry.value.line, entry.key, value: text, expected)
             return nil
         }
         return parts
+    }
+
+    /// A decimal without an exponent.
+    mutating func number(
+        _ entry: YAMLEntry, _ range: ClosedRange<Double>, unit: String? = nil, orZero: Bool = false
+    ) -> Double? {
+        let what = unit.map { "a number of \($0)" } ?? "a number"
+        let expected = "\(what) from \(plain(range.lowerBound)) to \(plain(range.upperBound))\(orZero ? ", or 0" : "")"
+        guard let text = plainScalar(entry, expected) else { return nil }
+        guard let number = decimal(text), range.contains(number) else {
+            refuse(entry.value.line, entry.key, value: text, expected)
+            return nil
+        }
+        return number
     }
 
     mutating func seedValue(_ entry: YAMLEntry) -> UInt64? {
@@ -82,6 +100,10 @@ extension ScenarioReader {
             return nil
         }
         return text
+    }
+
+    mutating func word<Word: RawRepresentable<String> & CaseIterable>(_ entry: YAMLEntry, _: Word.Type) -> Word? {
+        word(entry, among: Word.allCases.map(\.rawValue)).flatMap(Word.init(rawValue:))
     }
 
     /// A name becomes a folder and a column of a CSV, so its letters are few.
