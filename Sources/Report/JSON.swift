@@ -1,11 +1,11 @@
 // JSON with its keys in the order they were given, so that two manifests can be compared line by line.
 
 /// A JSON value; an object keeps the order of its members.
-enum JSON: Sendable, Equatable {
-    struct Member: Sendable, Equatable {
-        var name: String
-        var value: JSON
-        init(_ name: String, _ value: JSON) {
+package enum JSON: Sendable, Equatable {
+    package struct Member: Sendable, Equatable {
+        package var name: String
+        package var value: JSON
+        package init(_ name: String, _ value: JSON) {
             self.name = name
             self.value = value
         }
@@ -14,13 +14,15 @@ enum JSON: Sendable, Equatable {
     case null
     case bool(Bool)
     case integer(Int64)
+    /// Digits as they shall stand: neither a binary fraction nor 64 bits in between.
+    case number(String)
     /// Beyond 2⁵³ many readers round a number; as text it stays what it is.
     case string(String)
     case array([JSON])
     case object([Member])
 
     /// Indented by two blanks a level, with a line end at the end.
-    var text: String {
+    package var text: String {
         var text = ""
         write(to: &text, indent: "")
         return text + "\n"
@@ -31,6 +33,7 @@ enum JSON: Sendable, Equatable {
         case .null: text += "null"
         case .bool(let value): text += value ? "true" : "false"
         case .integer(let value): text += String(value)
+        case .number(let digits): text += digits
         case .string(let value): text += JSON.quoted(value)
         case .array(let items):
             JSON.write(items, between: ("[", "]"), to: &text, indent: indent) { item, text, inner in

@@ -32,6 +32,8 @@ enum Limit {
     /// Of a matrix before what is equal or excluded is taken away.
     static let matrixProduct = 10_000
     static let rate = 0.001...10_000_000
+    /// Of a phase, which may be a pause or begin from nothing.
+    static let phaseRate = 0...10_000_000.0
     static let phaseCount = 1...100
     static let seconds = 0.001...86_400
     static let milliseconds = 0.001...3_600_000
@@ -248,9 +250,9 @@ enum ScenarioFormat {
     static let phase = Level(
         "a phase",
         [
-            Key("rate", .number(Limit.rate), "Executions per second; this, or from and to."),
-            Key("from", .number(Limit.rate), "The rate at the beginning of a ramp."),
-            Key("to", .number(Limit.rate), "The rate at the end of a ramp."),
+            Key("rate", .number(Limit.phaseRate), "Executions per second; this, or from and to."),
+            Key("from", .number(Limit.phaseRate), "The rate at the beginning of a ramp."),
+            Key("to", .number(Limit.phaseRate), "The rate at the end of a ramp."),
             Key("seconds", .number(Limit.seconds), "How long the phase lasts; the last one needs none."),
         ])
 

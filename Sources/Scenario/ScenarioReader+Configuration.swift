@@ -35,9 +35,8 @@ extension ScenarioReader {
         "\(selectorKey)\(owners.count > 1 ? "s" : "") \(list(owners, last: "and"))"
     }
 
-    /// Every field but the name; nil where one was refused.
-    mutating func fieldValues(_ variant: ConfigurationVariant) -> [String: FieldValue]? {
-        let faultCount = faults.count
+    /// Every field but the name, without those that were refused.
+    mutating func fieldValues(_ variant: ConfigurationVariant) -> [String: FieldValue] {
         let selector = required(
             selectorKey, in: variant[selectorKey].map { [selectorKey: $0] } ?? [:],
             line: variant.line, of: "configurations"
@@ -52,7 +51,7 @@ extension ScenarioReader {
                 values[entry.key] = entry.key == selectorKey ? selector : fieldValue(entry)
             }
         }
-        return faults.count == faultCount ? values : nil
+        return values
     }
 
     mutating func fieldValue(_ entry: YAMLEntry) -> FieldValue? {
@@ -193,27 +192,23 @@ extension ScenarioReader {
 
     // MARK: What must fit
 
-    /// Whether the configuration fits the rest of the scenario; refuses what doesn't.
-    mutating func fits(_ competitor: Competitor, _ variant: ConfigurationVariant) -> Bool {
+    /// Whether what could be read of a configuration fits the rest of the scenario; refuses what doesn't.
+    mutating func fits(_ values: [String: FieldValue], _ variant: ConfigurationVariant) -> Bool {
         let faultCount = faults.count
-        switch competitor {
-        case .allocate(let configuration):
-            checkWorkers(configuration.workers, partitions: configuration.partitions ?? workload.partitions, variant)
-            checkTopicKey(configuration, variant)
-            checkSynchronousCommit(configuration, variant)
-        case .route(let configuration):
-            if configuration.way == .eventDriven {
-                checkWorkers(configuration.workers, partitions: workload.partitions, variant)
-            }
-        case .execute: break
+        if stage == .allocate || values["routing"] == .word(RoutingWay.eventDriven.rawValue) {
+            checkWorkers(values, variant)
         }
+        checkTopicKey(values, variant)
+        checkSynchronousCommit(values, variant)
         return faults.count == faultCount
     }
 
     /// Partitions are assigned to workers for good, so a worker beyond their number would have none.
-    private mutating func checkWorkers(_ workers: Int, partitions: Int?, _ variant: ConfigurationVariant) {
-        guard let partitions, workers > partitions else { return }
+    private mutating func checkWorkers(_ values: [String: FieldValue], _ variant: ConfigurationVariant) {
         let entry = variant["workers"]
+        let given = entry == nil ? Configuration.workersDefault : values.number("workers")
+        let partitions = variant["partitions"] == nil ? workload.partitions : values.number("partitions")
+        guard let workers = given, let partitions, workers > partitions else { return }
         let why = "each worker needs a partition of its own (partitions: \(partitions))"
         let origin = entry == nil ? "; a configuration without workers has \(workers)" : ""
         refuse(
@@ -221,8 +216,9 @@ extension ScenarioReader {
             "at most \(partitions): \(why)\(origin)")
     }
 
-    private mutating func checkTopicKey(_ configuration: Configuration, _ variant: ConfigurationVariant) {
-        guard configuration.mode == .row, configuration.topicKey == .execution, configuration.workers > 1,
+    private mutating func checkTopicKey(_ values: [String: FieldValue], _ variant: ConfigurationVariant) {
+        guard values["mode"] == .word(Mode.row.rawValue),
+            values["topic_key"] == .word(TopicKey.execution.rawValue), values["workers"] != .number(1),
             let entry = variant["topic_key"]
         else { return }
         let expected =
@@ -230,9 +226,11 @@ extension ScenarioReader {
         refuse(entry.value.line, entry.key, value: valueText(entry.value), expected)
     }
 
-    private mutating func checkSynchronousCommit(_ configuration: Configuration, _ variant: ConfigurationVariant) {
-        guard [.remoteWrite, .remoteApply].contains(configuration.synchronousCommit), servers.standbys == 0,
-            let entry = variant["synchronous_commit"]
+    private mutating func checkSynchronousCommit(_ values: [String: FieldValue], _ variant: ConfigurationVariant) {
+        guard servers.standbys == 0, let entry = variant["synchronous_commit"],
+            [SynchronousCommit.remoteWrite, .remoteApply].contains(where: {
+                values[entry.key] == .word($0.rawValue)
+            })
         else { return }
         let expected = "off, local or on, or a standby to wait for (servers: { standbys: 1 })"
         refuse(entry.value.line, entry.key, value: valueText(entry.value), expected)

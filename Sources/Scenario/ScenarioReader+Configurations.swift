@@ -21,7 +21,7 @@ extension ScenarioReader {
         defer { areConfigurationsComplete = faults.count == faultCount }
         var lines: [String: Int] = [:]
         switch entry.value.content {
-        case .sequence(let items) where !items.isEmpty: readList(items, lines: &lines)
+        case .sequence(let items) where !items.isEmpty: readList(items, line: entry.line, lines: &lines)
         case .mapping: readMatrix(entry, lines: &lines)
         default:
             let example =
@@ -39,11 +39,11 @@ extension ScenarioReader {
         }
     }
 
-    private mutating func readList(_ items: [YAMLNode], lines: inout [String: Int]) {
+    private mutating func readList(_ items: [YAMLNode], line: Int, lines: inout [String: Int]) {
         let level = ScenarioFormat.configuration(of: stage)
         guard items.count <= Limit.configurationCount else {
             let expected = "at most \(Limit.configurationCount) configurations"
-            return refuse(items[0].line, "configurations", value: String(items.count), expected)
+            return refuse(line, "configurations", value: String(items.count), expected)
         }
         for item in items {
             guard let keys = entries(item, field: "configurations", level: level) else { continue }
@@ -53,8 +53,10 @@ extension ScenarioReader {
                 continue
             }
             for variant in variants {
-                guard let values = fieldValues(variant), let competitor = competitor(variant, values),
-                    fits(competitor, variant)
+                let faultCount = faults.count
+                let values = fieldValues(variant)
+                guard fits(values, variant), faults.count == faultCount,
+                    let competitor = competitor(variant, values)
                 else { continue }
                 add(competitor, line: item.line, lines: &lines)
             }
@@ -118,7 +120,7 @@ extension ScenarioReader {
             let expected = "a list of whole configurations, not \(form(of: include.value))"
             return refuse(include.value.line, include.key, expected)
         }
-        readList(items, lines: &lines)
+        readList(items, line: include.line, lines: &lines)
     }
 
     private mutating func addMatrix(
@@ -129,20 +131,22 @@ extension ScenarioReader {
         var usedKeys: Set<String> = []
         var matchedRules: Set<Int> = []
         var hasUnreadable = false
-        var left: [(competitor: Competitor, variant: ConfigurationVariant)] = []
+        var left: [(competitor: Competitor, values: [String: FieldValue], variant: ConfigurationVariant)] = []
         for variant in variants {
             let own = dropKeysOfOtherModes(variant)
             usedKeys.formUnion(own.entries.map(\.key))
             // Beyond the faults that are told, more of the same only cost time.
             guard faults.count < 10 * ScenarioFile.faultCountMaximum else { return }
-            guard let values = fieldValues(own), let competitor = competitor(own.withoutName, values) else {
+            let faultCount = faults.count
+            let values = fieldValues(own)
+            guard faults.count == faultCount, let competitor = competitor(own.withoutName, values) else {
                 hasUnreadable = true
                 continue
             }
             guard known.insert(competitor).inserted else { continue }
             let matching = exclusions.filter { matches(competitor, $0) }.map(\.index)
             matchedRules.formUnion(matching)
-            if matching.isEmpty { left.append((competitor, own)) }
+            if matching.isEmpty { left.append((competitor, values, own)) }
         }
         guard !hasUnreadable else { return }
         for entry in fields.values where !usedKeys.contains(entry.key) {
@@ -159,7 +163,7 @@ extension ScenarioReader {
             return refuse(line, "matrix", value: String(left.count), expected)
         }
         if left.isEmpty { refuse(line, "matrix", "a configuration that exclude leaves") }
-        for (competitor, variant) in left where fits(competitor, variant) {
+        for (competitor, values, variant) in left where fits(values, variant) {
             add(competitor, line: line, lines: &lines)
         }
     }

@@ -25,6 +25,8 @@ struct Verb: Sendable {
     let summary: String
     /// Operands, as the help shows them, such as `FILE`; those in brackets may be left out, and stand last.
     var operands: [String] = []
+    /// How many there may be; nil where the help shows each of them.
+    var operandCount: ClosedRange<Int>?
     var flags: [Flag] = []
     /// Returns the exit status.
     let run: @Sendable (ParsedArguments) throws -> ExitStatus
@@ -74,7 +76,8 @@ struct Verb: Sendable {
         }
         // Behind a flag that isn't known, a value can't be told from an operand.
         let required = operands.count { !$0.hasPrefix("[") }
-        if !(required...operands.count).contains(operandsFound.count), !hasUnknownFlag {
+        let count = operandCount ?? required...operands.count
+        if !count.contains(operandsFound.count), !hasUnknownFlag {
             faults.append(
                 InputFault(
                     source: "allocbench \(name)",

@@ -1,4 +1,4 @@
-// `allocbench run FILE`, `allocbench rerun RUN` and `allocbench check FILE`.
+// `allocbench run FILE` and `allocbench rerun RUN`.
 
 import Diagnostics
 import Glibc
@@ -83,18 +83,6 @@ enum RunCommand {
         if !outcome.isVerified { return .differencesFound }
         if !outcome.isValid { return .invalidRuns }
         return outcome.failedGateCount > 0 ? .gateFailed : .success
-    }
-
-    static let check = Verb(
-        name: "check", summary: "Checks a scenario file without running it.", operands: ["FILE"],
-        flags: [
-            Flag("--securities", "FILE", "as for run"),
-            Flag("--prices", "DIR", "as for run"),
-        ]
-    ) { arguments in
-        let scenario = try load(arguments)
-        print("\(scenario.path): \(scenario.configurationCount) configurations, \(scenario.repetitions) repetitions")
-        return .success
     }
 
     /// Makes the folder of results if it is missing: not to be able to write them must show before the work.

@@ -34,6 +34,16 @@ func unknownVerb(_ first: String, _ two: String) -> InputError {
             expected: near ?? "a verb (allocbench --help lists them)"))
 }
 
+/// The verbs of one family, such as `services`; nil where the word is none.
+func familyHelp(_ first: String) -> String? {
+    let family = allVerbs.filter { $0.name.hasPrefix(first + " ") }
+    guard !family.isEmpty else { return nil }
+    let width = (family.map(\.name.count).max() ?? 0) + 2
+    let lines = family.map { "  " + $0.name + String(repeating: " ", count: width - $0.name.count) + $0.summary }
+    return "usage: allocbench \(first) VERB [flags]      allocbench \(first) VERB --help\n\n"
+        + lines.joined(separator: "\n")
+}
+
 func run(_ arguments: [String]) throws -> ExitStatus {
     switch arguments.first {
     case nil:
@@ -59,6 +69,10 @@ func run(_ arguments: [String]) throws -> ExitStatus {
     case let first?:
         // Verbs have one word or two.
         let two = arguments.prefix(2).joined(separator: " ")
+        if ["--help", "-h"].contains(arguments.dropFirst().first), let help = familyHelp(first) {
+            print(help)
+            return .success
+        }
         guard let verb = allVerbs.first(where: { $0.name == two }) ?? allVerbs.first(where: { $0.name == first }) else {
             throw unknownVerb(first, two)
         }

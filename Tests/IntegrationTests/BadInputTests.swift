@@ -138,23 +138,25 @@ struct Refusal: Sendable, CustomTestStringConvertible {
                   - { mode: row, txn_size: 2 }
 
                 """)
-            let keys = "name, description, seed, repetitions, stage, workload, load or configurations"
+            let keys =
+                "name, description, seed, repetitions, order, stage, workload, servers, load, warm_up, measured, gates, faults or "
+                + "configurations"
             let lines = [
                 "bad.yaml:2: wurkload: expected a key of a scenario: \(keys); did you mean workload?",
                 "bad.yaml:3: colour: expected a key of a scenario: \(keys)",
                 #"bad.yaml:4: seed: "text": expected a whole number from 0 to 18446744073709551615"#,
                 #"bad.yaml:5: repetitions: "0": expected a whole number from 1 to 1000"#,
                 "bad.yaml:6: acounts_per_block: expected a key of workload: executions, blocks, accounts_per_block, "
-                    + "partitions, securities_file, prices_folder, route_date, busts, replaces, cancels, "
+                    + "partitions, skew, securities_file, prices_folder, route_date, busts, replaces, cancels, "
                     + "allocation_policies, minimum_ticket_lots, lot_size or routing; "
                     + "did you mean accounts_per_block?",
                 #"bad.yaml:6: executions: "-5": expected a whole number from 1 to 100000000"#,
                 #"bad.yaml:8: workers: "0": expected a whole number from 1 to 256"#,
                 #"bad.yaml:9: mode: "concurent": expected row, concurrent, adaptive, batch or cycle; "#
                     + "did you mean concurrent?",
+                #"bad.yaml:10: batch_size: "-8": expected a whole number from 1 to 100000"#,
                 #"bad.yaml:10: workers: "8": expected at most 4: each worker needs a partition of its own "#
                     + "(partitions: 4)",
-                #"bad.yaml:10: batch_size: "-8": expected a whole number from 1 to 100000"#,
                 #"bad.yaml:11: txn_size: "2": expected a key of mode row; txn_size belongs to mode concurrent"#,
             ]
             for verb in ["run", "check"] {
@@ -162,6 +164,10 @@ struct Refusal: Sendable, CustomTestStringConvertible {
                 #expect(run.status == 2)
                 #expect(run.errorLines == lines)
             }
+            try place.write("tiny.yaml", Fixture.tiny)
+            let both = try place.run("check", "tiny.yaml", "bad.yaml", state: false)
+            #expect(both.status == 2 && both.errorLines == lines)
+            #expect(both.output.hasPrefix("tiny.yaml: "))
             let missing = try place.run("run", "bda.yaml", state: false)
             #expect(missing.status == 2)
             #expect(

@@ -6,8 +6,12 @@ import Testing
     /// Every verb with the flags it has.
     private static let target = ["--state", "--kafka-home", "--name", "--database", "--brokers"]
     private static let verbs: [String: [String]] = [
-        "run": ["FILE", "--results", "--securities", "--prices", "--state", "--kafka-home", "--database", "--brokers"],
-        "check": ["FILE", "--securities", "--prices"],
+        "run": [
+            "FILE", "--results", "--resume", "--json", "--securities", "--prices", "--state", "--kafka-home",
+            "--database", "--brokers",
+        ],
+        "rerun": ["RUN", "--results", "--json", "--state", "--kafka-home", "--database", "--brokers"],
+        "check": ["FILE", "--schema", "--securities", "--prices"],
         "compare": ["RUN", "[RUN]", "--baseline", "--csv", "--all"],
         "services start": ["--state", "--kafka-home"],
         "services status": ["--state"],
@@ -50,6 +54,19 @@ import Testing
                 #expect(other.status == 0 && other.output == help.output, "help \(verb)")
             }
             #expect(place.names().allSatisfy { $0.hasPrefix("program-") })
+        }
+    }
+
+    @Test func `a family of verbs has a help that lists them`() throws {
+        try withPlace { place in
+            for (family, verbs) in [
+                ("services", ["start", "status", "stop"]), ("schema", ["create", "drop", "check"]),
+            ] {
+                let help = try place.run(family, "--help", state: false)
+                #expect(help.status == 0 && help.errors == "", "\(family)")
+                for verb in verbs { #expect(help.output.contains("\n  \(family) \(verb) "), "\(family) \(verb)") }
+                #expect(try place.run("help", family, state: false).output == help.output)
+            }
         }
     }
 

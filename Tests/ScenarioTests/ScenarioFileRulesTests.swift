@@ -186,7 +186,7 @@ private func configuration(_ text: String) throws -> Configuration {
                 + "{ interval_ms: 500 }; did you mean completion?"
         ),
         (
-            "snapshots: [completion]",
+            "snapshots: [[completion]]",
             "snapshots: expected completion, { parts: 4 }, { executions: 100 } or { interval_ms: 500 }, not a list"
         ),
         ("snapshots: { parts: 0 }", "parts: \"0\": expected a whole number from 1 to 10000"),
@@ -264,15 +264,15 @@ private func configuration(_ text: String) throws -> Configuration {
         #expect(
             refusal(text) == """
                 s.yaml:1: load: "backlog": expected a key of stage allocate
-                s.yaml:5: busts: "0.1": expected a key of stage allocate
-                s.yaml:6: routing: "set_based": expected a key of stage allocate
+                s.yaml:5: busts: "0.1": expected a key of stages allocate and execute
+                s.yaml:6: routing: "set_based": expected a key of stages allocate and execute
                 """)
     }
 
     @Test func `a stage that doesn't exist is refused`() {
         #expect(
             refusal(scenario(stage: "stage: rout"))
-                == "s.yaml:1: stage: \"rout\": expected allocate or route; did you mean route?")
+                == "s.yaml:1: stage: \"rout\": expected allocate, route or execute; did you mean route?")
     }
 
     @Test func `all faults of these keys are told in one go`() {

@@ -164,7 +164,7 @@ private func dataPageCount() throws -> Int {
         try withTemporaryFolder { folder in
             let path = folder + "big.yaml"
             try Data(repeating: 0x23, count: 1 << 20 + 1).write(to: URL(fileURLWithPath: path))
-            #expect(loading(path) == "\(path): expected a scenario of at most 1 MiB")
+            #expect(loading(path) == "\(path): expected a scenario file of at most 1 MiB")
         }
     }
 

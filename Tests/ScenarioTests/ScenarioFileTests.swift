@@ -41,6 +41,7 @@ struct Refused: Sendable {
     }
 }
 
+private let loadForms = "backlog, { model: open, rate: 5000 } or { model: search, p99_ms: 50 }"
 private let integerForm = "a whole number from"
 
 @Suite struct ScenarioFileTests {
@@ -59,7 +60,7 @@ private let integerForm = "a whole number from"
               securities_file: /data/securities.csv
               prices_folder: prices
               route_date: 2024-11-14
-            load: { model: paced, rate: 33.5 }
+            load: { model: open, rate: 33.5 }
             configurations:
               - { name: row, mode: row, workers: 4 }
               - { name: c8, mode: concurrent, workers: 8, txn_size: 2, pipeline_depth: 4, isolation: serializable }
@@ -135,31 +136,32 @@ private let integerForm = "a whole number from"
 
     @Test func `the base of these tests is accepted`() {
         #expect(refusal(scenario()) == "accepted")
-        #expect(refusal(scenario(load: "load: { model: paced, rate: 0.5 }")) == "accepted")
+        #expect(refusal(scenario(load: "load: { model: open, rate: 0.5 }")) == "accepted")
         #expect(refusal(scenario(load: "load: { model: backlog }")) == "accepted")
     }
 
     @Test(arguments: [
         Refused(
             scenario(head: "sede: 7"),
-            "s.yaml:1: sede: expected a key of a scenario: name, description, seed, repetitions, stage, workload, load or "
-                + "configurations; did you mean seed?"
+            "s.yaml:1: sede: expected a key of a scenario: name, description, seed, repetitions, order, stage, workload, "
+                + "servers, load, warm_up, measured, gates, faults or configurations; did you mean seed?"
         ),
         Refused(
             scenario(workload: "partition: 8"),
-            "s.yaml:5: partition: expected a key of workload: executions, blocks, accounts_per_block, partitions, "
+            "s.yaml:5: partition: expected a key of workload: executions, blocks, accounts_per_block, partitions, skew, "
                 + "securities_file, prices_folder, route_date, busts, replaces, cancels, allocation_policies, "
                 + "minimum_ticket_lots, lot_size or routing; did you mean partitions?"
         ),
         Refused(
-            scenario(load: "load: { model: paced, rate: 5, burst: 2 }"),
-            "s.yaml:6: burst: expected a key of load: model or rate"
+            scenario(load: "load: { model: open, rate: 5, burst: 2 }"),
+            "s.yaml:6: burst: expected a key of load: model, rate, phases, arrivals, through, p99_ms, lag_max_ms, from, to, "
+                + "precision or probe_seconds"
         ),
         Refused(
             scenario(configurations: ["{ mode: row, wokers: 4 }"]),
             "s.yaml:8: wokers: expected a key of a configuration: name, mode, workers, txn_size, pipeline_depth, "
-                + "batch_size, batch_window_ms, cycle_interval_ms, isolation, snapshots or booking_workers; "
-                + "did you mean workers?"
+                + "batch_size, batch_window_ms, cycle_interval_ms, isolation, snapshots, booking_workers, partitions, "
+                + "topic_key, synchronous_commit, key_strategy, round_trip_us or handicap; did you mean workers?"
         ),
         Refused(
             scenario(configurations: ["{ mode: concurent }"]),
@@ -177,11 +179,11 @@ private let integerForm = "a whole number from"
         ),
         Refused(
             scenario(load: "load: backlgo"),
-            "s.yaml:6: load: \"backlgo\": expected backlog or { model: paced, rate: 5000 }; did you mean backlog?"
+            "s.yaml:6: load: \"backlgo\": expected \(loadForms); did you mean backlog?"
         ),
         Refused(
-            scenario(load: "load: { model: pacd, rate: 5 }"),
-            "s.yaml:6: model: \"pacd\": expected backlog or paced; did you mean paced?"
+            scenario(load: "load: { model: opne, rate: 5 }"),
+            "s.yaml:6: model: \"opne\": expected backlog, open or search; did you mean open?"
         ),
     ])
     func `a misspelt word is refused with the nearest valid one`(refused: Refused) {
@@ -251,25 +253,25 @@ private let integerForm = "a whole number from"
     @Test(arguments: ["0", "-5", "0.0001", "10000001", "fast", "nan", "inf", "1e3", "5."])
     func `a rate that is no rate is refused`(rate: String) {
         #expect(
-            refusal(scenario(load: "load: { model: paced, rate: \(rate) }"))
+            refusal(scenario(load: "load: { model: open, rate: \(rate) }"))
                 == "s.yaml:6: rate: \"\(rate)\": expected a number of executions per second from 0.001 to 10000000")
     }
 
     @Test(arguments: [
         Refused(
-            "load: paced",
-            "s.yaml:6: load: \"paced\": expected a rate with it: { model: paced, rate: 5000 }"
+            "load: open",
+            "s.yaml:6: load: \"open\": expected a rate with it: { model: open, rate: 5000 }"
         ),
-        Refused("load: { model: paced }", "s.yaml:6: rate: expected this key in load, which is missing"),
+        Refused("load: { model: open }", "s.yaml:6: rate: expected this key in load, or phases, which are missing"),
         Refused("load: { rate: 5 }", "s.yaml:6: model: expected this key in load, which is missing"),
-        Refused("load: [backlog]", "s.yaml:6: load: expected backlog or { model: paced, rate: 5000 }, not a list"),
-        Refused("load:", "s.yaml:6: load: expected backlog or { model: paced, rate: 5000 }, not an empty value"),
+        Refused("load: [backlog]", "s.yaml:6: load: expected \(loadForms), not a list"),
+        Refused("load:", "s.yaml:6: load: expected \(loadForms), not an empty value"),
         Refused(
             "load: { model: backlog, rate: 5 }",
-            "s.yaml:6: rate: \"5\": expected a key of model backlog; rate belongs to model paced"
+            "s.yaml:6: rate: \"5\": expected a key of model backlog; rate belongs to model open"
         ),
         Refused(
-            "load: { model: paced, rate: 0.01 }",
+            "load: { model: open, rate: 0.01 }",
             "s.yaml:6: rate: \"0.01\": expected a rate at which 2000 executions arrive within 24 hours"
         ),
     ])
@@ -279,7 +281,7 @@ private let integerForm = "a whole number from"
 
     @Test(arguments: [
         ("workers: \"4\"", "workers: \"4\": expected a whole number from 1 to 256, not text in quotes"),
-        ("workers: [4]", "workers: expected a whole number from 1 to 256, not a list"),
+        ("workers: [[4]]", "workers: expected a whole number from 1 to 256, not a list"),
         ("workers: {}", "workers: expected a whole number from 1 to 256, not a mapping"),
         ("workers:", "workers: expected a whole number from 1 to 256, not an empty value"),
         ("workers: ~", "workers: expected a whole number from 1 to 256, not an empty value"),
@@ -328,25 +330,25 @@ private let integerForm = "a whole number from"
 
     @Test(arguments: [
         ("configurations: []", "not an empty list"), ("configurations:", "not an empty value"),
-        ("configurations: row", "not \"row\""), ("configurations: { mode: row }", "not a mapping"),
+        ("configurations: row", "not \"row\""),
     ])
     func `configurations that are no list are refused`(text: String, kind: String) {
         #expect(
             refusal("workload: { executions: 2000, blocks: 10 }\n\(text)\n")
                 == "s.yaml:2: configurations: expected a list of configurations, such as "
-                + "- { mode: concurrent, workers: 8 }, \(kind)")
+                + "- { mode: concurrent, workers: 8 }, or a matrix of them, \(kind)")
     }
 
     @Test func `a configuration or a workload that is no mapping is refused`() {
         #expect(
             refusal(scenario(configurations: ["row"]))
                 == "s.yaml:8: configurations: expected a mapping with the keys name, mode, workers, txn_size, "
-                + "pipeline_depth, batch_size, batch_window_ms, cycle_interval_ms, isolation, snapshots and "
-                + "booking_workers, not \"row\"")
+                + "pipeline_depth, batch_size, batch_window_ms, cycle_interval_ms, isolation, snapshots, booking_workers, "
+                + "partitions, topic_key, synchronous_commit, key_strategy, round_trip_us and handicap, not \"row\"")
         #expect(
             refusal("- 1\n")
-                == "s.yaml:1: expected a mapping with the keys name, description, seed, repetitions, stage, workload, load "
-                + "and configurations, not a list")
+                == "s.yaml:1: expected a mapping with the keys name, description, seed, repetitions, order, stage, "
+                + "workload, servers, load, warm_up, measured, gates, faults and configurations, not a list")
     }
 
     @Test func `more configurations than anyone would read are refused`() {
@@ -402,16 +404,16 @@ private let integerForm = "a whole number from"
             """
         #expect(
             refusal(text) == """
-                s.yaml:1: sede: expected a key of a scenario: name, description, seed, repetitions, stage, workload, load or \
-                configurations; did you mean seed?
+                s.yaml:1: sede: expected a key of a scenario: name, description, seed, repetitions, order, stage, \
+                workload, servers, load, warm_up, measured, gates, faults or configurations; did you mean seed?
                 s.yaml:3: executions: "none": expected a whole number from 1 to 100000000
                 s.yaml:4: blocks: "0": expected a whole number from 1 to 1000000
                 s.yaml:6: partitions: expected each key once; line 5 has it too
                 s.yaml:8: workers: "0": expected a whole number from 1 to 256
                 s.yaml:9: mode: "batsch": expected row, concurrent, adaptive, batch or cycle; did you mean batch?
                 s.yaml:9: batch_size: "-1": expected a whole number from 1 to 100000
-                s.yaml:10: workers: "5": expected at most 4: each worker needs a partition of its own (partitions: 4)
                 s.yaml:10: txn_size: "3": expected a key of mode cycle; txn_size belongs to mode concurrent
+                s.yaml:10: workers: "5": expected at most 4: each worker needs a partition of its own (partitions: 4)
                 s.yaml:11: repetitions: "0": expected a whole number from 1 to 1000
                 """)
     }
