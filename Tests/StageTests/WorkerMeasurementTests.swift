@@ -1,0 +1,301 @@
+// Goal: what workers measure is what happened: every message in every stage once, in the window it belongs to, and a stall
+// of the database as long as it was for whoever waited.
+
+import Measurement
+import Model
+import Postgres
+import TestSupport
+import Testing
+import Threads
+
+@testable import Allocations
+@testable import Scenario
+
+private func ms(_ nanoseconds: Int64) -> Int64 { nanoseconds / 1_000_000 }
+
+extension WorkerBench {
+    /// The messages as a topic has them that is keyed by execution: blocks are all over the partitions.
+    fileprivate var messagesKeyedByExecution: [TopicMessage] {
+        executions.map { execution in
+            var message = TopicMessage(execution, partitions: partitions)
+            message.partition = Int32(execution.id.rawValue % Int64(partitions))
+            message.key = "[\(execution.id)]"
+            return message
+        }
+    }
+}
+
+@Suite struct WorkerStageTests {
+    @Test(arguments: modes)
+    func `every message is in every stage once, and the stages follow each other`(_ configuration: Configuration) throws
+    {
+        try withBench { bench in
+            let progress = WorkerProgress()
+            let result = try bench.drain(configuration) {
+                $0.schedule = .uniform(ratePerSecond: 500)
+                $0.progress = progress
+            }
+            let (figures, count) = (result.figures, Int64(bench.executions.count))
+            for stage in [LatencyStage.timeToVisible, .polledToBegun, .begunToCommitted, .scheduleLag] {
+                #expect(figures.latencies[stage].count == count, "\(stage)")
+            }
+            #expect(figures.latencies[.publishedToPolled].count == 0, "a recorded topic was published long ago")
+            #expect(figures.latencies[.committedToAllocated].count == count, "every fill is allocated in the end")
+            // Messages are polled before they are due, so what follows the arrival is these two.
+            let sum = figures.latencies[.polledToBegun].mean + figures.latencies[.begunToCommitted].mean
+            // Whatever was polled late makes a difference.
+            let difference = figures.timeToVisible.mean - sum
+            #expect((-1..<200_000_000).contains(difference), "\(difference) ns")
+            #expect(figures.latencies[.firstTryLatency].count == figures.transactionLatency.count)
+            #expect(figures.series.intervals.reduce(0) { $0 + $1.messageCount } == count)
+            #expect(figures.partitions.values.reduce(0) { $0 + $1.messages } == count)
+            #expect(progress.committedMessageCount == count && progress.lagMessageCount == 0)
+            #expect(result.committedMessageCount == count && result.messagesPerSecond > 0)
+        }
+    }
+
+    @Test func `messages that are published while workers run are timed from their publication`() throws {
+        try withBench { bench in
+            let figures = try bench.drain(modes[1]) { $0.measuresPublishing = true }.figures
+            let published = figures.latencies[.publishedToPolled]
+            #expect(published.count == Int64(bench.executions.count))
+            #expect(ms(published.max) < 60_000, "the broker's clock is ours: \(ms(published.max)) ms")
+            #expect(figures.latencies[.scheduleLag].count == 0)
+        }
+    }
+
+    @Test func `a window by count in an open run measures exactly the messages that are due in it`() throws {
+        try withBench { bench in
+            let schedule = ArrivalSchedule.uniform(ratePerSecond: 500)
+            let window = MeasuredWindow(
+                plan: WindowPlan(warmUp: .count(20), measured: .count(50)), schedule: schedule)
+            let result = try bench.drain(modes[3]) {
+                $0.schedule = schedule
+                $0.window = window
+            }
+            #expect(result.figures.messageCount == 50 && result.figures.timeToVisible.count == 50)
+            #expect(result.figures.latencies[.polledToBegun].count == 50)
+            #expect(result.figures.latencies[.scheduleLag].count == 50)
+            #expect(result.elapsedNanoseconds == 100_000_000)
+            #expect(try bench.verify().isClean, "the rest is processed all the same")
+        }
+    }
+
+    @Test func `a window by count of a backlog measures what is committed in it`() throws {
+        try withBench { bench in
+            let window = MeasuredWindow(plan: WindowPlan(warmUp: .count(30), measured: .count(60)), schedule: .backlog)
+            let result = try bench.drain(modes[1]) { $0.window = window }
+            #expect((59...62).contains(result.figures.messageCount), "\(result.figures.messageCount)")
+            #expect(result.committedMessageCount == result.figures.messageCount)
+            #expect(result.figures.timeToVisible.count == result.figures.messageCount)
+            #expect(result.elapsedNanoseconds > 0)
+            #expect(try bench.verify().isClean)
+        }
+    }
+
+    @Test func `a stalled database is as long for those who wait as it was: nobody's waiting is left out`() throws {
+        let rooms = [[Int64]](repeating: [9_000, 9_500, 9_000], count: 10)
+        try withBench(blocks: rooms) { bench in
+            let rate = Double(bench.executions.count) / 4
+            let info = bench.info
+            // Others have the table for two seconds; nothing of this worker gets through.
+            let lock = WorkerThread(name: "lock") {
+                let connection = try PostgresConnection.connect(to: info)
+                defer { connection.close() }
+                while try connection.number("SELECT count(*) FROM allocations.captured_trades") < Int64(rate) {
+                    sleepUntil(monotonic: monotonicNow() + 5_000_000)
+                }
+                try connection.execute("BEGIN; LOCK TABLE allocations.block_fills IN ACCESS EXCLUSIVE MODE")
+                let began = monotonicNow()
+                sleepUntil(monotonic: began + 2_000_000_000)
+                try connection.commit()
+                return monotonicNow() - began
+            }
+            let result = try bench.drain(Configuration(mode: .adaptive, workers: 1, batchSize: 64)) {
+                $0.schedule = .uniform(ratePerSecond: rate)
+            }
+            let stall = try lock.join()
+            // Of a stream of 4 s, 1 % comes in 40 ms: those who came in the stall's first 40 ms waited the longest.
+            let expected = stall - 4_000_000_000 / 100
+            let p99 = result.figures.timeToVisible.percentile(99)
+            #expect(abs(p99 - expected) < 100_000_000, "p99 \(ms(p99)) ms, computed \(ms(expected)) ms")
+            // What a closed loop would have told: one slow transaction among hundreds.
+            let closed = result.figures.transactionLatency
+            #expect(ms(closed.percentile(99)) < 1_000 && ms(closed.max) > 1_900)
+            #expect(ms(result.figures.latencies[.scheduleLag].percentile(99)) < 500, "the generator isn't to blame")
+            // The samples of the seconds in which nothing was committed.
+            let longest = result.figures.lag.samples.map(\.nanoseconds).max() ?? 0
+            #expect((900...2_100).contains(ms(longest)), "\(ms(longest)) ms")
+            #expect((result.figures.lag.samples.map(\.messages).max() ?? 0) > Int64(rate * 0.9))
+            #expect(try bench.verify().isClean)
+        }
+    }
+}
+
+@Suite struct WorkerContentionTests {
+    /// Two blocks that everyone fills.
+    private static let hot: [[Int64]] = [[9_000, 3_000], [12_000]]
+
+    @Test(arguments: modes.dropFirst() + [Configuration(mode: .concurrent, transactionSize: 1, pipelineDepth: 8)])
+    func `workers that share hot blocks lose and repeat nothing`(_ configuration: Configuration) throws {
+        for snapshots in [SnapshotPolicy.quarters, .interval(milliseconds: 5)] {
+            try withBench(blocks: Self.hot, partitions: 4, isPublished: false) { bench in
+                try bench.publish(bench.messagesKeyedByExecution)
+                var shared = configuration
+                shared.workers = 4
+                shared.topicKey = .execution
+                shared.snapshots = snapshots
+                let figures = try bench.drain(shared).figures
+                let checks = try bench.verify()
+                #expect(checks.isClean, "\(checks.differenceLines)")
+                #expect(figures.capturedCount == Int64(bench.executions.count))
+                #expect(figures.latencies[.committedToAllocated].count > 0)
+            }
+        }
+    }
+
+    @Test func `conflicts between workers are counted with what they threw away`() throws {
+        try withBench(blocks: Self.hot, partitions: 4, isPublished: false) { bench in
+            try bench.publish(bench.messagesKeyedByExecution)
+            var shared = Configuration(mode: .adaptive, workers: 4, batchSize: 4, isolation: .repeatableRead)
+            shared.topicKey = .execution
+            let progress = WorkerProgress()
+            let figures = try bench.drain(shared) {
+                $0.retry = RetryPolicy(maxAttempts: 1_000, maxDelay: .milliseconds(5))
+                $0.progress = progress
+            }.figures
+            let conflicts = try #require(figures.retries[.serializationFailure])
+            #expect(conflicts.count > 0 && conflicts.messages >= conflicts.count && conflicts.nanoseconds > 0)
+            #expect(progress.retryCount == figures.retryCount)
+            #expect(figures.latencies[.firstTryLatency].count < figures.transactionLatency.count)
+            let checks = try bench.verify()
+            #expect(checks.isClean, "\(checks.differenceLines)")
+        }
+    }
+
+    @Test func `in a topic keyed by execution a malformed message parks the block that it names`() throws {
+        try withEmptyBench(blocks: [[1_000], [1_000]], partitions: 1) { bench in
+            let code = blockCode(1)
+            try bench.publish([
+                TopicMessage(key: "[7]", value: #"{"after": {"block_order_code": "\#(code)", "execution_id": 1.5}}"#),
+                TopicMessage(key: "[8]", value: "{"),
+            ])
+            var shared = Configuration(mode: .concurrent, workers: 1)
+            shared.topicKey = .execution
+            try bench.drain(shared)
+            #expect(try bench.parked().map { $0.split(separator: " ")[0] } == [Substring(code), "1"])
+        }
+    }
+
+    @Test func `a notional that no executions lead to ends the run with words`() throws {
+        try withBench { bench in
+            try bench.connection.execute(
+                "UPDATE allocations.block_fills SET notional = -1, cum_quantity = 1 WHERE block_order_id = 2")
+            let text = errorText { try bench.drain(modes[1]) }
+            #expect(text.contains("block order 2 has the notional -1.0000"), "\(text)")
+        }
+    }
+}
+
+@Suite struct WorkerFaultTests {
+    private static let configurations = [
+        modes[0], Configuration(mode: .concurrent, workers: 2, transactionSize: 2, pipelineDepth: 8), modes[2],
+        modes[4],
+    ]
+
+    @Test(arguments: configurations, ScenarioFile.FaultPlan.Kind.allCases)
+    func `what a planned fault interrupts is done by whoever comes after, once`(
+        _ configuration: Configuration, _ kind: ScenarioFile.FaultPlan.Kind
+    ) throws {
+        try withBench { bench in
+            var plan = try bench.plan(configuration)
+            plan.schedule = .uniform(ratePerSecond: 200)
+            let faults = [100, 300].map { ScenarioFile.FaultPlan(atNs: $0 * 1_000_000, kind: kind) }
+            let result = try WorkerPool.run(plan, faults: faults, stop: StopFlag())
+            let checks = try bench.verify()
+            #expect(checks.isClean, "\(checks.differenceLines)")
+            let count = Int64(bench.executions.count)
+            #expect(result.figures.messageCount == count && result.figures.capturedCount == count)
+            #expect(result.figures.timeToVisible.count == count)
+            let first = try #require(result.faults.first)
+            #expect(first.kind == kind && first.atNs >= first.plannedAtNs && first.duplicates == 0)
+            #expect(result.faults.contains { ($0.recoveredAfterNs ?? 0) > 0 }, "\(result.faults)")
+        }
+    }
+
+    @Test func `with a backlog a fault is over at the first commit of each partition`() throws {
+        try withBench { bench in
+            var configuration = Configuration(mode: .concurrent, workers: 1)
+            // Slow enough for the fault to find it at work.
+            configuration.handicapPpm = 900_000
+            let fault = ScenarioFile.FaultPlan(atNs: 20_000_000, kind: .killWorker)
+            let result = try WorkerPool.run(try bench.plan(configuration), faults: [fault], stop: StopFlag())
+            #expect((result.faults.first?.recoveredAfterNs ?? 0) > 0)
+            #expect(try bench.verify().isClean)
+        }
+    }
+}
+
+@Suite struct HandicapTests {
+    @Test func `a handicap makes a worker work the share that it leaves`() {
+        var handicap = Handicap(ppm: 100_000)
+        handicap.resume(at: 1_000)
+        #expect(handicap.wait(at: 91_000) == 10_000)
+        // What one wait took too much, the next one gives back.
+        handicap.note(waited: 12_000, owed: 10_000, at: 103_000)
+        #expect(handicap.wait(at: 193_000) == 8_000)
+        handicap.resume(at: 500_000)
+        #expect(handicap.wait(at: 500_000) == -2_000)
+        #expect(Handicap(ppm: 0).wait(at: 5) == 0)
+    }
+
+    @Test func `the throughput of one worker falls by exactly the handicap`() throws {
+        try withBench { bench in
+            var configuration = Configuration(mode: .concurrent, workers: 1)
+            configuration.handicapPpm = 500_000
+            let result = try bench.drain(configuration)
+            let share = Double(result.figures.handicapNanoseconds) / Double(result.elapsedNanoseconds)
+            #expect(abs(share - 0.5) < 0.06, "\(share)")
+        }
+    }
+}
+
+@Suite struct UnallocatedFillsTests {
+    /// What `take` hands over, by wait.
+    private func waits(_ fills: UnallocatedFills, _ blocks: [Int], at time: Int64) -> [Int64: Int64] {
+        var waits: [Int64: Int64] = [:]
+        fills.take(blocks, at: time) { waits[$0, default: 0] += $1 }
+        return waits
+    }
+
+    @Test func `fills wait from their commit to their block's snapshot`() {
+        let fills = UnallocatedFills(blockCount: 3)
+        fills.note([0, 1, 0, -1], at: 100)
+        fills.note([0], at: 150)
+        #expect(waits(fills, [0, 2], at: 200) == [100: 2, 50: 1])
+        #expect(waits(fills, [0], at: 300).isEmpty, "a fill is allocated once")
+        #expect(waits(fills, [1], at: 300) == [200: 1])
+    }
+
+    @Test func `thousands of fills are kept in a few times that are hardly off`() {
+        let fills = UnallocatedFills(blockCount: 1)
+        for time in 1...10_000 { fills.note([0], at: Int64(time) * 1_000) }
+        let waits = waits(fills, [0], at: 10_000_000)
+        #expect(waits.count <= 32)
+        #expect(waits.values.reduce(0, +) == 10_000)
+        let mean = waits.reduce(0.0) { $0 + Double($1.key) * Double($1.value) } / 10_000
+        #expect(abs(mean - 4_999_500) < 50_000, "\(mean)")
+    }
+
+    @Test func `lag of an hour and more is thinned, and merged at equal times`() {
+        var long = LagSeries()
+        for second in 1...4_000 { long.append(messages: Int64(second), nanoseconds: 1) }
+        #expect(long.intervalNs == 2_000_000_000)
+        #expect(long.samples.prefix(2).map(\.messages) == [2, 4])
+        var short = LagSeries()
+        for second in 1...4 { short.append(messages: 10 * Int64(second), nanoseconds: Int64(second)) }
+        short.merge(long)
+        #expect(short.samples[1] == LagSeries.Sample(messages: 44, nanoseconds: 4))
+        #expect(short.samples.count == long.samples.count)
+    }
+}
