@@ -117,6 +117,7 @@ public final class ReplicationFeed {
             }
         }
         try acknowledge(to: replication, requestReply: false)
+        figures.clock?.noteDrift()
         return figures
     }
 

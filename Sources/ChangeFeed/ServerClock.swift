@@ -1,6 +1,5 @@
 // How a server's clock stands against this machine's: commit times are the server's, acknowledgements are ours.
 
-import Glibc
 import Measurement
 import Postgres
 
@@ -10,8 +9,11 @@ public struct ServerClock: Sendable, Equatable {
     public let offsetNs: Int64
     /// Half of that round trip: the truth lies within so much of the estimate.
     public let uncertaintyNs: Int64
-    /// This machine's time of day less its monotonic clock, when that was estimated.
-    let realtimeLessMonotonicNs: Int64
+    /// This machine's time of day against its monotonic clock, when that was estimated.
+    let machine: ClockOffset
+    /// How far this machine's time of day moved against its monotonic clock until the end of the feed: spans that were measured
+    /// late are off by as much.
+    public private(set) var driftNs: Int64 = 0
 
     /// Whether nothing speaks against one clock for both. Then no offset is applied, because an estimate would only add its
     /// own error; a server on another machine whose clock is as near is treated the same, which errs by the uncertainty.
@@ -24,7 +26,9 @@ public struct ServerClock: Sendable, Equatable {
     public var appliedOffsetNs: Int64 { isCommon ? 0 : offsetNs }
 
     /// The server's time of day less our monotonic clock.
-    var serverLessMonotonicNs: Int64 { realtimeLessMonotonicNs + appliedOffsetNs }
+    var serverLessMonotonicNs: Int64 { machine.realtimeLessMonotonicNs + appliedOffsetNs }
+
+    mutating func noteDrift() { driftNs = ClockOffset.sample().driftNs(since: machine) }
 
     struct RoundTrip {
         let askedNs: Int64
@@ -33,13 +37,13 @@ public struct ServerClock: Sendable, Equatable {
     }
 
     /// - Parameter trips: by this machine's and the server's time of day; not empty.
-    init(_ trips: [RoundTrip], realtimeLessMonotonicNs: Int64) {
+    init(_ trips: [RoundTrip], machine: ClockOffset) {
         let shortest = trips.min { $0.answeredNs - $0.askedNs < $1.answeredNs - $1.askedNs }
         precondition(shortest != nil, "an estimate needs a round trip")
         let trip = shortest ?? RoundTrip(askedNs: 0, serverNs: 0, answeredNs: 0)
         offsetNs = trip.serverNs - (trip.askedNs + (trip.answeredNs - trip.askedNs) / 2)
         uncertaintyNs = (trip.answeredNs - trip.askedNs + 1) / 2
-        self.realtimeLessMonotonicNs = realtimeLessMonotonicNs
+        self.machine = machine
     }
 
     /// Asks the server a few times. Blocks for as many round trips.
@@ -51,17 +55,8 @@ public struct ServerClock: Sendable, Equatable {
             trips.append(
                 RoundTrip(askedNs: asked, serverNs: answer.int64(0, 0) * 1000, answeredNs: realtimeNow()))
         }
-        // The time of day between two readings of the monotonic clock.
-        let before = monotonicNow()
-        let realtime = realtimeNow()
-        return ServerClock(trips, realtimeLessMonotonicNs: realtime - (before + (monotonicNow() - before) / 2))
+        return ServerClock(trips, machine: ClockOffset.sample())
     }
-}
-
-private func realtimeNow() -> Int64 {
-    var time = timespec()
-    clock_gettime(CLOCK_REALTIME, &time)
-    return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
 }
 
 /// Which transactions a snapshot sees, as PostgreSQL writes it: `xmin:xmax:xip,xip`.

@@ -9,6 +9,7 @@ import Kafka
 import Measurement
 import Model
 import Postgres
+import Report
 import Threads
 import Trades
 
@@ -23,9 +24,11 @@ struct ExecuteResult: Sendable {
     let catchUpNanoseconds: Int64?
     /// What the server counted, the feed's catching up included; nil where it doesn't count.
     let activity: DatabaseActivity?
+    /// From the first transaction to the end of the feed.
+    let resources: ResourceSummary
     let topicMessageCount: Int64?
-    /// Of orders and executions: the same for every cell, or something is wrong.
-    let fingerprint: String
+    /// Of the executions: the same for every cell, or something is wrong.
+    let checksum: String
     let checks: [CheckResult]
 
     /// Nil when nothing was written.
@@ -40,10 +43,9 @@ enum ExecuteRun {
     /// - Parameters:
     ///   - executions: how many execution reports at most; nil for all.
     ///   - topic: a name that no topic has yet.
-    ///   - firstFingerprint: of the first cell that was right; nil for that one.
     static func run(
         _ configuration: ExecuteConfiguration, orders: SeededOrders, executions: Int64? = nil, topic: String,
-        partitions: Int, firstFingerprint: String?, target: Target, stop: StopFlag
+        partitions: Int, target: Target, stop: StopFlag
     ) throws -> ExecuteResult {
         guard let database = target.connection["dbname"] else {
             throw OperatingError("stage execute needs a database by name")
@@ -62,20 +64,20 @@ enum ExecuteRun {
         plan.drawsAhead = true
         switch configuration.feed {
         case .none:
-            return try measure(configuration, plan, orders, nil, nil, firstFingerprint, connection, stop)
+            return try measure(configuration, plan, nil, nil, target, connection, stop)
         case .slot:
             let slot = FeedSlot(database: database)
             try slot.create(topic: topic, scanTable: false, connection: target.connection)
             defer { try? slot.drop(connection: target.connection) }
-            return try measure(configuration, plan, orders, nil, nil, firstFingerprint, connection, stop)
+            return try measure(configuration, plan, nil, nil, target, connection, stop)
         case .running:
             try target.createTopic(topic, partitions: partitions)
             defer { try? target.deleteTopic(topic) }
             let feed = try RunningFeed(to: topic, keyedBy: .standard, target: target)
             feed.waitUntilReading()
             return try measure(
-                configuration, plan, orders, feed,
-                { try target.completeTopicEnds(topic).values.reduce(0, +) }, firstFingerprint, connection, stop)
+                configuration, plan, feed, { try target.completeTopicEnds(topic).values.reduce(0, +) }, target,
+                connection, stop)
         }
     }
 
@@ -83,14 +85,15 @@ enum ExecuteRun {
     ///   - feed: is ended here.
     ///   - topicMessageCount: asks the broker, once the feed has ended.
     private static func measure(
-        _ configuration: ExecuteConfiguration, _ plan: ExecutionPlan, _ orders: SeededOrders, _ feed: RunningFeed?,
-        _ topicMessageCount: (() throws -> Int64)?, _ firstFingerprint: String?, _ connection: PostgresConnection,
-        _ stop: StopFlag
+        _ configuration: ExecuteConfiguration, _ plan: ExecutionPlan, _ feed: RunningFeed?,
+        _ topicMessageCount: (() throws -> Int64)?, _ target: Target, _ connection: PostgresConnection, _ stop: StopFlag
     ) throws -> ExecuteResult {
         let meter: DatabaseMeter?
+        let usage: UsageMeter
         let execution: ExecutionSummary
         do {
             meter = try DatabaseMeter.begin(on: connection)
+            usage = UsageMeter(target)
             execution = try TradesStore.execute(plan, on: connection, stop: stop) { _ in }
             try requireNotStopped(stop)
         } catch {
@@ -98,30 +101,27 @@ enum ExecuteRun {
             throw error
         }
         let figures = try feed?.finish(on: connection)
+        var resources = usage.finish()
         let activity = try meter?.end(on: connection)
+        if let activity { resources.add(activity) }
         try requireNotStopped(stop)
         let messages = try topicMessageCount?()
         let rows = try connection.query("SELECT count(*) FROM trades.executions").int64(0, 0)
-        let fingerprint = try orders.fingerprint(on: connection)
         var checks = [
-            check("executions_differ_from_written", "executions", String(execution.writtenCount), String(rows)),
-            check(
-                "fingerprint_differs_from_first_run", "orders and executions", firstFingerprint ?? fingerprint,
-                fingerprint),
+            check("executions_differ_from_written", "executions", execution.writtenCount, rows)
         ]
-        if let messages {
-            checks.append(check("messages_differ_from_executions", "topic", String(rows), String(messages)))
-        }
+        if let messages { checks.append(check("topic_differs_from_executions", "messages", rows, messages)) }
         return ExecuteResult(
             configuration: configuration, execution: execution, feed: figures,
             catchUpNanoseconds: figures.map { max(0, $0.lastPublishedTime - execution.figures.lastCommitTime) },
-            activity: activity, topicMessageCount: messages, fingerprint: fingerprint, checks: checks)
+            activity: activity, resources: resources, topicMessageCount: messages,
+            checksum: try TradesStore.checksum(on: connection),
+            checks: checks)
     }
 
-    private static func check(_ name: String, _ subject: String, _ expected: String, _ actual: String) -> CheckResult {
-        let isRight = expected == actual
+    private static func check(_ name: String, _ subject: String, _ expected: Int64, _ actual: Int64) -> CheckResult {
+        let difference = CheckResult.Difference(subject: subject, expected: String(expected), actual: String(actual))
         return CheckResult(
-            name: name, differenceCount: isRight ? 0 : 1,
-            first: isRight ? [] : [CheckResult.Difference(subject: subject, expected: expected, actual: actual)])
+            name: name, differenceCount: expected == actual ? 0 : 1, first: expected == actual ? [] : [difference])
     }
 }

@@ -102,7 +102,7 @@ public struct ScenarioRunner {
         switch scenario.stage {
         case .allocate: try AllocateStage(scenario, target: target, runID: runID, stop: stop, say: say)
         case .route: try RouteStage(scenario, target: target, runID: runID, stop: stop, say: say)
-        case .execute: throw OperatingError("stage execute isn't there yet")
+        case .execute: try ExecuteStage(scenario, target: target, runID: runID, stop: stop, say: say)
         }
     }
 

@@ -62,6 +62,8 @@ public struct Target: Sendable {
     /// Nil when both servers are the user's.
     public let services: EmbeddedServices?
     public let brokerKind: String
+    /// Makes a topic on a broker that has no admin interface: librdkafka's mock in this process. Its topics go with it.
+    var makeTopic: (@Sendable (String, Int) throws -> Void)?
 
     /// Reaches the servers, and starts embedded ones where none are named.
     /// - Throws: `OperatingError` or the server's own refusal when one can't be reached.
@@ -133,11 +135,13 @@ public struct Target: Sendable {
 
     /// Makes a topic; on the user's own Kafka by its admin interface.
     public func createTopic(_ name: String, partitions: Int) throws {
+        if let makeTopic { return try makeTopic(name, partitions) }
         if let services { return try services.createTopic(name: name, partitions: partitions) }
         try admin().createTopic(name, partitions: partitions)
     }
 
     public func deleteTopic(_ name: String) throws {
+        if makeTopic != nil { return }
         if let services { return try services.deleteTopic(name: name) }
         try admin().deleteTopic(name)
     }

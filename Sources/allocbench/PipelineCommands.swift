@@ -17,6 +17,7 @@ enum PipelineCommands {
         flags: [
             TargetFlags.topic,
             Flag("--partitions", "N", "partitions of the topic, when it is made (default 8)"),
+            Flag("--topic-key", "KEY", "block_order (default) keeps a block in one partition; execution spreads it"),
             Flag("--until-caught-up", nil, "ends when everything committed before the start is published"),
             Flag("--keep-slot", nil, "leaves the slot at the end, so that the next feed goes on from here"),
             Flag("--drop", nil, "only drops the slots and publications of earlier feeds"),
@@ -24,6 +25,7 @@ enum PipelineCommands {
     ) { arguments in
         let topic = arguments.text("--topic") ?? TargetFlags.topicDefault
         let partitions = try arguments.integer("--partitions", in: 1...256) ?? 8
+        let key = try arguments.word("--topic-key", TopicKey.self) ?? .standard
         let need = arguments.has("--drop") ? Target.BrokerNeed.none : .lasting
         return try TargetFlags.withConnection(arguments, broker: need) { target, connection in
             let database = try databaseName(of: target)
@@ -31,7 +33,7 @@ enum PipelineCommands {
                 try FeedSlot.dropAll(database: database, connection: target.connection)
                 return .success
             }
-            let slot = FeedSlot(database: database)
+            let slot = FeedSlot(database: database, source: .executions(keyedBy: key))
             guard let kafka = target.kafka else { return .failure }
             try Schemas.create(on: connection)
             if try target.partitionCount(of: topic) == nil { try target.createTopic(topic, partitions: partitions) }

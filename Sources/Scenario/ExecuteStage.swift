@@ -1,0 +1,81 @@
+// Stage execute: every configuration writes the same executions as fast as it can, on fresh tables of the trades stage.
+// Runs on the main thread; the feed has its own.
+
+import Allocations
+import ChangeFeed
+import Diagnostics
+import Measurement
+import Model
+import Postgres
+import Report
+import Threads
+import Trades
+
+struct ExecuteStage: StageRun {
+    private let scenario: ScenarioFile
+    private let target: Target
+    private let runID: String
+    private let stop: StopFlag
+    private let orders: SeededOrders
+    let fingerprint: String
+
+    /// Seeds and routes what the cells execute. Blocks.
+    init(
+        _ scenario: ScenarioFile, target: Target, runID: String, stop: StopFlag, say: (String) -> Void
+    ) throws {
+        self.scenario = scenario
+        self.target = target
+        self.runID = runID
+        self.stop = stop
+        orders = try SeededOrders.make(
+            scenario, topic: "allocbench.\(runID).executions", target: target, stop: stop, say: say)
+        let connection = try PostgresConnection.connect(to: target.connection)
+        defer { connection.close() }
+        // Of the orders alone, for nothing is executed yet; what is drawn against them follows from the scenario.
+        fingerprint = try orders.fingerprint(on: connection)
+    }
+
+    var brokerEntries: [Manifest.Entry] { [Manifest.Entry("partitions", String(scenario.workload.partitions))] }
+
+    func close() {}
+
+    func run(
+        _ cell: Cell, orderIndex: Int, progress: @escaping @Sendable (CellProgress) -> Void
+    ) throws -> CellOutcome {
+        guard case .execute(let configuration) = cell.competitor else {
+            preconditionFailure("stage execute runs configurations of its own")
+        }
+        let result = try ExecuteRun.run(
+            configuration, orders: orders, topic: "allocbench.\(runID).executions.\(orderIndex)",
+            partitions: scenario.workload.partitions, target: target, stop: stop)
+        let isFeeding = configuration.feed == .running
+        var row = RunRow(
+            scenario: scenario.name, competitor: cell.competitor, repetition: cell.repetition, orderIndex: orderIndex,
+            partitions: isFeeding ? scenario.workload.partitions : nil,
+            load: LoadSummary(model: "backlog", through: isFeeding ? "feed" : ""))
+        row.resources = result.resources
+        let figures = result.execution.figures
+        row.executions = result.execution.writtenCount
+        row.elapsedNanoseconds = figures.elapsedNanoseconds
+        row.transactionLatency = LatencySummary(figures.transactionLatency)
+        row.transactions.committed = figures.transactionCount
+        row.duplicates = result.feed?.duplicateCount
+        row.committedToPublished = result.feed.flatMap { LatencySummary($0.committedToPublished) }
+        var outcome = CellOutcome(row: row)
+        outcome.checks = result.checks
+        outcome.finalTables = ["trades.executions": result.checksum]
+        outcome.latencies = [(.transactionLatency, figures.transactionLatency)]
+        if let feed = result.feed { outcome.latencies.append((.committedToPublished, feed.committedToPublished)) }
+        return outcome
+    }
+}
+
+extension ResourceSummary {
+    /// Takes what the server counted.
+    mutating func add(_ activity: DatabaseActivity) {
+        walBytes = activity.walBytes
+        rowsWritten = activity.rowsInserted + activity.rowsUpdated + activity.rowsDeleted
+        commitsPerSync = activity.commitsPerSync
+        deadlocks = activity.deadlocks
+    }
+}

@@ -1,0 +1,232 @@
+// Executions on their way to the workers, recorded or live: the same rows, and in the end the same tables.
+
+import Allocations
+import Booking
+import Kafka
+import Measurement
+import Model
+import Postgres
+import TestSupport
+import Testing
+import Threads
+import Trades
+
+@testable import ChangeFeed
+@testable import Scenario
+
+/// A seeded and routed database, and a broker.
+private struct LiveBench {
+    let scenario: ScenarioFile
+    let target: Target
+    let connection: PostgresConnection
+    let orders: SeededOrders
+
+    func record(_ topic: String, executions: Int64? = nil) throws -> RecordedStream {
+        try RecordedStream.record(
+            orders, executions: executions, of: scenario, topic: topic, target: target, stop: StopFlag(), say: { _ in })
+    }
+
+    /// Workers and bookers on a topic of the given shape, from empty tables to what the verifier finds in them.
+    func process<R>(
+        _ topic: RecordedTopic, _ configuration: Configuration,
+        _ body: (WorkerPlan, BookingPlan) throws -> (R, ends: [Int32: Int64])
+    ) throws -> (result: R, differences: [String], sums: [String: String]) {
+        let tables = try CellTables.prepare(topic, target: target, on: connection)
+        let plan = WorkerPlan(
+            connection: target.connection, kafka: try #require(target.kafka), topic: topic.topic,
+            partitions: topic.partitions, configuration: configuration, book: try AllocationsSource.book(on: connection)
+        )
+        let (result, ends) = try body(plan, BookingPlan(connection: target.connection, workers: 1))
+        return (
+            result, try tables.verify(ends: ends, on: connection).differenceLines,
+            try AllocationsVerification.checksums(on: connection)
+        )
+    }
+
+    func replay(
+        _ topic: RecordedTopic, _ configuration: Configuration
+    ) throws -> (result: DrainResult, differences: [String], sums: [String: String]) {
+        try process(topic, configuration) { plan, bookings in
+            var plan = plan
+            plan.endOffsets = topic.ends
+            return (try WorkerPool.run(plan, bookings: bookings, stop: StopFlag()), topic.ends)
+        }
+    }
+
+    /// Slots and feeds that were left behind.
+    var leftovers: [String] {
+        get throws {
+            try connection.lines(
+                """
+                SELECT slot_name FROM pg_replication_slots WHERE database = current_database()
+                UNION ALL SELECT slot_name FROM trades.change_feeds UNION ALL SELECT pubname FROM pg_publication
+                """)
+        }
+    }
+}
+
+private func withOrders<R>(
+    executions: Int = 2_000, _ configurations: [Configuration] = [Configuration(mode: .adaptive, workers: 2)],
+    on kind: BrokerKind = .mock, _ body: (LiveBench) throws -> R
+) throws -> R {
+    var scenario = try ScenarioFile.parse(
+        text: """
+            seed: 19
+            workload: { executions: \(executions), blocks: 16, accounts_per_block: 4, partitions: 4, busts: 0.02,
+                        replaces: 0.2, cancels: 0.2 }
+            configurations: [ { mode: adaptive, workers: 2 } ]
+            """, path: "live.yaml")
+    scenario.configurations = configurations
+    return try withStages(isOwn: true) { info, connection in
+        let broker = try TemporaryBroker.shared(kind)
+        var target = Target(connection: info, kafka: broker.settings, services: nil, brokerKind: kind.rawValue)
+        target.makeTopic = { try broker.createTopic($0, partitions: $1) }
+        let orders = try SeededOrders.make(scenario, topic: "", target: target, stop: StopFlag(), say: { _ in })
+        return try body(LiveBench(scenario: scenario, target: target, connection: connection, orders: orders))
+    }
+}
+
+@Suite struct LiveStreamTests {
+    @Test(arguments: BrokerKind.available)
+    func `a live run ends in the same verified tables as a replayed one, and tells where the time went`(
+        _ kind: BrokerKind
+    ) throws {
+        let configuration = Configuration(mode: .concurrent, workers: 2)
+        try withOrders([configuration], on: kind) { bench in
+            let stream = try bench.record("live-replayed-\(kind)")
+            let topic = stream.topic(for: configuration)
+            let replayed = try bench.replay(topic, configuration)
+            #expect(replayed.differences.isEmpty, "\(replayed.differences)")
+
+            let liveTopic = RecordedTopic(topic: "live-live-\(kind)", key: .blockOrder, ends: topic.ends)
+            let live = try bench.process(liveTopic, configuration) { plan, bookings in
+                var plan = plan
+                plan.schedule = .uniform(ratePerSecond: 2_000)
+                let result = try LiveStream.run(
+                    plan, bookings: bookings, orders: bench.orders, target: bench.target, stop: StopFlag())
+                return (result, result.ends)
+            }
+            #expect(live.differences.isEmpty, "\(live.differences)")
+            #expect(live.sums == replayed.sums)
+            #expect(live.result.fingerprint == stream.fingerprint)
+
+            let (result, count) = (live.result, stream.execution.writtenCount)
+            let (figures, execution) = (result.drain.figures, result.execution.figures)
+            #expect(figures.messageCount == count && figures.timeToVisible.count == count)
+            #expect(execution.scheduleLag.count == count && execution.startTime == result.drain.startTime)
+            // Two thousand a second: the last one is due after about a second, and nothing is visible before it is due.
+            let due = Double(count - 1) / 2_000
+            #expect(Double(result.drain.elapsedNanoseconds) / 1e9 >= due, "\(due) s")
+            #expect(figures.timeToVisible.min > 0)
+            let published = result.feed.committedToPublished
+            #expect(published.count == count && result.feed.publishedCount == count)
+            #expect(published.percentile(50) < 2_000_000_000 && published.clippedCount == 0)
+            #expect(try bench.leftovers.isEmpty)
+            stream.deleteTopics(target: bench.target)
+        }
+    }
+
+    @Test func `the stream is recorded once for each shape of a topic, and can be recorded again`() throws {
+        let standard = Configuration(mode: .batch, workers: 2)
+        let spread = Configuration(mode: .adaptive, workers: 3, topicKey: .execution, partitions: 3)
+        let other = Configuration(mode: .cycle, workers: 1, partitions: 4)
+        try withOrders(executions: 900, [standard, spread, other]) { bench in
+            let stream = try bench.record("shapes-1")
+            #expect(
+                stream.topics.map(\.ends.count) == [4, 3] && stream.topics.map(\.key) == [.blockOrder, .execution])
+            #expect(stream.topic(for: other) == stream.topics[0] && stream.topic(for: spread) == stream.topics[1])
+            let broker = try TemporaryBroker.shared()
+            let messages = try stream.topics.map { try broker.messages($0.topic) }
+            let ids = messages.map { $0.compactMap(\.executionID).sorted() }
+            #expect(ids[0] == ids[1] && Int64(ids[0].count) == stream.execution.writtenCount)
+            #expect(messages[1].allSatisfy { message in message.key == message.executionID.map { "[\($0)]" } })
+
+            // Workers that share the blocks end in the same tables.
+            let (first, second) = (
+                try bench.replay(stream.topics[0], standard), try bench.replay(stream.topics[1], spread)
+            )
+            #expect(
+                first.differences.isEmpty && second.differences.isEmpty, "\(first.differences) \(second.differences)")
+            #expect(first.sums == second.sums)
+
+            let sink = try SinkCeiling.measure(
+                stream.topics[1], workers: 2, kafka: broker.settings, stop: StopFlag())
+            #expect(sink.messageCount == stream.topics[1].messageCount && sink.otherCount == 0)
+            #expect((sink.messagesPerSecond ?? 0) > 0)
+
+            // Fewer executions leave blocks partially filled, which is no difference.
+            let part = try bench.record("shapes-2", executions: 300)
+            #expect(part.execution.writtenCount == 300 && part.fingerprint != stream.fingerprint)
+            let partial = try bench.replay(part.topic(for: standard), standard)
+            #expect(partial.differences.isEmpty, "\(partial.differences)")
+            #expect(try bench.record("shapes-3").fingerprint == stream.fingerprint)
+            #expect(try bench.leftovers.isEmpty)
+        }
+    }
+
+    @Test func `a live run that is stopped, and one that can't execute, leave nothing behind`() throws {
+        let configuration = Configuration(mode: .concurrent, workers: 2)
+        try withOrders(executions: 500, [configuration]) { bench in
+            let topic = RecordedTopic(topic: "live-stopped", key: .blockOrder, ends: [0: 0, 1: 0])
+            let stop = StopFlag()
+            let stopper = WorkerThread(name: "stopper") {
+                sleepUntil(monotonic: monotonicNow() + 700_000_000)
+                stop.set()
+            }
+            #expect(throws: Interrupted.self) {
+                _ = try bench.process(topic, configuration) { plan, bookings in
+                    var plan = plan
+                    plan.schedule = .uniform(ratePerSecond: 20)
+                    let result = try LiveStream.run(
+                        plan, bookings: bookings, orders: bench.orders, target: bench.target, stop: stop)
+                    return (result, result.ends)
+                }
+            }
+            try stopper.join()
+            #expect(try bench.leftovers.isEmpty)
+
+            var plan = bench.orders.executionPlan
+            plan.count = 1
+            let impossible = SeededOrders(
+                seed: bench.orders.seed, routing: bench.orders.routing, executionPlan: plan)
+            let failing = RecordedTopic(topic: "live-failing", key: .blockOrder, ends: [0: 0, 1: 0])
+            let text = errorText {
+                _ = try bench.process(failing, configuration) { plan, bookings in
+                    let result = try LiveStream.run(
+                        plan, bookings: bookings, orders: impossible, target: bench.target, stop: StopFlag())
+                    return (result, result.ends)
+                }
+            }
+            #expect(text.contains("blocks are filled by 50 to 500 shares each"), "\(text)")
+            #expect(try bench.leftovers.isEmpty)
+        }
+    }
+
+    @Test
+    func `executing costs what it costs with nothing, a slot and a feed in the database, and leaves the same rows`()
+        throws
+    {
+        try withOrders(executions: 1_000) { bench in
+            var checksums: Set<String> = []
+            for feed in FeedState.allCases {
+                let result = try ExecuteRun.run(
+                    ExecuteConfiguration(feed: feed, batchSize: 50), orders: bench.orders, topic: "execute-\(feed)",
+                    partitions: 4, target: bench.target, stop: StopFlag())
+                #expect(result.checks.differenceLines.isEmpty)
+                checksums.insert(result.checksum)
+                let (count, figures) = (result.execution.writtenCount, result.execution.figures)
+                #expect(figures.transactionCount == (count + 49) / 50)
+                #expect(figures.transactionLatency.count == figures.transactionCount)
+                #expect((result.executionsPerSecond ?? 0) > 0 && (result.activity?.walBytes ?? 0) > count * 50)
+                #expect(result.activity?.rowsInserted ?? 0 >= count)
+                #expect(
+                    (result.feed != nil) == (feed == .running)
+                        && (result.catchUpNanoseconds != nil) == (feed == .running))
+                #expect(result.topicMessageCount == (feed == .running ? count : nil))
+                #expect(result.feed.map { $0.committedToPublished.count } == (feed == .running ? count : nil))
+                #expect(try bench.leftovers.isEmpty)
+            }
+            #expect(checksums.count == 1)
+        }
+    }
+}
