@@ -35,7 +35,7 @@ extension ScenarioFile {
             counted(workload.executions, "execution"), counted(workload.blocks, "block"),
             counted(workload.accountsPerBlock, "account") + " a block", counted(workload.partitions, "partition"),
         ]
-        if let theta = workload.zipfTheta { parts.append("Zipf \(plain(theta))") }
+        if case .zipf(let thetaPpm) = workload.skew { parts.append("Zipf \(plain(Double(thetaPpm) / 1_000_000))") }
         return parts.joined(separator: ", ")
     }
 

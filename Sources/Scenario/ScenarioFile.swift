@@ -32,8 +32,6 @@ public struct ScenarioFile: Sendable {
         public var cancelPpm: Int64 = 0
         /// Dealt to the blocks in turn.
         public var allocationPolicies: [AllocationPolicy] = [.proRata]
-        /// θ of Zipf's law, by which executions are drawn for blocks; nil for blocks of like size.
-        public var zipfTheta: Double?
         /// The least that an account gets under `pro_rata_min_ticket`.
         public var minimumTicketLots = Int64(minimumTicketLotsDefault)
         /// Of every security: files don't say one.

@@ -14,8 +14,8 @@ enum Limit {
     static let lotSize = 1...1000
     static let minimumTicketLots = 1...1_000_000
     static let policyCount = 1...100
-    /// θ of Zipf's law; 1 is the law itself, beyond 2 one block gets nearly everything.
-    static let zipfTheta = 0.01...2
+    /// θ of Zipf's law in parts per million; 1 is the law itself, beyond 2 one block gets nearly everything.
+    static let zipfTheta: ClosedRange<Int64> = 10_000...2_000_000
     static let standbys = 0...3
     static let bookingWorkers = 0...64
     static let routingBatchSize = 1...10_000
@@ -177,7 +177,7 @@ enum ScenarioFormat {
 
     static let skew = Level(
         "skew",
-        [Key("zipf", .number(Limit.zipfTheta), "θ of Zipf's law: 1 is steep, 0.01 nearly even.", isRequired: true)])
+        [Key("zipf", .share(Limit.zipfTheta), "θ of Zipf's law: 1 is steep, 0.01 nearly even.", isRequired: true)])
 
     static let servers = Level(
         "servers",

@@ -46,16 +46,16 @@ extension ScenarioReader {
         return number
     }
 
-    /// A decimal from 0 to 1, exactly, in millionths: no digit of it goes through a binary fraction.
+    /// A decimal, exactly, in millionths: no digit of it goes through a binary fraction.
     mutating func partsPerMillion(_ entry: YAMLEntry, _ range: ClosedRange<Int64>) -> Int64? {
         let expected =
-            "a number from 0 to \(plain(Double(range.upperBound) / 1_000_000)) with at most six decimals, such as 0.05"
+            "a number from \(parts(range.lowerBound)) to \(parts(range.upperBound)) with at most six decimals, such as 0.05"
         guard let text = plainScalar(entry, expected) else { return nil }
-        guard let parts = millionths(text), range.contains(parts) else {
+        guard let perMillion = millionths(text), range.contains(perMillion) else {
             refuse(entry.value.line, entry.key, value: text, expected)
             return nil
         }
-        return parts
+        return perMillion
     }
 
     /// A decimal without an exponent.
@@ -139,6 +139,9 @@ extension ScenarioReader {
         return text
     }
 }
+
+/// Millionths as the decimal that they are.
+func parts(_ perMillion: Int64) -> String { plain(Double(perMillion) / 1_000_000) }
 
 func isNull(_ text: String, isPlain: Bool) -> Bool {
     text.isEmpty || isPlain && ["~", "null", "Null", "NULL"].contains(text)

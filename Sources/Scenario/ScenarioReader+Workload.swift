@@ -19,7 +19,7 @@ struct WorkloadValues {
     var blocks: Int?
     var accountsPerBlock: Int? = ScenarioFile.Workload.accountsPerBlockDefault
     var partitions: Int? = ScenarioFile.Workload.partitionsDefault
-    var zipfTheta: Double?
+    var skew = BlockSkew.uniform
     var routeDate: TradeDate?
     var securities: DataPath?
     var prices: DataPath?
@@ -38,8 +38,9 @@ struct WorkloadValues {
         return ScenarioFile.Workload(
             executions: executions, blocks: blocks, accountsPerBlock: accountsPerBlock, partitions: partitions,
             securitiesFile: securities?.path, pricesFolder: prices?.path, routeDate: routeDate, bustPpm: bustPpm,
-            replacePpm: replacePpm, cancelPpm: cancelPpm, allocationPolicies: allocationPolicies, zipfTheta: zipfTheta,
-            minimumTicketLots: Int64(minimumTicketLots), lotSize: Int64(lotSize), routing: routing)
+            replacePpm: replacePpm, cancelPpm: cancelPpm, allocationPolicies: allocationPolicies,
+            minimumTicketLots: Int64(minimumTicketLots), lotSize: Int64(lotSize), routing: routing,
+            skew: skew)
     }
 }
 
@@ -74,7 +75,7 @@ extension ScenarioReader {
         guard let keys = entries(entry.value, field: entry.key, level: ScenarioFormat.skew),
             let theta = required("zipf", in: keys, line: entry.line, of: entry.key)
         else { return }
-        workload.zipfTheta = number(theta, Limit.zipfTheta)
+        if let thetaPpm = partsPerMillion(theta, Limit.zipfTheta) { workload.skew = .zipf(thetaPpm: thetaPpm) }
     }
 
     /// How often executions are reversed, and block orders changed.

@@ -137,7 +137,7 @@ extension ScenarioFormat {
                 JSON.Member("maximum", .number(plain(range.upperBound))),
             ]
         case .share(let range):
-            return members(of: .number(0...Double(range.upperBound) / 1_000_000))
+            return members(of: .number(Double(range.lowerBound) / 1_000_000...Double(range.upperBound) / 1_000_000))
         case .words(let words):
             // YAML 1.1 reads on and off without quotes as truth values, and editors do so.
             let truths = words.compactMap { ["on": true, "off": false][$0] }.map { JSON.bool($0) }

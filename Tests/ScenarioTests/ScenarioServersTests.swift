@@ -93,18 +93,18 @@ import Testing
     // MARK: Workload and order
 
     @Test func `blocks are of like size or follow Zipf's law`() throws {
-        func theta(_ skew: String) throws -> Double? {
-            try parsed(scenarioText(workload: "executions: 2000, blocks: 10, skew: \(skew)")).workload.zipfTheta
+        func skew(_ skew: String) throws -> BlockSkew {
+            try parsed(scenarioText(workload: "executions: 2000, blocks: 10, skew: \(skew)")).workload.skew
         }
-        #expect(try theta("uniform") == nil)
-        #expect(try theta("{ zipf: 0.99 }") == 0.99)
-        #expect(try theta("{ zipf: 2 }") == 2)
+        #expect(try skew("uniform") == .uniform)
+        #expect(try skew("{ zipf: 0.99 }") == .zipf(thetaPpm: 990_000))
+        #expect(try skew("{ zipf: 2 }") == .zipf(thetaPpm: 2_000_000))
     }
 
     @Test(arguments: [
         ("zipf", "skew: \"zipf\": expected uniform or { zipf: 0.99 }"),
-        ("{ zipf: 0 }", "zipf: \"0\": expected a number from 0.01 to 2"),
-        ("{ zipf: 2.1 }", "zipf: \"2.1\": expected a number from 0.01 to 2"),
+        ("{ zipf: 0 }", "zipf: \"0\": expected a number from 0.01 to 2 with at most six decimals, such as 0.05"),
+        ("{ zipf: 2.1 }", "zipf: \"2.1\": expected a number from 0.01 to 2 with at most six decimals, such as 0.05"),
         ("{}", "zipf: expected this key in skew, which is missing"),
         ("[1]", "skew: expected uniform or { zipf: 0.99 }, not a list"),
     ])
