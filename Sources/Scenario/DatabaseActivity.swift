@@ -73,6 +73,8 @@ public struct DatabaseMeter {
 
     /// A session brings its counts to the common ones when it ends, and else once a second at most.
     private static let settlingMs = 3_000
+    /// Before the first reading less is at stake: what such a session did before, not what was measured.
+    private static let settlingBeforeMs = 300
 
     /// Takes the first reading; nil where the server has no such counters: CockroachDB, PostgreSQL before 14.
     public static func begin(on connection: PostgresConnection) throws -> DatabaseMeter? {
@@ -81,7 +83,7 @@ public struct DatabaseMeter {
         guard version >= 140_000 else { return nil }
         let statement = DatabaseActivity.statement(serverVersion: version)
         // What a session before did within the last seconds must not count as ours.
-        let first = try read(statement, since: "now() - INTERVAL '5 seconds'", on: connection)
+        let first = try read(statement, since: "now() - INTERVAL '5 seconds'", waitMs: settlingBeforeMs, on: connection)
         let time = try connection.query("SELECT clock_timestamp()::TEXT").text(0, 0) ?? ""
         return DatabaseMeter(statement: statement, first: first, firstTime: time)
     }
@@ -89,13 +91,13 @@ public struct DatabaseMeter {
     /// Takes the second reading, once the sessions that worked in between are gone. Blocks for that, three seconds at most.
     /// - Returns: what happened in between.
     public func end(on connection: PostgresConnection) throws -> DatabaseActivity {
-        try Self.read(statement, since: "'\(firstTime)'::TIMESTAMPTZ", on: connection) - first
+        try Self.read(statement, since: "'\(firstTime)'::TIMESTAMPTZ", waitMs: Self.settlingMs, on: connection) - first
     }
 
     private static func read(
-        _ statement: String, since: String, on connection: PostgresConnection
+        _ statement: String, since: String, waitMs: Int, on connection: PostgresConnection
     ) throws -> DatabaseActivity {
-        let deadline = monotonicNow() + Int64(settlingMs) * 1_000_000
+        let deadline = monotonicNow() + Int64(waitMs) * 1_000_000
         var isSettled = false
         while !isSettled {
             isSettled =
