@@ -108,7 +108,7 @@ let package = Package(
             dependencies: [
                 "Diagnostics", "Measurement", "Model", "Postgres", "Kafka", "Services", "Threads",
                 "Reference", "Market", "Holdings", "Seeding", "Orders", "Trades", "Allocations", "ChangeFeed",
-                "Booking", "Report", "Routing", "Scenario",
+                "Booking", "CSV", "Report", "Routing", "Scenario",
             ],
             swiftSettings: settings),
         // What the engine and the recorder cost without any service; see `make bench`.

@@ -1,7 +1,7 @@
 // A result file that is either whole or not there: written beside its place, synced, then renamed into it.
 // Runs on the runner's thread, never inside a measured section.
 
-import Diagnostics
+public import Diagnostics
 import Glibc
 
 /// Collects text for `path` in `path.partial`. What a killed harness leaves is such a partial file, visible as one.
@@ -68,4 +68,11 @@ final class AtomicFile {
     private static func fault(_ action: String, _ path: String, _ code: Int32) -> OperatingError {
         OperatingError("\(action) \(path): \(String(cString: strerror(code)))")
     }
+}
+
+/// Writes a file whole or not at all.
+public func writeWhole(_ text: String, to path: String) throws(OperatingError) {
+    let file = try AtomicFile(path: path)
+    try file.append(text)
+    try file.finish()
 }

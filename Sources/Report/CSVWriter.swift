@@ -36,6 +36,11 @@ public final class CSVWriter {
         try file.finish()
     }
 
+    /// The same text as a file would have.
+    public static func text(columns: [String], rows: [[String]]) -> String {
+        ([columns] + rows).map { $0.map(quoted).joined(separator: ",") + lineEnd }.joined()
+    }
+
     /// A field in quotes where it holds a comma, a quote, a line end, or blanks at an end that a reader might trim.
     static func quoted(_ field: String) -> String {
         // Bytes, because CR and LF together are a single Character.

@@ -1,7 +1,7 @@
 // Numbers as text, the same in every locale.
 
 /// `value` with exactly `decimals` decimals, rounded half away from zero; empty for what is no number.
-func decimal(_ value: Double, decimals: Int) -> String {
+public func decimal(_ value: Double, decimals: Int) -> String {
     var scale: Int64 = 1
     for _ in 0..<decimals { scale *= 10 }
     let scaled = (value * Double(scale)).rounded()
@@ -10,7 +10,7 @@ func decimal(_ value: Double, decimals: Int) -> String {
 }
 
 /// Nanoseconds as milliseconds with three decimals, computed in whole numbers.
-func milliseconds(_ nanoseconds: Int64) -> String {
+public func milliseconds(_ nanoseconds: Int64) -> String {
     let microseconds = nanoseconds / 1000 + (nanoseconds % 1000 >= 500 ? 1 : nanoseconds % 1000 <= -500 ? -1 : 0)
     return decimal(scaled: microseconds, scale: 1000, decimals: 3)
 }

@@ -27,6 +27,19 @@ public enum ResultTable: String, Sendable, CaseIterable {
 
     public static let formatVersion = 1
 
+    /// What a row is.
+    public var summary: String {
+        switch self {
+        case .latency: "one row for each stage of each run that recorded something"
+        case .timeSeries: "one row for each second of each run of stage allocate"
+        case .retries: "one row for each SQLSTATE that a run met"
+        case .partitions: "one row for each partition of each run of stage allocate"
+        case .probes: "one row for each probe of a rate search"
+        case .faults: "one row for each fault that was injected"
+        case .verify: "one row for each check of each run"
+        }
+    }
+
     public var columnNames: [String] { columns.map(\.name) }
 
     /// Name and meaning of each column.
@@ -86,7 +99,11 @@ public enum ResultTable: String, Sendable, CaseIterable {
             [
                 ("fault", "what was injected"), ("at_ms", "when, since the start of the load"),
                 ("recovery_ms", "until what was due then was committed; empty: not before the end"),
-                ("retries", "attempts that failed between the two"), ("duplicates", "messages delivered again"),
+                (
+                    "replayed_messages",
+                    "messages that were in a transaction then, weren't committed, and were processed again"
+                ),
+                ("duplicates", "messages committed between the two that had been captured before"),
             ]
         case .verify:
             [

@@ -3,41 +3,58 @@
 
 import Allocations
 import Booking
+import ChangeFeed
 import Diagnostics
 import Holdings
 import Measurement
 import Model
 import Postgres
 import Report
+import Services
 import Threads
 import Trades
 
-struct AllocateStage: StageRun {
+final class AllocateStage: StageRun {
     private let scenario: ScenarioFile
     private let target: Target
+    private let runID: String
     private let stop: StopFlag
+    private let say: (String) -> Void
+    private let selfCheck: SelfCheck
     private let orders: SeededOrders
     private let stream: RecordedStream
+    /// What the harness alone can take, by the shape of the work.
+    private var ceilings: [SinkShape: Double] = [:]
+    /// Cells so far, so that the topic of each live one has a name of its own.
+    private var liveCellCount = 0
+
+    private struct SinkShape: Hashable {
+        let topic: String
+        let workers: Int
+    }
 
     /// Seeds, routes, executes and publishes: what the cells have in common. Blocks.
     init(
-        _ scenario: ScenarioFile, target: Target, runID: String, stop: StopFlag, say: (String) -> Void
+        _ scenario: ScenarioFile, target: Target, runID: String, selfCheck: SelfCheck, stop: StopFlag,
+        say: @escaping (String) -> Void
     ) throws {
         self.scenario = scenario
         self.target = target
+        self.runID = runID
         self.stop = stop
+        self.say = say
+        self.selfCheck = selfCheck
         let topic = "allocbench.\(runID).executions"
         orders = try SeededOrders.make(scenario, topic: topic, target: target, stop: stop, say: say)
-        stream = try RecordedStream.record(
-            orders, of: scenario, topic: topic, target: target, stop: stop, say: say)
+        stream = try RecordedStream.record(orders, of: scenario, topic: topic, target: target, stop: stop, say: say)
     }
 
     var fingerprint: String { stream.fingerprint }
 
     var brokerEntries: [Manifest.Entry] {
-        stream.topics.flatMap { topic in
-            let shape = "\(topic.ends.count) partitions keyed by \(topic.key.rawValue)"
-            return [Manifest.Entry("messages in \(shape)", String(topic.messageCount))]
+        stream.topics.map { topic in
+            Manifest.Entry(
+                "messages in \(topic.ends.count) partitions keyed by \(topic.key.rawValue)", String(topic.messageCount))
         }
     }
 
@@ -49,48 +66,200 @@ struct AllocateStage: StageRun {
         guard case .allocate(let configuration) = cell.competitor else {
             preconditionFailure("stage allocate runs configurations of its own")
         }
-        let topic = stream.topic(for: configuration)
+        var run = MeasuredRun(cell: cell, configuration: configuration, orderIndex: orderIndex, progress: progress)
+        switch scenario.load {
+        case .backlog:
+            return try measure(run, stream)
+        case .open(let open):
+            run.schedule = open.schedule
+            run.through = open.through
+            return try measure(run, stream)
+        case .search(let load):
+            run.through = load.through
+            return try search(run, load)
+        }
+    }
+
+    // MARK: Search
+
+    private func search(_ run: MeasuredRun, _ load: ScenarioFile.SearchLoad) throws -> CellOutcome {
+        let probes = RateProbes(
+            load: load, executionsMaximum: stream.execution.writtenCount, key: run.cell.key)
+        return try probes.search(
+            measure: { plan in
+                try requireNotStopped(stop)
+                var run = run
+                run.schedule = plan.schedule
+                run.executions = plan.executions
+                guard load.through == .topic else { return try measure(run, stream) }
+                liveCellCount += 1
+                let stream = try RecordedStream.record(
+                    orders, executions: plan.executions, of: scenario.only(run.configuration),
+                    topic: "allocbench.\(runID).probe\(liveCellCount)", target: target, stop: stop, say: { _ in })
+                defer { stream.deleteTopics(target: target) }
+                return try measure(run, stream)
+            }, say: say)
+    }
+
+    // MARK: One measured run
+
+    /// What one run of a configuration is given; of a search there are several in a cell.
+    private struct MeasuredRun {
+        let cell: Cell
+        let configuration: Configuration
+        let orderIndex: Int
+        let progress: @Sendable (CellProgress) -> Void
+        var schedule = ArrivalSchedule.backlog
+        var through = ScenarioFile.Through.topic
+        /// Nil for the whole stream.
+        var executions: Int64?
+    }
+
+    /// What came of it, whichever way the executions took.
+    private struct Processed {
+        var drain: DrainResult
+        var executions: Int64
+        var ends: [Int32: Int64]
+        var feed: FeedFigures?
+        /// Of whoever committed the executions on schedule.
+        var executor: ExecutionFigures?
+    }
+
+    private func measure(_ run: MeasuredRun, _ stream: RecordedStream) throws -> CellOutcome {
+        let configuration = run.configuration
+        var topic = stream.topic(for: configuration)
+        if run.through == .feed {
+            liveCellCount += 1
+            topic = topic.renamed("allocbench.\(runID).live\(liveCellCount)")
+        }
         let connection = try PostgresConnection.connect(to: target.connection)
         defer { connection.close() }
-        let tables = try CellTables.prepare(topic, target: target, on: connection)
-        guard let kafka = target.kafka else { throw OperatingError("a run needs a broker") }
-        var plan = WorkerPlan(
-            connection: target.connection, kafka: kafka, topic: topic.topic, partitions: topic.partitions,
-            configuration: configuration, book: try AllocationsSource.book(on: connection))
-        plan.endOffsets = topic.ends
-        plan.schedule = scenario.arrivals
-        plan.firstExecution = stream.execution.firstExecution
-        plan.seed = scenario.seed &+ UInt64(cell.repetition)
+        let tables = try CellTables.prepare(topic, configuration, target: target, on: connection)
+        defer { try? AllocationsSource.setKeyStrategy(.natural, on: connection) }
+        let proxy =
+            configuration.roundTripTimeUs == 0
+            ? nil
+            : try RoundTripProxy.start(to: target.connection, roundTripTimeUs: configuration.roundTripTimeUs)
+        defer { proxy?.stop() }
 
-        let usage = UsageMeter(target)
-        let result = try drainAndBook(plan)
-        let resources = usage.finish()
+        let window = MeasuredWindow(plan: scenario.window, schedule: run.schedule)
+        let counters = WorkerProgress()
+        var plan = try plan(for: run, topic, connection: proxy?.connectionInfo ?? target.connection, on: connection)
+        plan.window = window
+        plan.progress = counters
+        plan.firstExecution = stream.execution.firstExecution
+        let ceiling = run.through == .topic ? try ceiling(of: topic, workers: configuration.workers) : nil
+
+        let meter = try UsageMeter(target, on: connection)
+        let printer = ProgressClock(
+            counters, expected: run.executions ?? topic.messageCount, report: run.progress)
+        let processed: Processed
+        do {
+            defer { printer.end() }
+            processed = try process(plan, run, stream, topic)
+        } catch {
+            meter.abandon()
+            throw error
+        }
+        let (resources, lockWaits) = try meter.finish(on: connection, start: processed.drain.startTime)
         try requireNotStopped(stop)
 
         var row = RunRow(
-            scenario: scenario.name, competitor: cell.competitor, repetition: cell.repetition, orderIndex: orderIndex,
-            partitions: topic.ends.count, load: scenario.loadSummary)
+            scenario: scenario.name, competitor: .allocate(configuration), repetition: run.cell.repetition,
+            orderIndex: run.orderIndex, partitions: topic.ends.count, load: load(of: run))
         row.resources = resources
-        row.executions = stream.execution.writtenCount
         row.waitingBusts = try AllocationsVerification.waitingBustCount(on: connection)
-        row.fill(from: result)
+        row.fill(from: processed.drain, window: window)
+        row.committedToPublished = processed.feed.flatMap { LatencySummary($0.committedToPublished) }
+        row.sinkCeilingPerSecond = ceiling
+        row.scheduleLagP99Nanoseconds = scheduleLag(processed, run)
+        row.invalidReason = validity(of: row, processed, run).reason
         var outcome = CellOutcome(row: row)
-        outcome.checks = try tables.verify(ends: try target.completeTopicEnds(topic.topic), on: connection)
+        outcome.drainNanoseconds = max(0, processed.drain.figures.lastCommitTime - processed.drain.startTime)
+        outcome.checks = try tables.verify(ends: processed.ends, on: connection)
         outcome.finalTables = try AllocationsVerification.checksums(on: connection)
-        outcome.add(result, key: cell.key)
+        outcome.add(processed.drain, key: run.cell.key, lockWaits: lockWaits)
+        outcome.addHistogram(.committedToPublished, processed.feed?.committedToPublished)
+        outcome.addHistogram(.scheduleLag, processed.executor?.scheduleLag)
         return outcome
     }
 
-    /// Runs the workers of a cell with its booking workers beside them; with none of those, one books what they left.
-    private func drainAndBook(_ plan: WorkerPlan) throws -> DrainResult {
-        var bookings = BookingPlan(connection: target.connection, workers: plan.configuration.bookingWorkers)
+    private func process(
+        _ plan: WorkerPlan, _ run: MeasuredRun, _ stream: RecordedStream, _ topic: RecordedTopic
+    ) throws -> Processed {
+        var bookings = BookingPlan(connection: plan.connection, workers: run.configuration.bookingWorkers)
         bookings.seed = plan.seed
-        guard bookings.workers == 0 else { return try WorkerPool.run(plan, bookings: bookings, stop: stop) }
-        var result = try WorkerPool.run(plan, stop: stop)
+        let beside = bookings.workers == 0 ? nil : bookings
+        var processed: Processed
+        if run.through == .feed {
+            let live = try LiveStream.run(
+                plan, bookings: beside, faults: scenario.faults, orders: orders, executions: run.executions,
+                target: target, stop: stop)
+            processed = Processed(
+                drain: live.drain, executions: live.execution.writtenCount, ends: live.ends, feed: live.feed,
+                executor: live.execution.figures)
+        } else {
+            let drain = try WorkerPool.run(plan, bookings: beside, faults: scenario.faults, stop: stop)
+            processed = Processed(
+                drain: drain, executions: stream.execution.writtenCount,
+                ends: try target.completeTopicEnds(topic.topic))
+        }
+        guard beside == nil else { return processed }
         try requireNotStopped(stop)
         bookings.workers = 1
-        result.bookings = try BookingPool.run(bookings, stop: stop)
-        return result
+        processed.drain.bookings = try BookingPool.run(bookings, stop: stop)
+        return processed
+    }
+
+    private func plan(
+        for run: MeasuredRun, _ topic: RecordedTopic, connection info: ConnectionInfo, on connection: PostgresConnection
+    ) throws -> WorkerPlan {
+        guard let kafka = target.kafka else { throw OperatingError("a run needs a broker") }
+        var plan = WorkerPlan(
+            connection: info, kafka: kafka, topic: topic.topic, partitions: topic.partitions,
+            configuration: run.configuration, book: try AllocationsSource.book(on: connection))
+        plan.endOffsets = topic.ends
+        plan.schedule = run.schedule
+        plan.seed = scenario.seed &+ UInt64(run.cell.repetition)
+        plan.measuresPublishing = run.through == .feed
+        return plan
+    }
+
+    private func load(of run: MeasuredRun) -> LoadSummary {
+        var summary = scenario.loadSummary
+        summary.offeredRatePerSecond = run.schedule.ratePerSecond
+        return summary
+    }
+
+    // MARK: The harness's own part
+
+    /// Measured once for each shape, before the first cell that has it.
+    private func ceiling(of topic: RecordedTopic, workers: Int) throws -> Double? {
+        let shape = SinkShape(topic: topic.topic, workers: workers)
+        if let known = ceilings[shape] { return known }
+        guard let kafka = target.kafka else { return nil }
+        // The first pass warms the broker's cache, as the cells before would; the better one is the ceiling.
+        let passes = try (1...2).map { _ in
+            try SinkCeiling.measure(topic, workers: workers, kafka: kafka, stop: stop).messagesPerSecond ?? 0
+        }
+        let best = passes.max() ?? 0
+        ceilings[shape] = best
+        return best
+    }
+
+    /// Of an open load: how late the harness offered what was due. Through the feed that is the executor's own lag.
+    private func scheduleLag(_ processed: Processed, _ run: MeasuredRun) -> Int64? {
+        guard run.schedule != .backlog else { return nil }
+        let lag = processed.executor?.scheduleLag ?? processed.drain.figures.latencies[.scheduleLag]
+        return lag.count == 0 ? nil : lag.percentile(99)
+    }
+
+    private func validity(of row: RunRow, _ processed: Processed, _ run: MeasuredRun) -> HarnessValidity {
+        HarnessValidity.judge(
+            HarnessFigures(
+                scheduleLagP99Ns: row.scheduleLagP99Nanoseconds, timerErrorP99Ns: selfCheck.timerError.p99Ns,
+                offeredRatePerSecond: run.schedule.ratePerSecond,
+                throughputPerSecond: processed.drain.messagesPerSecond, ceilingPerSecond: row.sinkCeilingPerSecond))
     }
 }
 
@@ -101,9 +270,11 @@ struct CellTables {
     private let positions: String
 
     /// Empties what the cell before left, so that every cell begins with the same tables and positions.
-    static func prepare(_ topic: RecordedTopic, target: Target, on connection: PostgresConnection) throws -> CellTables
-    {
+    static func prepare(
+        _ topic: RecordedTopic, _ configuration: Configuration, target: Target, on connection: PostgresConnection
+    ) throws -> CellTables {
         try Schemas.emptyStages(behind: .trades, on: connection)
+        try AllocationsSource.setKeyStrategy(configuration.keyStrategy, on: connection)
         let positions = try HoldingsBooking.unbookedPositionsDigest(on: connection)
         try AllocationsSource.receive(on: connection, topic: topic.topic, partitions: topic.ends.count)
         // A checkpoint in the middle of one configuration and not of the next would be measured as theirs.
@@ -125,47 +296,18 @@ struct CellTables {
 }
 
 extension ScenarioFile {
-    var loadSummary: LoadSummary {
+    fileprivate var loadSummary: LoadSummary {
         switch load {
         case .backlog: LoadSummary(model: "backlog", through: "topic")
-        case .open(let open):
-            LoadSummary(
-                model: "open", through: open.through.rawValue, offeredRatePerSecond: open.schedule.ratePerSecond)
+        case .open(let open): LoadSummary(model: "open", through: open.through.rawValue)
         case .search(let search): LoadSummary(model: "search", through: search.through.rawValue)
         }
     }
-}
 
-extension RunRow {
-    /// Takes what the workers and the booking workers measured.
-    fileprivate mutating func fill(from result: DrainResult) {
-        let figures = result.figures
-        elapsedNanoseconds = result.elapsedNanoseconds
-        timeToVisible = LatencySummary(figures.timeToVisible)
-        transactionLatency = LatencySummary(figures.transactionLatency)
-        transactions.committed = figures.transactionCount
-        transactions.retries = figures.retryCount
-        transactions.retriedMessages = figures.retriedMessageCount
-        transactions.ambiguous = figures.ambiguousCount
-        transactions.reconnects = figures.reconnectCount
-        duplicates = figures.duplicateCount
-        snapshots = figures.snapshotCount
-        booking = result.bookings.map { bookings in
-            BookingSummary(
-                blocks: bookings.figures.bookedBlockCount, accounts: bookings.figures.accountBookingCount,
-                latency: LatencySummary(bookings.figures.latency),
-                // Beside the drain it begins with the drain, though its workers are connected before.
-                elapsedNanoseconds: bookings.elapsedNanoseconds(since: max(result.startTime, bookings.startTime)))
-        }
-    }
-}
-
-extension CellOutcome {
-    /// Adds the rows of latency.csv, retries.csv and the others that the workers measured for.
-    fileprivate mutating func add(_ result: DrainResult, key: RunKey) {
-        latencies = [
-            (.timeToVisible, result.figures.timeToVisible), (.transactionLatency, result.figures.transactionLatency),
-        ]
-        if let bookings = result.bookings { latencies.append((.allocatedToBooked, bookings.figures.latency)) }
+    /// The same scenario for one configuration, so that only its topic is recorded.
+    fileprivate func only(_ configuration: Configuration) -> ScenarioFile {
+        var scenario = self
+        scenario.configurations = [configuration]
+        return scenario
     }
 }

@@ -26,8 +26,22 @@ extension CellOutcome {
                 ResultTable.latencyRow(key, stage: $0.stage.rawValue, unit: $0.stage.unit.rawValue, $0.histogram)
             } : []
         return CellRecord(
-            configuration: key.configuration, repetition: key.repetition, run: row.fields, tables: rows, histograms: [],
+            configuration: key.configuration, repetition: key.repetition, run: row.fields, tables: rows,
+            histograms: row.verified ? histograms : [],
             finalTables: row.verified ? finalTables : [:])
+    }
+
+    /// The cell's own log of histograms; those of all cells become one file at the end.
+    /// - Parameter beganUnixNs: the start of the cell, in nanoseconds of the Unix epoch.
+    mutating func writeHistograms(of cell: Cell, beganUnixNs: Int64) {
+        let log = HistogramLog(
+            startUnixNs: beganUnixNs,
+            intervals: latencies.map { stage, histogram in
+                HistogramLog.Interval(
+                    tag: "\(cell.key.configuration)/\(cell.key.repetition)/\(stage.rawValue)", startNs: 0,
+                    lengthNs: max(0, drainNanoseconds), histogram: histogram)
+            })
+        histograms = log.text.split(separator: "\n").map(String.init)
     }
 
     func summary(remaining: Duration) -> CellSummary {
@@ -38,7 +52,7 @@ extension CellOutcome {
 
     private var sentence: String {
         let took = seconds(.nanoseconds(row.elapsedNanoseconds))
-        if let rate = row.sustainedRatePerSecond, row.verified { return "\(Int(rate)) executions/s held, verified" }
+        if let note, row.verified { return note }
         if let requests = row.requests, let rate = row.requestsPerSecond {
             return "\(requests) requests in \(took) s, \(Int(rate))/s, verified"
         }

@@ -37,8 +37,8 @@ enum LiveStream {
     ///   - executions: how many execution reports at most, the first of the scenario's; nil for all.
     /// - Throws: what went wrong first, or `Interrupted` when `stop` is set.
     static func run(
-        _ plan: WorkerPlan, bookings: BookingPlan? = nil, orders: SeededOrders, executions: Int64? = nil,
-        target: Target, stop: StopFlag
+        _ plan: WorkerPlan, bookings: BookingPlan? = nil, faults: [ScenarioFile.FaultPlan] = [],
+        orders: SeededOrders, executions: Int64? = nil, target: Target, stop: StopFlag
     ) throws -> LiveResult {
         let connection = try PostgresConnection.connect(to: target.connection)
         defer { connection.close() }
@@ -72,7 +72,7 @@ enum LiveStream {
         var thread: WorkerThread<Executor.Outcome>?
         let drained = Result {
             try WorkerPool.run(
-                plan, bookings: bookings, companions: 1,
+                plan, bookings: bookings, faults: faults, companions: 1,
                 onLine: { line in
                     thread = WorkerThread(name: "executor") { try executor.run(from: line, stop: cellStop) }
                 }, stop: cellStop)

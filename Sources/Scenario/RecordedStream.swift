@@ -17,6 +17,9 @@ struct RecordedTopic: Sendable, Equatable {
 
     var partitions: [Int32] { ends.keys.sorted() }
     var messageCount: Int64 { ends.values.reduce(0, +) }
+
+    /// A topic of the same shape, to be filled anew.
+    func renamed(_ name: String) -> RecordedTopic { RecordedTopic(topic: name, key: key, ends: ends) }
 }
 
 /// The executions of a scenario, in a topic for each shape that its configurations ask for, and what they were made from.

@@ -64,13 +64,20 @@ struct RouteStage: StageRun {
         defer { connection.close() }
         try OrdersSource.truncate(on: connection)
         if target.services != nil { try connection.execute("CHECKPOINT") }
-        let usage = UsageMeter(target)
-        let routed = try route(configuration, repetition: cell.repetition, topic: topic, on: connection)
+        let usage = try UsageMeter(target, on: connection)
+        let start = monotonicNow()
+        let routed: Routed
+        do {
+            routed = try route(configuration, repetition: cell.repetition, topic: topic, on: connection)
+        } catch {
+            usage.abandon()
+            throw error
+        }
         var row = RunRow(
             scenario: scenario.name, competitor: cell.competitor, repetition: cell.repetition, orderIndex: orderIndex,
             partitions: configuration.way == .eventDriven ? scenario.workload.partitions : nil,
             load: LoadSummary(model: "backlog", through: configuration.way == .eventDriven ? "feed" : ""))
-        row.resources = usage.finish()
+        row.resources = try usage.finish(on: connection, start: start).summary
         try requireNotStopped(stop)
         row.requests = routed.summary.requestCount
         row.customerOrders = routed.summary.customerOrderCount

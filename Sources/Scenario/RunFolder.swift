@@ -3,7 +3,10 @@
 
 import Diagnostics
 import Foundation
+import Measurement
+import Model
 public import Report
+import Statistics
 
 /// How a run ended.
 public struct RunOutcome: Sendable {
@@ -108,13 +111,50 @@ public struct RunFolder {
             }
             try file.finish()
         }
-        let table = TerminalTable(rows, ranking: scenario.ranking)
+        try writeHistograms(cells)
+        let report = try comparisons(rows, scenario)
+        let gates = ScenarioFile.GateRule.judge(
+            scenario.gates, by: rows, configurations: scenario.competitors.map(\.name), load: scenario.load)
         var manifest = begun
         manifest.outcome.ending = ending
         manifest.outcome.runsFinished = cells.count
         manifest.endedAtUnixMs = Int64(Date().timeIntervalSince1970 * 1000)
         try manifest.write(to: manifestPath)
-        return RunOutcome(rows: rows, folder: path, table: table.text)
+        let parts =
+            [TerminalTable(rows, ranking: scenario.ranking).text]
+            + (scenario.competitors.count > 1 ? [ComparisonTable(report).text, Recommendation(report).text] : [])
+            + (gates.isEmpty ? [] : ["Gates:\n" + gates.map { "  \($0.outcome.rawValue): \($0.sentence)\n" }.joined()])
+        return RunOutcome(
+            rows: rows, folder: path, table: parts.joined(separator: "\n"),
+            failedGateCount: gates.count { $0.outcome == .fail })
+    }
+
+    /// Every configuration against the first of the scenario.
+    private func comparisons(_ rows: [RunFields], _ scenario: ScenarioFile) throws -> ComparisonReport {
+        let runs = try rows.map { try ComparedRun($0, source: "\(path)/runs.csv") }
+        let first = scenario.competitors.first?.name
+        let report = ComparisonReport(
+            runs, load: scenario.comparedLoad, baseline: runs.contains { $0.configuration == first } ? first : nil)
+        let file = try CSVWriter(path: "\(path)/comparisons.csv", columns: ComparisonRow.columnNames)
+        for row in report.rows { try file.append(row.fields) }
+        try file.finish()
+        return report
+    }
+
+    /// One log of all cells; each interval is a stage of a cell, tagged configuration/repetition/stage.
+    private func writeHistograms(_ cells: [CellRecord]) throws {
+        let logs = try cells.filter { !$0.histograms.isEmpty }.map {
+            try HistogramLog(text: $0.histograms.joined(separator: "\n"), source: "\(path)/\(Journal.fileName)")
+        }
+        guard let start = logs.map(\.startUnixNs).min() else { return }
+        let intervals = logs.flatMap { log in
+            log.intervals.map {
+                HistogramLog.Interval(
+                    tag: $0.tag, startNs: log.startUnixNs - start + $0.startNs, lengthNs: $0.lengthNs,
+                    histogram: $0.histogram)
+            }
+        }
+        try writeWhole(HistogramLog(startUnixNs: start, intervals: intervals).text, to: "\(path)/histograms.hlog")
     }
 }
 
@@ -125,6 +165,15 @@ extension ScenarioFile {
         case .backlog: .throughput
         case .open: .timeToVisibleP99
         case .search: .sustainedRate
+        }
+    }
+
+    /// What a recommendation goes by.
+    var comparedLoad: ComparisonReport.LoadModel {
+        switch load {
+        case .backlog: .backlog
+        case .open: .open
+        case .search: .search
         }
     }
 

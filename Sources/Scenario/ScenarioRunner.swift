@@ -58,13 +58,15 @@ public struct ScenarioRunner {
     public func run() throws -> RunOutcome {
         let started = Date()
         let runID = options.resumed?.name ?? RunFolder.name(of: scenario.name, at: started)
-        let selfCheck: [Manifest.Entry] = []
+        let selfCheck = SelfCheck.run()
         try prepareDatabase()
-        let stage = try makeStageRun(runID: runID)
+        let servers = try PreparedServers(scenario.servers, target: target, say: say)
+        defer { servers.restore() }
+        let stage = try makeStageRun(runID: runID, selfCheck: selfCheck)
         defer { stage.close() }
         try requireExpected(stage.fingerprint)
         let cells = Self.order(scenario)
-        let manifest = try manifest(started: started, planned: cells.count, stage: stage, selfCheck: selfCheck)
+        let manifest = try manifest(started: started, planned: cells.count, stage: stage, selfCheck: selfCheck.entries)
         let folder = try openFolder(runID, manifest)
         // Final tables are the same for every configuration, or something is wrong.
         var firstTables = FirstTables(of: folder.journal.cells)
@@ -77,10 +79,11 @@ public struct ScenarioRunner {
                     repetition: cell.repetition)
                 let report = report
                 report(.cellStarted(place))
-                let began = monotonicNow()
+                let (began, beganUnixNs) = (monotonicNow(), realtimeNow())
                 var outcome = try stage.run(cell, orderIndex: index + 1) { report(.cellProgress(place, $0)) }
                 try requireNotStopped(stop)
                 outcome.judge(with: &firstTables)
+                outcome.writeHistograms(of: cell, beganUnixNs: beganUnixNs)
                 try folder.journal.append(outcome.record(of: cell))
                 pace.add(monotonicNow() - began)
                 report(.cellFinished(place, outcome.summary(remaining: pace.remaining)))
@@ -98,9 +101,10 @@ public struct ScenarioRunner {
         }
     }
 
-    private func makeStageRun(runID: String) throws -> any StageRun {
+    private func makeStageRun(runID: String, selfCheck: SelfCheck) throws -> any StageRun {
         switch scenario.stage {
-        case .allocate: try AllocateStage(scenario, target: target, runID: runID, stop: stop, say: say)
+        case .allocate:
+            try AllocateStage(scenario, target: target, runID: runID, selfCheck: selfCheck, stop: stop, say: say)
         case .route: try RouteStage(scenario, target: target, runID: runID, stop: stop, say: say)
         case .execute: try ExecuteStage(scenario, target: target, runID: runID, stop: stop, say: say)
         }

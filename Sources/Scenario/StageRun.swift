@@ -24,6 +24,12 @@ struct CellOutcome {
     var latencies: [(stage: LatencyStage, histogram: Histogram)] = []
     /// Rows of the other files, whole.
     var tables: [ResultTable: [[String]]] = [:]
+    /// From the start of the load to the last commit, the warm-up included.
+    var drainNanoseconds: Int64 = 0
+    /// Lines of histograms.hlog.
+    var histograms: [String] = []
+    /// Something that the user should read with the result.
+    var note: String?
 
     init(row: RunRow) { self.row = row }
 }

@@ -35,6 +35,8 @@ public struct Target: Sendable {
         /// HOST:PORT,… of a Kafka of the user's; nil for the embedded broker.
         public var brokers: String?
         public var broker = BrokerNeed.own
+        /// Settings of the embedded PostgreSQL beside its own, such as `shared_buffers`.
+        public var postgresSettings: [String: String] = [:]
 
         public init() {}
 
@@ -52,6 +54,12 @@ public struct Target: Sendable {
                     InputFault(source: "--database", expected: "--brokers with it, or neither for embedded services"))
             }
             if let connection { _ = try Target.connectionInfo(connection) }
+            if connection != nil, !postgresSettings.isEmpty {
+                throw InputError(
+                    InputFault(
+                        source: "--database",
+                        expected: "a scenario without servers.settings: your own server keeps its own"))
+            }
             if connection == nil { try BrokerChoice.requireDistribution(kafkaHome: kafkaHome) }
         }
     }
@@ -81,8 +89,15 @@ public struct Target: Sendable {
         }
         if options.broker == .lasting { try requireLastingServices(options.state) }
         let services = try EmbeddedServices.start(
-            in: StateFolder(options.state), broker: BrokerChoice(kafkaHome: options.kafkaHome))
+            in: StateFolder(options.state), broker: BrokerChoice(kafkaHome: options.kafkaHome),
+            settings: EmbeddedPostgres.defaultSettings.merging(options.postgresSettings) { $1 })
         do {
+            if services.isShared, !options.postgresSettings.isEmpty {
+                throw OperatingError(
+                    "the scenario sets \(options.postgresSettings.keys.sorted().joined(separator: ", ")), but the services in "
+                        + "\(services.state.path) run already, with other settings",
+                    remedy: "`allocbench services stop` first, or use another folder: --state DIR")
+            }
             let server = try ConnectionInfo(services.connectionInfo)
             try createDatabase(options.database, on: server)
             return Target(

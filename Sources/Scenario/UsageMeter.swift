@@ -1,6 +1,8 @@
 // What a cell takes from the machine and from the database: read before and after it, never inside.
+// On the runner's thread; sessions that wait for locks are counted by a thread of its own.
 
 import Measurement
+import Postgres
 import Report
 import Services
 
@@ -8,16 +10,27 @@ struct UsageMeter {
     private let target: Target
     private let own: ProcessUsage?
     private let databaseCPUSeconds: Double?
+    private let activity: DatabaseMeter?
+    private let locks: LockSampler?
 
     /// Begins to count, with a peak of memory of its own.
-    init(_ target: Target) {
+    /// - Parameter connection: reads the server's counters, and is the only other session of the database.
+    init(_ target: Target, on connection: PostgresConnection) throws {
         self.target = target
+        activity = try DatabaseMeter.begin(on: connection)
+        locks = try LockSampler(connection: target.connection)
         ProcessUsage.resetOwnPeak()
         own = ProcessUsage.own()
         databaseCPUSeconds = UsageMeter.databaseUsage(target)
     }
 
-    func finish() -> ResourceSummary {
+    /// Ends the counting of what was not finished, after a failure.
+    func abandon() { _ = try? locks?.end() }
+
+    /// What was used, and by second from `start` (on the monotonic clock) how many sessions waited for a lock.
+    func finish(
+        on connection: PostgresConnection, start: Int64
+    ) throws -> (summary: ResourceSummary, lockWaits: [Int64: Int]?) {
         var summary = ResourceSummary()
         let now = ProcessUsage.own()
         summary.harnessCPUSeconds = (now?.cpuSeconds ?? 0) - (own?.cpuSeconds ?? 0)
@@ -25,7 +38,15 @@ struct UsageMeter {
         summary.databaseCPUSeconds = UsageMeter.databaseUsage(target).flatMap { end in
             databaseCPUSeconds.map { end - $0 }
         }
-        return summary
+        let waits = try locks?.end().waitingBySecond(from: start)
+        summary.lockWaits = waits.map { Int64($0.values.reduce(0, +)) }
+        if let activity = try activity?.end(on: connection) {
+            summary.walBytes = activity.walBytes
+            summary.rowsWritten = activity.rowsInserted + activity.rowsUpdated + activity.rowsDeleted
+            summary.commitsPerSync = activity.commitsPerSync
+            summary.deadlocks = activity.deadlocks
+        }
+        return (summary, waits)
     }
 
     /// Processor seconds of the embedded PostgreSQL so far.

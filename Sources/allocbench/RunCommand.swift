@@ -58,6 +58,7 @@ enum RunCommand {
         options.commandLine = CommandLine.arguments
         var targetOptions = TargetFlags.options(arguments)
         targetOptions.database = "allocbench_run"
+        for setting in scenario.servers.settings { targetOptions.postgresSettings[setting.name] = setting.value }
         try targetOptions.validate()
         if arguments.has("--resume") { options.resumed = try RunFolder.unfinished(scenario, in: options.resultsFolder) }
         try requireWritable(options.resultsFolder)

@@ -13,6 +13,7 @@ import Testing
         "rerun": ["RUN", "--results", "--json", "--state", "--kafka-home", "--database", "--brokers"],
         "check": ["FILE", "--schema", "--securities", "--prices"],
         "compare": ["RUN", "[RUN]", "--baseline", "--csv", "--all"],
+        "export": ["FOLDER", "--file", "--csv"],
         "services start": ["--state", "--kafka-home"],
         "services status": ["--state"],
         "services stop": ["--state"],

@@ -177,7 +177,10 @@ func makeFields(
         for value: Int64 in 1...100 { histogram.record(value) }
         histogram.record(.max)
         let summary = LatencySummary(histogram)
-        #expect(summary == LatencySummary(p50: 51, p95: 96, p99: 100, p999: Histogram.highestTrackable, max: .max, clippedCount: 1))
+        #expect(
+            summary
+                == LatencySummary(
+                    p50: 51, p95: 96, p99: 100, p999: Histogram.highestTrackable, max: .max, clippedCount: 1))
     }
 
     @Test func `numbers are written the same everywhere`() {

@@ -1,0 +1,60 @@
+// Judges the gates of a scenario by the runs that were verified and valid. Pure: rows in, results out.
+
+import Report
+import Statistics
+
+extension ScenarioFile.GateRule {
+    /// What became of every gate: a rule without a configuration is one gate for each of them.
+    static func judge(
+        _ rules: [ScenarioFile.GateRule], by runs: [RunFields], configurations: [String], load: ScenarioFile.Load
+    ) -> [GateResult] {
+        rules.flatMap { rule in
+            (rule.configuration.map { [$0] } ?? configurations).map { rule.judge($0, by: runs, load: load) }
+        }
+    }
+
+    private func judge(_ configuration: String, by runs: [RunFields], load: ScenarioFile.Load) -> GateResult {
+        func figures(_ name: String, _ column: String) -> [Int: Double] {
+            var figures: [Int: Double] = [:]
+            for run in runs where run.configuration == name && run.isVerified && run.isValid {
+                figures[run.repetition] = run.number(column)
+            }
+            return figures
+        }
+        switch rule {
+        case .maxP99Ms(let most):
+            return Gate(configuration: configuration, bound: .maxP99Ms(most))
+                .evaluate(Array(figures(configuration, "time_to_visible_p99_ms").values))
+        case .minExecutionsPerSecond(let least):
+            return Gate(configuration: configuration, bound: .minExecutionsPerSecond(least))
+                .evaluate(Array(figures(configuration, "executions_per_s").values))
+        case .minRatio(let other, let ratio, let metric):
+            let metric = metric ?? load.metric
+            let (own, others) = (figures(configuration, metric.column), figures(other, metric.column))
+            let gate = Gate(configuration: configuration, bound: .minRatio(ratio, to: other))
+            // Of milliseconds, half of them are twice as good.
+            return gate.evaluate(
+                metric.isMoreBetter
+                    ? RatioComparison(baseline: others, candidate: own, isHigherBetter: true)
+                    : RatioComparison(baseline: own, candidate: others, isHigherBetter: true))
+        }
+    }
+}
+
+extension ScenarioFile.Load {
+    /// What a ratio is of when the scenario doesn't say: at a fixed rate every configuration has the same throughput.
+    fileprivate var metric: ScenarioFile.GateRule.Metric {
+        if case .open = self { .p99Ms } else { .executionsPerSecond }
+    }
+}
+
+extension ScenarioFile.GateRule.Metric {
+    /// In runs.csv.
+    fileprivate var column: String {
+        switch self {
+        case .executionsPerSecond: "executions_per_s"
+        case .p50Ms: "time_to_visible_p50_ms"
+        case .p99Ms: "time_to_visible_p99_ms"
+        }
+    }
+}

@@ -1,0 +1,134 @@
+// Load search: looks for the highest arrival rate that holds the scenario's limit, probe by probe. The search itself is
+// Statistics.RateSearch, a value; here each probe gets a stream of its own length and is measured, and verified, like any
+// other run.
+
+import Measurement
+import Report
+import Statistics
+
+struct RateProbes {
+    /// What a probe is given.
+    struct Plan {
+        let ratePerSecond: Double
+        let executions: Int64
+        let schedule: ArrivalSchedule
+    }
+
+    let load: ScenarioFile.SearchLoad
+    /// The workload has no more to offer.
+    let executionsMaximum: Int64
+    let key: RunKey
+
+    /// A probe that is over in less than this shows nothing of a queue that grows.
+    static let probeSecondsMinimum = 1.0
+
+    /// Runs probe after probe until the rate is confirmed, or known not to be there.
+    /// - Parameter measure: runs one probe on fresh tables.
+    /// - Returns: the outcome of the last probe that held, with the rate that was found, or else of the last one.
+    func search(
+        measure: (Plan) throws -> CellOutcome, say: (String) -> Void
+    ) throws -> CellOutcome {
+        let highest = min(load.highRateLimit, Double(executionsMaximum) / RateProbes.probeSecondsMinimum)
+        var search = RateSearch(
+            lowRate: min(load.lowRate, highest), highRateLimit: highest, precision: load.precision)
+        var rows: [[String]] = []
+        var best: CellOutcome?
+        var last: CellOutcome?
+        while let probe = search.nextProbe {
+            let plan = plan(probe.rate)
+            let outcome = try measure(plan)
+            let judged = judge(outcome, plan)
+            rows.append(row(rows.count + 1, probe, plan, outcome, judged))
+            say("probe \(rows.count), \(purpose(probe)): \(Int(probe.rate))/s \(word(judged))")
+            last = outcome
+            if judged == .held { best = outcome }
+            guard outcome.checks.isClean else { break }
+            search.record(judged)
+        }
+        guard var result = last.map({ $0.checks.isClean ? best ?? $0 : $0 }) else {
+            preconditionFailure("a search makes a probe at least")
+        }
+        result.row.sustainedRatePerSecond = search.confirmedRate
+        if search.conclusion != nil, search.confirmedRate == nil {
+            result.row.invalidReason = "no rate was found: \(search.conclusion.map { "\($0)" } ?? "")"
+        } else {
+            result.row.invalidReason = nil
+        }
+        result.note = search.conclusion.map { "\($0)" }
+        result.tables[.probes] = rows
+        // Every probe has a stream of its own length, so there are no common final tables.
+        result.finalTables = [:]
+        return result
+    }
+
+    private func plan(_ rate: Double) -> Plan {
+        let wanted = Int64((rate * load.probeSeconds).rounded())
+        return Plan(
+            ratePerSecond: rate, executions: max(1, min(wanted, executionsMaximum)),
+            schedule: .uniform(ratePerSecond: rate))
+    }
+
+    /// Whether a probe held: verified, valid, its p99 within the limit, and no more behind its schedule than allowed.
+    private func judge(_ outcome: CellOutcome, _ plan: Plan) -> RateSearch.ProbeOutcome {
+        if let reason = outcome.row.invalidReason { return .invalid(reason: reason) }
+        let p99Ms = Double(outcome.row.timeToVisible?.p99 ?? 0) / 1e6
+        if p99Ms > load.p99LimitMs {
+            return .failed(reason: "p99 \(short(p99Ms)) ms, the limit is \(short(load.p99LimitMs)) ms")
+        }
+        let lagMs = behindMs(outcome, plan)
+        if lagMs > load.lagLimitMs {
+            return .failed(reason: "\(short(lagMs)) ms behind at the end, the limit is \(short(load.lagLimitMs)) ms")
+        }
+        return .held
+    }
+
+    /// How long after the last intended arrival the last commit came.
+    private func behindMs(_ outcome: CellOutcome, _ plan: Plan) -> Double {
+        let lastArrival = plan.schedule.intendedArrival(sequence: plan.executions - 1, start: 0)
+        return max(0, Double(outcome.drainNanoseconds - lastArrival) / 1e6)
+    }
+
+    private func row(
+        _ number: Int, _ probe: RateSearch.Probe, _ plan: Plan, _ outcome: CellOutcome,
+        _ judged: RateSearch.ProbeOutcome
+    ) -> [String] {
+        ResultTable.probes.row(
+            key,
+            [
+                String(number), purpose(probe), short(probe.rate), String(plan.executions),
+                outcome.row.executionsPerSecond.map(short) ?? "",
+                outcome.row.timeToVisible.map { short(Double($0.p99) / 1e6) } ?? "", short(behindMs(outcome, plan)),
+                word(judged), reason(judged),
+            ])
+    }
+
+    private func purpose(_ probe: RateSearch.Probe) -> String {
+        switch probe.purpose {
+        case .bracketing: "bracket"
+        case .bisecting: "bisect"
+        case .confirming: "confirm"
+        case .above: "above"
+        }
+    }
+
+    private func word(_ outcome: RateSearch.ProbeOutcome) -> String {
+        switch outcome {
+        case .held: "held"
+        case .failed: "failed"
+        case .invalid: "invalid"
+        }
+    }
+
+    private func reason(_ outcome: RateSearch.ProbeOutcome) -> String {
+        switch outcome {
+        case .held: ""
+        case .failed(let reason), .invalid(let reason): reason
+        }
+    }
+
+    /// With one decimal, the same in every locale.
+    private func short(_ value: Double) -> String {
+        let tenths = Int64((value * 10).rounded())
+        return "\(tenths / 10).\(abs(tenths % 10))"
+    }
+}

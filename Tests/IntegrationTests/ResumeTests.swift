@@ -1,0 +1,111 @@
+// A run that is killed again and again, resumed, and repeated. What it ends with is what a run ends with that wasn't.
+
+import Services
+import Testing
+
+@Suite(.serialized, .timeLimit(.minutes(3))) struct ResumeTests {
+    private static let cellCount = 12
+    private static let scenario = """
+        name: matrix
+        seed: 5
+        repetitions: 2
+        workload: { executions: 400, blocks: 8, accounts_per_block: 4, partitions: 4, busts: 0.05 }
+        configurations:
+          matrix: { mode: [concurrent, adaptive, batch], workers: [1, 2] }
+        """
+
+    /// What doesn't depend on the machine's speed.
+    private static let steadyColumns = [
+        "format_version", "scenario", "stage", "configuration", "repetition", "order_index", "mode", "workers",
+        "partitions", "executions", "duplicates", "waiting_busts", "final_tables", "verified", "validity",
+    ]
+
+    private func steady(_ csv: String) throws -> [[String]] {
+        try rows(ofCSV: csv).map { row in Self.steadyColumns.map { row[$0] ?? "missing" } }
+    }
+
+    @Test func `a run killed twice with -9 and resumed ends in the table of one that wasn't`() throws {
+        try withPlace { place in
+            try place.write("matrix.yaml", Self.scenario)
+            for (flags, line) in [([], "[3/"), (["--resume"], "[8/")] {
+                let run = try place.start(["run", "matrix.yaml"] + flags)
+                try #require(run.waitFor(line), "\(run.errors)")
+                run.killNow()
+                #expect(place.leftovers(seconds: 30) == [])
+            }
+            let folder = try place.onlyResult()
+            let manifestText = try place.read("\(folder)/manifest.json")
+            let ending = try (manifest(manifestText)["outcome"] as? [String: Any])?["ending"] as? String
+            #expect(ending == "unfinished")
+            // What a kill in the middle of a line leaves is cut off, and its cell is repeated.
+            let journal = try place.read("\(folder)/journal.jsonl")
+            try place.write("\(folder)/journal.jsonl", journal + "{\"configuration\":\"half")
+            let done = journal.split(separator: "\n").count
+            #expect((8..<Self.cellCount).contains(done), "\(done)")
+
+            let last = try place.run("run", "matrix.yaml", "--resume")
+            #expect(last.status == 0, "\(last.errors)")
+            #expect(last.errors.contains("\(done) of \(Self.cellCount) runs are finished already"))
+            #expect(try place.onlyResult() == folder)
+
+            let uncut = try place.run("run", "matrix.yaml", "--results", "uncut", "-q")
+            #expect(uncut.status == 0, "\(uncut.errors)")
+            #expect(uncut.errors == "", "-q tells nothing that is as it should be")
+            let other = try place.onlyResult(in: "uncut")
+            let (resumed, whole) = (
+                try steady(place.read("\(folder)/runs.csv")), try steady(place.read("\(other)/runs.csv"))
+            )
+            #expect(resumed.count == Self.cellCount)
+            #expect(resumed == whole)
+            #expect(place.names(in: folder) == place.names(in: other))
+
+            let none = try place.run("run", "matrix.yaml", "--resume")
+            #expect(none.status == 2)
+            #expect(
+                none.errors.hasPrefix("--resume: expected a run of matrix in results that was cut"), "\(none.errors)")
+        }
+    }
+
+    @Test func `a run is repeated from its folder, on the same data, and its events are JSON`() throws {
+        try withPlace { place in
+            try place.write(
+                "workloads/small.yaml", "executions: 300\nblocks: 6\naccounts_per_block: 3\npartitions: 2\n")
+            try place.write(
+                "once.yaml",
+                """
+                name: once
+                seed: 9
+                workload: workloads/small.yaml
+                configurations: [{ mode: adaptive, workers: 1 }]
+                """)
+            let first = try place.run("run", "once.yaml", "-q")
+            #expect(first.status == 0, "\(first.errors)")
+            let folder = try place.onlyResult()
+            // Everything that the run needs is in its folder.
+            try place.write("workloads/small.yaml", "executions: 1\n")
+            let again = try place.run("rerun", folder, "--results", "again", "--json")
+            #expect(again.status == 0, "\(again.errors)")
+            let repeated = try place.onlyResult(in: "again")
+            #expect(
+                try steady(place.read("\(repeated)/runs.csv")) == steady(place.read("\(folder)/runs.csv")))
+            let events = try again.output.split(separator: "\n").map { try manifest(String($0))["event"] as? String }
+            #expect(events.last == "finished")
+            #expect(events.contains("cell_started") && events.contains("cell_finished"))
+
+            let exported = try place.run("export", ".", "--csv", "all.csv")
+            #expect(exported.status == 2, "no run lies there itself")
+            try place.succeed("export", "results", "--csv", "all.csv")
+            let joined = try rows(ofCSV: place.read("all.csv"))
+            #expect(joined.map { $0["run"] } == [String(folder.dropFirst("results/".count))])
+
+            let changed = try place.read("\(folder)/manifest.json").replacing(
+                "\"fingerprint\": \"", with: "\"fingerprint\": \"x")
+            try place.write("\(folder)/manifest.json", changed)
+            let refused = try place.run("rerun", folder, "--results", "refused")
+            #expect(refused.status == 1)
+            #expect(
+                refused.errors.contains("the run to repeat worked on data with the fingerprint x"), "\(refused.errors)")
+            #expect(place.names(in: "refused") == [])
+        }
+    }
+}
