@@ -22,8 +22,6 @@ struct ExecuteResult: Sendable {
     let feed: FeedFigures?
     /// From the last commit to the broker's acknowledgement of the last message; nil unless the feed was running.
     let catchUpNanoseconds: Int64?
-    /// What the server counted, the feed's catching up included; nil where it doesn't count.
-    let activity: DatabaseActivity?
     /// From the first transaction to the end of the feed.
     let resources: ResourceSummary
     let topicMessageCount: Int64?
@@ -88,22 +86,19 @@ enum ExecuteRun {
         _ configuration: ExecuteConfiguration, _ plan: ExecutionPlan, _ feed: RunningFeed?,
         _ topicMessageCount: (() throws -> Int64)?, _ target: Target, _ connection: PostgresConnection, _ stop: StopFlag
     ) throws -> ExecuteResult {
-        let meter: DatabaseMeter?
-        let usage: UsageMeter
+        let usage = try UsageMeter(target, on: connection)
+        let start = monotonicNow()
         let execution: ExecutionSummary
         do {
-            meter = try DatabaseMeter.begin(on: connection)
-            usage = UsageMeter(target)
             execution = try TradesStore.execute(plan, on: connection, stop: stop) { _ in }
             try requireNotStopped(stop)
         } catch {
+            usage.abandon()
             feed?.abandon()
             throw error
         }
         let figures = try feed?.finish(on: connection)
-        var resources = usage.finish()
-        let activity = try meter?.end(on: connection)
-        if let activity { resources.add(activity) }
+        let resources = try usage.finish(on: connection, start: start).summary
         try requireNotStopped(stop)
         let messages = try topicMessageCount?()
         let rows = try connection.query("SELECT count(*) FROM trades.executions").int64(0, 0)
@@ -114,7 +109,7 @@ enum ExecuteRun {
         return ExecuteResult(
             configuration: configuration, execution: execution, feed: figures,
             catchUpNanoseconds: figures.map { max(0, $0.lastPublishedTime - execution.figures.lastCommitTime) },
-            activity: activity, resources: resources, topicMessageCount: messages,
+            resources: resources, topicMessageCount: messages,
             checksum: try TradesStore.checksum(on: connection),
             checks: checks)
     }

@@ -69,13 +69,3 @@ struct ExecuteStage: StageRun {
         return outcome
     }
 }
-
-extension ResourceSummary {
-    /// Takes what the server counted.
-    mutating func add(_ activity: DatabaseActivity) {
-        walBytes = activity.walBytes
-        rowsWritten = activity.rowsInserted + activity.rowsUpdated + activity.rowsDeleted
-        commitsPerSync = activity.commitsPerSync
-        deadlocks = activity.deadlocks
-    }
-}

@@ -40,12 +40,7 @@ struct UsageMeter {
         }
         let waits = try locks?.end().waitingBySecond(from: start)
         summary.lockWaits = waits.map { Int64($0.values.reduce(0, +)) }
-        if let activity = try activity?.end(on: connection) {
-            summary.walBytes = activity.walBytes
-            summary.rowsWritten = activity.rowsInserted + activity.rowsUpdated + activity.rowsDeleted
-            summary.commitsPerSync = activity.commitsPerSync
-            summary.deadlocks = activity.deadlocks
-        }
+        if let activity = try activity?.end(on: connection) { summary.add(activity) }
         return (summary, waits)
     }
 
@@ -54,5 +49,15 @@ struct UsageMeter {
         guard let services = target.services else { return nil }
         let postgres = ServicesControl.status(in: services.state).first { $0.record.kind == .postgres && $0.isRunning }
         return postgres.flatMap { ProcessUsage.ofTree(root: $0.record.process.pid)?.cpuSeconds }
+    }
+}
+
+extension ResourceSummary {
+    /// Takes what the server counted.
+    fileprivate mutating func add(_ activity: DatabaseActivity) {
+        walBytes = activity.walBytes
+        rowsWritten = activity.rowsInserted + activity.rowsUpdated + activity.rowsDeleted
+        commitsPerSync = activity.commitsPerSync
+        deadlocks = activity.deadlocks
     }
 }

@@ -6,6 +6,7 @@ import Kafka
 import Measurement
 import Model
 import Postgres
+import Report
 import TestSupport
 import Testing
 import Threads
@@ -31,7 +32,7 @@ private struct LiveBench {
         _ topic: RecordedTopic, _ configuration: Configuration,
         _ body: (WorkerPlan, BookingPlan) throws -> (R, ends: [Int32: Int64])
     ) throws -> (result: R, differences: [String], sums: [String: String]) {
-        let tables = try CellTables.prepare(topic, target: target, on: connection)
+        let tables = try CellTables.prepare(topic, configuration, target: target, on: connection)
         let plan = WorkerPlan(
             connection: target.connection, kafka: try #require(target.kafka), topic: topic.topic,
             partitions: topic.partitions, configuration: configuration, book: try AllocationsSource.book(on: connection)
@@ -217,8 +218,8 @@ private func withOrders<R>(
                 let (count, figures) = (result.execution.writtenCount, result.execution.figures)
                 #expect(figures.transactionCount == (count + 49) / 50)
                 #expect(figures.transactionLatency.count == figures.transactionCount)
-                #expect((result.executionsPerSecond ?? 0) > 0 && (result.activity?.walBytes ?? 0) > count * 50)
-                #expect(result.activity?.rowsInserted ?? 0 >= count)
+                #expect((result.executionsPerSecond ?? 0) > 0 && (result.resources.walBytes ?? 0) > count * 50)
+                #expect(result.resources.rowsWritten ?? 0 >= count)
                 #expect(
                     (result.feed != nil) == (feed == .running)
                         && (result.catchUpNanoseconds != nil) == (feed == .running))
