@@ -141,7 +141,8 @@ let package = Package(
             "StageTests",
             [
                 "Orders", "Holdings", "Booking", "Trades", "Allocations", "ChangeFeed", "Diagnostics", "Kafka",
-                "Measurement", "Model", "Postgres", "Report", "Routing", "Scenario", "Seeding", "Services", "TestSupport", "Threads",
+                "Measurement", "Model", "Postgres", "Report", "Routing", "Scenario", "Seeding", "Services",
+                "TestSupport", "Threads",
             ]),
         tests(
             "BookingTests",
