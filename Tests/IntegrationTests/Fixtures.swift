@@ -82,3 +82,9 @@ func rows(ofCSV text: String) throws -> [[String: String]] {
 func manifest(_ text: String) throws -> [String: Any] {
     try #require(try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
 }
+
+/// Every file of a run that has ended, sorted.
+let resultFiles = [
+    "comparisons.csv", "faults.csv", "histograms.hlog", "journal.jsonl", "latency.csv", "manifest.json",
+    "partitions.csv", "probes.csv", "retries.csv", "runs.csv", "scenario.yaml", "timeseries.csv", "verify.csv",
+]

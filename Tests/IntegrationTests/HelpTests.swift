@@ -32,7 +32,7 @@ import Testing
         "execute": [
             "--date", "--seed", "--count", "--busts", "--replaces", "--cancels", "--txn-size", "--rate", "--replace",
         ] + target,
-        "feed": ["--topic", "--partitions", "--until-caught-up", "--keep-slot", "--drop"] + target,
+        "feed": ["--topic", "--topic-key", "--partitions", "--until-caught-up", "--keep-slot", "--drop"] + target,
         "work": [
             "--topic", "--mode", "--workers", "--txn-size", "--pipeline-depth", "--batch-size", "--batch-window-ms",
             "--cycle-interval-ms", "--fresh", "--follow",
