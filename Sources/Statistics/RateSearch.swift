@@ -10,10 +10,13 @@
 ///   further apart than the precision (→ confirming).
 /// - confirming: the rate has to hold so many times in a row (→ above). If it fails once it is lowered by one step of
 ///   precision and confirmed anew; below the lowest rate nothing is found.
-/// - above: one probe 20 % higher, which is expected to fail. It proves that the SLO is what limits, and it ends the search.
+/// - above: one probe 20 % higher, which is expected to fail. It proves that the SLO is what limits, and it ends the search. If
+///   it holds, noise had failed a lower rate: the search goes on from there, a few times at most.
 public struct RateSearch: Sendable, Equatable {
     /// How far above the found rate the last probe lies.
     public static let aboveFactor = 1.2
+    /// How often a probe above that holds makes the search go on.
+    public static let renewals = 3
     /// How often the low rate is halved at most.
     public static let halvings = 10
 
@@ -78,6 +81,7 @@ public struct RateSearch: Sendable, Equatable {
     private var failedRate: Double?
     /// The lowest rate that the generator couldn't keep.
     private var generatorLimit: Double?
+    private var renewalCount = 0
 
     /// Searches from `lowRate`, which should be one that surely holds, up to `highRateLimit`.
     public init(lowRate: Double, highRateLimit: Double, precision: Double = 0.05, confirmations: Int = 2) {
@@ -132,6 +136,12 @@ public struct RateSearch: Sendable, Equatable {
             // The probe before this one was the last confirmation.
             let rate = history[history.count - 2].probe.rate
             switch outcome {
+            case .held where renewalCount < RateSearch.renewals:
+                // A failure at a lower rate than one that holds was noise.
+                renewalCount += 1
+                heldRate = probe.rate
+                if let failed = failedRate, failed <= probe.rate { failedRate = nil }
+                narrow(around: probe.rate)
             case .held: end(.found(rate: rate, aboveFails: false))
             case .failed: end(.found(rate: rate, aboveFails: true))
             case .invalid: end(.found(rate: rate, aboveFails: nil))

@@ -86,15 +86,32 @@ private func finish(
         }
     }
 
-    @Test func `a probe above that holds is told`() {
-        var search = RateSearch(lowRate: 100, highRateLimit: 100_000)
-        let conclusion = finish(&search) { $0.purpose == .above || $0.rate <= 500 ? .held : Self.slow }
-        guard case .found(let rate, aboveFails: false) = conclusion else {
+    @Test func `a probe above that holds makes the search go on from there, and noise that stays is told`() {
+        // Fails once below its limit, at the first bisection.
+        var failures = 1
+        var search = RateSearch(lowRate: 100, highRateLimit: 1_000_000)
+        let recovered = finish(&search) { probe in
+            if case .bisecting = probe.purpose, failures > 0 {
+                failures -= 1
+                return Self.slow
+            }
+            return probe.rate <= 1500 ? .held : Self.slow
+        }
+        guard case .found(let rate, aboveFails: true) = recovered else {
+            Issue.record("\(String(describing: recovered))")
+            return
+        }
+        #expect((1500 / 1.06...1500).contains(rate))
+
+        var misled = RateSearch(lowRate: 100, highRateLimit: 1_000_000)
+        let conclusion = finish(&misled) { probe in
+            if case .above = probe.purpose { return .held }
+            return probe.rate <= 1000 ? .held : Self.slow
+        }
+        guard case .found(_, aboveFails: false) = conclusion else {
             Issue.record("\(String(describing: conclusion))")
             return
         }
-        #expect(rate == search.confirmedRate)
-        #expect(conclusion?.description.contains("misled by noise") == true)
     }
 
     @Test func `a probe above that would exceed the highest rate allowed isn't made`() {
