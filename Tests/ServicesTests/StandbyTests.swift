@@ -28,70 +28,71 @@ import Threads
         return try connection.query(sql).int64(0, 0)
     }
 
-    @Test func `a quorum commit waits for one of two standbys, and everything is gone afterwards`() throws {
+    /// One cluster for all of it, because every server that starts takes a second of the tests.
+    @Test func `a quorum commit waits for one of two standbys, and what is left of them hinders nobody`() throws {
         try withStateFolder { state in
-            let services = try EmbeddedServices.start(in: state, broker: .mock)
-            #expect(throws: OperatingError.self) { try services.setQuorumCommit(true) }
-            try services.ensureStandbys(count: 2)
-            let first = standbys(state)
-            try services.ensureStandbys(count: 2)
-            #expect(first.map(\.process) == standbys(state).map(\.process) && first.count == 2)
-            try services.setQuorumCommit(true)
-            let connection = try PostgresConnection.connect(to: ConnectionInfo(services.connectionInfo))
-            try connection.execute("CREATE TABLE t (id int); INSERT INTO t VALUES (1)")
-
-            for standby in first { try signal(standby, SIGSTOP) }
-            // What doesn't ask for a standby goes on; what does waits until one of them answers.
-            try connection.execute("SET synchronous_commit = local")
-            try connection.execute("INSERT INTO t VALUES (2)")
-            let isCommitted = StopFlag()
-            let info = try ConnectionInfo(services.connectionInfo)
-            let commit = WorkerThread(name: "commit") {
-                let connection = try PostgresConnection.connect(to: info)
-                try connection.execute("INSERT INTO t VALUES (3)")
-                isCommitted.set()
-            }
-            let isWaiting = try eventually(seconds: 5) {
-                try count(
-                    "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'", on: services.connectionInfo)
-                    == 1
-            }
-            usleep(100_000)
-            #expect(isWaiting && !isCommitted.isSet)
-            try signal(first[1], SIGCONT)
-            try commit.join()
-            let applied = try eventually(seconds: 5) { try count("SELECT count(*) FROM t", on: first[1].address) == 3 }
-            #expect(applied)
-
-            // One of them is still halted, which mustn't keep anything from ending.
-            try services.removeStandbys()
-            try services.removeStandbys()
-            try connection.execute("INSERT INTO t VALUES (4)")
-            let left = try count("SELECT count(*) FROM pg_replication_slots", on: services.connectionInfo)
-            #expect(left == 0)
-            #expect(standbys(state).isEmpty && first.allSatisfy { !$0.isRunning })
-            #expect(access(state.standbyFolder(1), F_OK) != 0 && access(state.standbyFolder(2), F_OK) != 0)
-            services.stop()
-            #expect(processes(naming: state.path) == [])
-        }
-    }
-
-    @Test func `standbys end with the services, and what a kill left of a quorum hinders nobody`() throws {
-        try withStateFolder { state in
-            let services = try EmbeddedServices.start(in: state, broker: .mock)
+            var settings = EmbeddedPostgres.defaultSettings
+            settings.merge(["fsync": "off", "shared_buffers": "16MB"]) { $1 }
+            let services = try EmbeddedServices.start(in: state, broker: .mock, settings: settings)
+            try expectQuorum(services)
             try services.ensureStandbys(count: 1)
             try services.setQuorumCommit(true)
             services.stop()
             #expect(state.records.services.isEmpty)
             #expect(processes(naming: state.path) == [])
-            // The primary's files still name a standby that is gone.
-            let again = try EmbeddedServices.start(in: state, broker: .mock)
+            // The primary's files still name a standby that is gone, as after a kill.
+            let again = try EmbeddedServices.start(in: state, broker: .mock, settings: settings)
             let connection = try PostgresConnection.connect(to: ConnectionInfo(again.connectionInfo))
-            try connection.execute("SET statement_timeout = 5000; CREATE TABLE t (id int)")
+            try connection.execute("SET statement_timeout = 5000; INSERT INTO t VALUES (5)")
             let left = try count("SELECT count(*) FROM pg_replication_slots", on: again.connectionInfo)
             #expect(left == 0)
             #expect(access(state.standbyFolder(1), F_OK) != 0)
             again.stop()
         }
+    }
+
+    /// A quorum of two, both halted, then one of them halted, then neither there.
+    private func expectQuorum(_ services: EmbeddedServices) throws {
+        let state = services.state
+        #expect(throws: OperatingError.self) { try services.setQuorumCommit(true) }
+        try services.ensureStandbys(count: 2)
+        let first = standbys(state)
+        try services.ensureStandbys(count: 2)
+        #expect(first.map(\.process) == standbys(state).map(\.process) && first.count == 2)
+        try services.setQuorumCommit(true)
+        let connection = try PostgresConnection.connect(to: ConnectionInfo(services.connectionInfo))
+        try connection.execute("CREATE TABLE t (id int); INSERT INTO t VALUES (1)")
+
+        for standby in first { try signal(standby, SIGSTOP) }
+        // What doesn't ask for a standby goes on; what does waits until one of them answers.
+        try connection.execute("SET synchronous_commit = local")
+        try connection.execute("INSERT INTO t VALUES (2)")
+        let isCommitted = StopFlag()
+        let info = try ConnectionInfo(services.connectionInfo)
+        let commit = WorkerThread(name: "commit") {
+            let connection = try PostgresConnection.connect(to: info)
+            try connection.execute("INSERT INTO t VALUES (3)")
+            isCommitted.set()
+        }
+        let isWaiting = try eventually(seconds: 5) {
+            try count(
+                "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'", on: services.connectionInfo)
+                == 1
+        }
+        usleep(100_000)
+        #expect(isWaiting && !isCommitted.isSet)
+        try signal(first[1], SIGCONT)
+        try commit.join()
+        let applied = try eventually(seconds: 5) { try count("SELECT count(*) FROM t", on: first[1].address) == 3 }
+        #expect(applied)
+
+        // One of them is still halted, which mustn't keep anything from ending.
+        try services.removeStandbys()
+        try services.removeStandbys()
+        try connection.execute("INSERT INTO t VALUES (4)")
+        let left = try count("SELECT count(*) FROM pg_replication_slots", on: services.connectionInfo)
+        #expect(left == 0)
+        #expect(standbys(state).isEmpty && first.allSatisfy { !$0.isRunning })
+        #expect(access(state.standbyFolder(1), F_OK) != 0 && access(state.standbyFolder(2), F_OK) != 0)
     }
 }
