@@ -92,6 +92,38 @@ import Trades
         }
     }
 
+    @Test func `with a skew each block gets its share of exactly as many executions`() throws {
+        let text = """
+            seed: 11
+            workload:
+              executions: 2000
+              blocks: 20
+              accounts_per_block: 5
+              partitions: 4
+              skew: { zipf: 1 }
+            configurations:
+              - { name: adaptive, mode: adaptive, workers: 2, batch_size: 64 }
+            """
+        let scenario = try ScenarioFile.parse(text: text, path: "skew.yaml")
+        try withExecutions(routed: .setBased, scenario) { run, _ in
+            let counts = try run.connection.lines(
+                "SELECT count(*) FROM trades.executions GROUP BY block_order_id ORDER BY 1 DESC"
+            ).compactMap { Int64($0) }
+            #expect(counts.reduce(0, +) == 2_000)
+            // The i-th has 1/i of what the first has, who has 1 of 3.6: by whole lots, so that one may be missing or too many.
+            let shares = BlockSkew.zipf(thetaPpm: 1_000_000).division(of: 2_000, among: 20, atLeast: 1)
+            #expect(counts.count == 20 && zip(counts, shares).allSatisfy { abs($0 - $1) <= 1 }, "\(counts), \(shares)")
+            let messages = try messages(of: run.connection, partitions: scenario.workload.partitions)
+            for configuration in scenario.configurations {
+                let lines = try run.drain(messages, partitions: scenario.workload.partitions, configuration).checks
+                    .differenceLines
+                #expect(lines.isEmpty, "\(lines)")
+            }
+            let captured = try run.connection.number("SELECT sum(execution_count) FROM allocations.block_fills")
+            #expect(captured == 2_000)
+        }
+    }
+
     /// What the change feed publishes, in the order of the table.
     private func messages(of connection: PostgresConnection, partitions: Int) throws -> [TopicMessage] {
         let rows = try connection.query(
