@@ -29,7 +29,9 @@ struct AllocationsStore {
         case .concurrent, .adaptive, .batch: names += ["fill_trades", "capture_and_fill"]
         case .cycle: names += ["stage", "capture_and_fill_staged"]
         }
-        for name in names { try connection.prepare(name, fillScript[name]) }
+        // Only workers that may have blocks in common lock them in an order: for the others it would be work for nothing.
+        let parts = configuration.topicKey == .execution ? ["blocks": "blocks_in_order"] : [:]
+        for name in names { try connection.prepare(name, fillScript.statement(name, replacing: parts)) }
         try connection.prepare("begin", "BEGIN")
         try connection.prepare("commit", "COMMIT")
         return store

@@ -9,6 +9,7 @@ public struct SQLScript: Sendable {
     /// The text above the first name.
     public let header: String
     private let statements: [String: String]
+    private let sections: [String: [Substring]]
 
     /// Cuts up a file that was embedded into the program. Two statements of one name are a programming error and trap.
     public init(embedded bytes: [UInt8]) {
@@ -30,6 +31,7 @@ public struct SQLScript: Sendable {
         }
         self.names = names
         self.header = Self.trimmed(header)
+        self.sections = sections
         statements = Dictionary(
             uniqueKeysWithValues: names.map { ($0, Self.trimmed(Self.completed(sections[$0] ?? [], with: sections))) })
     }
@@ -41,12 +43,24 @@ public struct SQLScript: Sendable {
         return end.map { String(statement[...$0]) } ?? ""
     }
 
+    /// The statement of that name with other parts than its own: `replacing` says which one stands in whose place.
+    public func statement(_ name: String, replacing parts: [String: String]) -> String {
+        // Traps for a name that the file doesn't have.
+        let own = self[name]
+        return parts.isEmpty
+            ? own : Self.trimmed(Self.completed(sections[name] ?? [], with: sections, replacing: parts))
+    }
+
     /// The lines with every part in its place.
-    private static func completed(_ lines: [Substring], with sections: [String: [Substring]]) -> [Substring] {
+    private static func completed(
+        _ lines: [Substring], with sections: [String: [Substring]], replacing parts: [String: String] = [:]
+    ) -> [Substring] {
         lines.flatMap { line in
             guard let name = word(behind: "-- insert:", in: line) else { return [line] }
-            guard let part = sections[name] else { preconditionFailure("no part is named \(name)") }
-            return completed(part, with: sections)
+            guard let part = sections[parts[name] ?? name] else {
+                preconditionFailure("no part is named \(parts[name] ?? name)")
+            }
+            return completed(part, with: sections, replacing: parts)
         }
     }
 

@@ -112,6 +112,14 @@ import Testing
         #expect(script["second_one"] == "-- why\nSELECT 2")
     }
 
+    @Test func `a part may stand in the place of another`() {
+        let script = SQLScript(
+            embedded: Array("-- part: a\n1\n-- part: b\n2\n-- name: s\nSELECT\n-- insert: a\n;".utf8))
+        #expect(script["s"].split(whereSeparator: \.isNewline) == ["SELECT", "1", ";"])
+        let other = script.statement("s", replacing: ["a": "b"])
+        #expect(other.split(whereSeparator: \.isNewline) == ["SELECT", "2", ";"])
+    }
+
     @Test func `a script without names is all header`() {
         let script = SQLScript(embedded: Array("SELECT 1".utf8))
         #expect(script.names.isEmpty && script.header == "SELECT 1")

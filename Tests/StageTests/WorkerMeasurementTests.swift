@@ -7,6 +7,7 @@ import Postgres
 import TestSupport
 import Testing
 import Threads
+import Trades
 
 @testable import Allocations
 @testable import Scenario
@@ -150,6 +151,29 @@ extension WorkerBench {
                 #expect(checks.isClean, "\(checks.differenceLines)")
                 #expect(figures.capturedCount == Int64(bench.executions.count))
                 #expect(figures.latencies[.committedToAllocated].count > 0)
+            }
+        }
+    }
+
+    @Test(arguments: [
+        Configuration(mode: .batch, batchSize: 32, batchWindowMs: 5), Configuration(mode: .adaptive, batchSize: 32),
+        Configuration(mode: .cycle, cycleIntervalMs: 5),
+    ])
+    func `workers that fill many of the same blocks at once never wait for each other in a circle`(
+        _ configuration: Configuration
+    ) throws {
+        let blocks = (0..<24).map { _ in [Int64](repeating: 2_000, count: 4) }
+        // Statements for trades alone, and those for busts and replaces, too.
+        for rates in [EventRates.none, EventRates(bustPpm: 50_000, replacePpm: 100_000)] {
+            try withBench(blocks: blocks, partitions: 4, rates: rates, isPublished: false) { bench in
+                try bench.publish(bench.messagesKeyedByExecution)
+                var shared = configuration
+                shared.workers = 4
+                shared.topicKey = .execution
+                let figures = try bench.drain(shared).figures
+                #expect(figures.retryCount == 0, "\(figures.retries)")
+                let checks = try bench.verify()
+                #expect(checks.isClean, "\(checks.differenceLines)")
             }
         }
     }

@@ -3,6 +3,19 @@
 --
 -- A part is a run of common table expressions that stands where a statement says `-- insert:`.
 
+-- part: blocks
+-- What moves each block.
+summed AS (SELECT * FROM sums)
+
+-- part: blocks_in_order
+-- The same where several workers fill the same blocks. Who fills more than one would wait for a worker that waits for him,
+-- until the server finds the deadlock a second later; so everyone locks his blocks first, from the lowest to the highest.
+-- Where a block has one worker only, this would be a lock per block for nothing.
+summed AS (
+  SELECT s.* FROM sums AS s JOIN allocations.block_fills AS b ON b.block_order_id = s.block_order_id
+  ORDER BY s.block_order_id FOR NO KEY UPDATE OF b
+)
+
 -- part: meet
 -- A trade and its bust meet in one row of captured_trades, whichever comes first: so whoever comes second sees the other, even
 -- when both are under way at once in two transactions.
@@ -51,7 +64,7 @@ captured_changes AS (
   UNION ALL
   SELECT block_order_id, NULL, NULL, 0, order_version, order_quantity, exec_type = 'CANCELED'
   FROM captured_changes WHERE order_version IS NOT NULL
-), summed AS (
+), sums AS (
   SELECT block_order_id, coalesce(sum(sign * quantity), 0)::INT8 AS quantity,
          coalesce(sum(sign * quantity * price), 0) AS notional, sum(sign)::INT8 AS executions,
          max(order_version) AS order_version,
@@ -60,7 +73,9 @@ captured_changes AS (
          (array_agg(is_canceled ORDER BY order_version DESC) FILTER (WHERE order_version IS NOT NULL))[1]
            AS is_canceled
   FROM effects GROUP BY block_order_id
-), moved AS (
+),
+-- insert: blocks
+, moved AS (
   UPDATE allocations.block_fills AS f
   SET cum_quantity = f.cum_quantity + s.quantity, notional = f.notional + s.notional,
       execution_count = f.execution_count + s.executions,
@@ -93,10 +108,12 @@ WITH guard AS (
   WHERE EXISTS (SELECT 1 FROM guard)
 -- insert: meet
   RETURNING block_order_id, quantity, price, is_busted
-), summed AS (
+), sums AS (
   SELECT block_order_id, sum(quantity)::INT8 AS quantity, sum(quantity * price) AS notional, count(*) AS executions
   FROM captured_trades WHERE NOT is_busted GROUP BY block_order_id
-), moved AS (
+),
+-- insert: blocks
+, moved AS (
   UPDATE allocations.block_fills AS f
   SET cum_quantity = f.cum_quantity + s.quantity, notional = f.notional + s.notional,
       execution_count = f.execution_count + s.executions
