@@ -56,6 +56,8 @@ private func connect(_ proxy: RoundTripProxy) throws -> UnixSocket {
 }
 
 @Suite(.serialized, .timeLimit(.minutes(1))) struct RoundTripProxyTests {
+    private static let lastWords = "terminating connection due to administrator command"
+
     @Test func `a statement takes one round trip and a pipeline of twenty hardly more`() throws {
         try withProxy(5_000) { proxy in
             let connection = try PostgresConnection.connect(to: proxy.connectionInfo)
@@ -172,12 +174,65 @@ private func connect(_ proxy: RoundTripProxy) throws -> UnixSocket {
             let backend = PostgresValue.int64(Int64(connection.backendProcessID))
             try observer.query("SELECT pg_terminate_backend($1::int, 5000)", backend)
             let error = #expect(throws: PostgresError.self) { try connection.execute("SELECT 1") }
-            #expect(error?.isConnectionLost == true)
+            // The server's last words have come through. Their SQLSTATE is lost behind the proxy as it is without one: `PQexec`
+            // hands out the last of several results, and that is libpq's own one on the end that comes after those words.
+            #expect(error?.isConnectionLost == true && error?.message.contains(Self.lastWords) == true)
         }
         let nowhere = try RoundTripProxy.start(to: ConnectionInfo("host=/tmp/nowhere"), roundTripTimeUs: 0)
         defer { nowhere.stop() }
         let error = #expect(throws: PostgresError.self) { try PostgresConnection.connect(to: nowhere.connectionInfo) }
         #expect(error?.isConnectionLost == true)
+    }
+
+    @Test func `in a pipeline the code of the server's last words arrives, too`() throws {
+        try withProxy(1_000) { proxy in
+            let connection = try PostgresConnection.connect(to: proxy.connectionInfo)
+            let backend = PostgresValue.int64(Int64(connection.backendProcessID))
+            try connection.enterPipelineMode()
+            try connection.sendQuery("SELECT pg_sleep(20)", parameters: ParameterBuffer())
+            try connection.sendSync()
+            let observer = try PostgresConnection.connect(to: TemporaryPostgres.maintenanceInfo())
+            let isSleeping = try eventually {
+                try observer.query(
+                    "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND pid = $1", backend
+                )
+                .int64(0, 0) == 1
+            }
+            #expect(isSleeping)
+            try observer.query("SELECT pg_terminate_backend($1::int, 5000)", backend)
+            let error = #expect(throws: PostgresError.self) {
+                for case .failed(let error) in try connection.pipelineEventsUpToSync() { throw error }
+            }
+            #expect(error?.sqlState == .adminShutdown && error?.isConnectionLost == true)
+        }
+    }
+
+    @Test func `when the server restarts, clients learn it and new connections work`() throws {
+        let folder = "/tmp/allocbench-restart-\(getpid())"
+        mkdir(folder, 0o711)
+        defer { removeFolder(folder) }
+        func start() throws -> EmbeddedPostgres {
+            try EmbeddedPostgres.start(
+                dataFolder: "\(folder)/data", socketFolder: "\(folder)/socket",
+                settings: EmbeddedPostgres.defaultSettings.merging(["fsync": "off", "shared_buffers": "16MB"]) { $1 },
+                logFile: "\(folder)/log")
+        }
+        var server = try start()
+        defer { server.stop(mode: .immediate) }
+        let proxy = try RoundTripProxy.start(to: ConnectionInfo(server.connectionInfo), roundTripTimeUs: 1_000)
+        defer { proxy.stop() }
+        let connections = try (0..<3).map { _ in try PostgresConnection.connect(to: proxy.connectionInfo) }
+        server.stop()
+        let refused = #expect(throws: PostgresError.self) { try PostgresConnection.connect(to: proxy.connectionInfo) }
+        #expect(refused?.isConnectionLost == true)
+        server = try start()
+        let new = try PostgresConnection.connect(to: proxy.connectionInfo)
+        let answer = try new.query("SELECT 42").int64(0, 0)
+        #expect(answer == 42)
+        for connection in connections {
+            let error = #expect(throws: PostgresError.self) { try connection.execute("SELECT 1") }
+            #expect(error?.isConnectionLost == true && error?.message.contains(Self.lastWords) == true)
+        }
     }
 
     @Test func `one half of a connection may end before the other`() throws {
