@@ -2,8 +2,18 @@
 
 /// What the harness knows of its own part in a run; nil where it wasn't measured.
 public struct HarnessFigures: Sendable, Equatable {
-    /// How late messages were offered that fell due while a worker was idle; of open runs only.
+    /// Who offers the messages of an open run when they are due.
+    public enum Generator: Sendable, Equatable {
+        /// The workers themselves, which replay a topic.
+        case workers
+        /// The executor, which commits executions into trades; the feed publishes them.
+        case executor
+    }
+
+    /// How late messages were offered, by the generator's own fault: those that fell due while a worker was idle, or after the
+    /// executor had committed what was due before. Of open runs only.
     public var scheduleLagP99Ns: Int64?
+    public var generator: Generator
     /// The scenario's own bound on that lag, before the timer's error; nil for `HarnessValidity.scheduleLagBoundNs`.
     public var scheduleLagBoundNs: Int64?
     public var timerErrorP99Ns: Int64?
@@ -20,11 +30,13 @@ public struct HarnessFigures: Sendable, Equatable {
     public var cpuShareBound: Double?
 
     public init(
-        scheduleLagP99Ns: Int64? = nil, scheduleLagBoundNs: Int64? = nil, timerErrorP99Ns: Int64? = nil,
+        scheduleLagP99Ns: Int64? = nil, generator: Generator = .workers, scheduleLagBoundNs: Int64? = nil,
+        timerErrorP99Ns: Int64? = nil,
         offeredRatePerSecond: Double? = nil, throughputPerSecond: Double, ceilingPerSecond: Double? = nil,
         cpuShare: Double? = nil, cpuShareBound: Double? = nil
     ) {
         self.scheduleLagP99Ns = scheduleLagP99Ns
+        self.generator = generator
         self.scheduleLagBoundNs = scheduleLagBoundNs
         self.timerErrorP99Ns = timerErrorP99Ns
         self.offeredRatePerSecond = offeredRatePerSecond
@@ -65,8 +77,8 @@ public enum HarnessValidity: Sendable, Equatable {
             if lag > bound + timerError {
                 reasons.append(
                     "The schedule lag's p99 of \(milliseconds(lag)) ms is above the bound of "
-                        + "\(milliseconds(bound)) ms plus the timer error's p99 of \(milliseconds(timerError)) ms: idle "
-                        + "workers offered messages too late.")
+                        + "\(milliseconds(bound)) ms plus the timer error's p99 of \(milliseconds(timerError)) ms: "
+                        + figures.generator.reproach)
             }
         }
         if let share = figures.cpuShare, let bound = figures.cpuShareBound, share > bound {
@@ -83,6 +95,16 @@ public enum HarnessValidity: Sendable, Equatable {
     public var reason: String? {
         guard case .invalid(let reasons) = self else { return nil }
         return reasons.joined(separator: " ")
+    }
+}
+
+extension HarnessFigures.Generator {
+    /// How the sentence about a schedule lag ends.
+    fileprivate var reproach: String {
+        switch self {
+        case .workers: "idle workers offered messages too late."
+        case .executor: "the executor began to write executions too late, though its commit before was answered."
+        }
     }
 }
 

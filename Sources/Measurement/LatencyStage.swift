@@ -4,6 +4,7 @@
 /// A span of the pipeline that is measured. The raw values are words of `latency.csv`.
 public enum LatencyStage: String, CaseIterable, Sendable {
     case timeToVisible = "time_to_visible"
+    case dueToCommitted = "due_to_committed"
     case committedToPublished = "committed_to_published"
     case publishedToPolled = "published_to_polled"
     case polledToBegun = "polled_to_begun"
@@ -21,7 +22,8 @@ public enum LatencyStage: String, CaseIterable, Sendable {
 
     public var unit: Unit {
         switch self {
-        case .timeToVisible, .committedToPublished, .publishedToPolled, .polledToBegun, .begunToCommitted,
+        case .timeToVisible, .dueToCommitted, .committedToPublished, .publishedToPolled, .polledToBegun,
+            .begunToCommitted,
             .committedToAllocated, .scheduleLag:
             .messages
         case .allocatedToBooked: .blocks
@@ -34,9 +36,15 @@ public enum LatencyStage: String, CaseIterable, Sendable {
         switch self {
         case .timeToVisible:
             "From the intended arrival of a message to the commit that made its effect visible, every wait included."
+        case .dueToCommitted:
+            "From the intended arrival of an execution to the answer of its commit in trades, the wait for the executor's "
+                + "commit before included; of an open load through the feed."
         case .committedToPublished:
-            "From the commit of an execution in trades to the broker's acknowledgement of its message."
-        case .publishedToPolled: "From the broker's acknowledgement of a message to the poll that gave it to a worker."
+            "From the commit of an execution in trades, by the time that the server stamps on it before it flushes its log, "
+                + "to the broker's acknowledgement of its message."
+        case .publishedToPolled:
+            "From the time that the feed stamped on a message as it handed it to its producer, before the broker's "
+                + "acknowledgement, to the poll that gave it to a worker."
         case .polledToBegun:
             "From the poll of a message, or its intended arrival if that is later, to the begin of the transaction that "
                 + "holds it; the wait to fill a batch is here."
@@ -49,7 +57,9 @@ public enum LatencyStage: String, CaseIterable, Sendable {
         case .firstTryLatency:
             "From begin to commit of the transactions that succeeded at their first attempt, and of no others."
         case .scheduleLag:
-            "How late the harness offered a message that fell due while its worker was idle: the generator's own delay."
+            "How late the harness offered a message that fell due while its worker was idle: the generator's own delay. "
+                + "Through the feed: from the intended arrival of an execution, or the executor's commit before if that is "
+                + "later, to the begin of the transaction that wrote it."
         }
     }
 
@@ -57,15 +67,16 @@ public enum LatencyStage: String, CaseIterable, Sendable {
     var index: Int {
         switch self {
         case .timeToVisible: 0
-        case .committedToPublished: 1
-        case .publishedToPolled: 2
-        case .polledToBegun: 3
-        case .begunToCommitted: 4
-        case .committedToAllocated: 5
-        case .allocatedToBooked: 6
-        case .transactionLatency: 7
-        case .firstTryLatency: 8
-        case .scheduleLag: 9
+        case .dueToCommitted: 1
+        case .committedToPublished: 2
+        case .publishedToPolled: 3
+        case .polledToBegun: 4
+        case .begunToCommitted: 5
+        case .committedToAllocated: 6
+        case .allocatedToBooked: 7
+        case .transactionLatency: 8
+        case .firstTryLatency: 9
+        case .scheduleLag: 10
         }
     }
 }

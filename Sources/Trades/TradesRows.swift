@@ -140,9 +140,14 @@ public struct EventCounts: Sendable, Equatable {
 
 /// How long it took to write executions.
 public struct ExecutionFigures: Sendable, Equatable {
-    /// Per execution report: from its intended arrival to the begin of the transaction that wrote it, in nanoseconds. Empty
-    /// without a schedule.
+    /// Per execution report: how late the transaction that wrote it began, from its intended arrival or the answer of the
+    /// commit before, whichever was later, in nanoseconds. The executor's own delay: a database that takes long to commit isn't
+    /// in it. Empty without a schedule, as the next two are.
     public var scheduleLag = Histogram()
+    /// The same from its intended arrival alone, the wait for the commit before included.
+    public var dueToBegun = Histogram()
+    /// From its intended arrival to the answer of its commit.
+    public var dueToCommitted = Histogram()
     /// Per transaction: from its begin to the answer of its commit, in nanoseconds.
     public var transactionLatency = Histogram()
     public var transactionCount: Int64 = 0
@@ -152,6 +157,19 @@ public struct ExecutionFigures: Sendable, Equatable {
     public var lastCommitTime: Int64 = 0
 
     public init() {}
+
+    /// Notes a transaction of which the commit was answered.
+    /// - Parameter dues: the intended arrivals of its execution reports; empty without a schedule.
+    mutating func noteTransaction(dues: [Int64], began: Int64, committed: Int64) {
+        for due in dues {
+            scheduleLag.record(began - max(due, lastCommitTime))
+            dueToBegun.record(began - due)
+            dueToCommitted.record(committed - due)
+        }
+        lastCommitTime = committed
+        transactionLatency.record(committed - began)
+        transactionCount += 1
+    }
 
     /// From the start to the last commit.
     public var elapsedNanoseconds: Int64 { lastCommitTime == 0 ? 0 : lastCommitTime - startTime }

@@ -96,6 +96,7 @@ public enum TradesStore {
             var counts = EventCounts()
             // One COPY at a time goes through a connection, so requests wait until the reports are through.
             var requests: [DrawnEvent] = []
+            var dues: [Int64] = []
             try connection.begin()
             do {
                 try connection.copyIn(sql["copy_executions"]) { writer in
@@ -106,7 +107,7 @@ public enum TradesStore {
                         counts.note(event)
                         if event.isRequestAnswer { requests.append(event) }
                         guard let execution = event.execution(of: blocks, id: keys.execution) else { continue }
-                        if !plan.schedule.isBacklog { figures.scheduleLag.record(began - due) }
+                        if !plan.schedule.isBacklog { dues.append(due) }
                         write(execution, of: blocks[event.block], at: time(event, plan.date), to: &writer)
                         try writer.endRow()
                     }
@@ -133,9 +134,7 @@ public enum TradesStore {
                 try? connection.rollback()
                 throw error
             }
-            figures.lastCommitTime = monotonicNow()
-            figures.transactionLatency.record(figures.lastCommitTime - began)
-            figures.transactionCount += 1
+            figures.noteTransaction(dues: dues, began: began, committed: monotonicNow())
             return counts
         }
     }

@@ -48,6 +48,16 @@ import Testing
         #expect(verdict(9_000_000, rate: nil).isValid)
     }
 
+    @Test func `a lag of the executor is told as the executor's, for no worker was idle`() {
+        let reason = HarnessValidity.judge(
+            HarnessFigures(
+                scheduleLagP99Ns: 5_130_000, generator: .executor, offeredRatePerSecond: 100, throughputPerSecond: 100)
+        ).reason
+        #expect(reason?.contains("5.13 ms is above the bound of 5.00 ms") == true)
+        #expect(reason?.contains("the executor began to write executions too late") == true)
+        #expect(reason?.contains("idle workers") == false)
+    }
+
     @Test func `a processor share is judged where it has a bound, and all reasons are told`() {
         var figures = HarnessFigures(throughputPerSecond: 95, ceilingPerSecond: 100, cpuShare: 0.3)
         #expect(HarnessValidity.judge(figures).reason?.contains("processor") == false)

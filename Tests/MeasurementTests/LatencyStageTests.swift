@@ -8,8 +8,9 @@ import Testing
     @Test func `the stages have these words, which result files depend on`() {
         #expect(
             LatencyStage.allCases.map(\.rawValue) == [
-                "time_to_visible", "committed_to_published", "published_to_polled", "polled_to_begun",
-                "begun_to_committed", "committed_to_allocated", "allocated_to_booked", "txn_latency", "txn_first_try",
+                "time_to_visible", "due_to_committed", "committed_to_published", "published_to_polled",
+                "polled_to_begun", "begun_to_committed", "committed_to_allocated", "allocated_to_booked", "txn_latency",
+                "txn_first_try",
                 "schedule_lag",
             ])
     }

@@ -360,10 +360,30 @@ private func table(_ connection: PostgresConnection) throws -> [String] {
             #expect(elapsedMs >= 497 && elapsedMs < 1_500, "\(elapsedMs) ms")
             let figures = summary.figures
             #expect(figures.scheduleLag.count == 200 && figures.scheduleLag.min >= 0)
+            #expect(figures.dueToBegun.count == 200 && figures.dueToBegun.max >= figures.scheduleLag.max)
+            #expect(figures.dueToCommitted.count == 200 && figures.dueToCommitted.max > figures.dueToBegun.max)
             #expect(figures.transactionCount >= 20 && figures.transactionCount <= 200)
             #expect(figures.transactionLatency.count == figures.transactionCount)
             #expect(figures.elapsedNanoseconds / 1_000_000 <= elapsedMs)
         }
+    }
+
+    @Test func `an execution that waits for a slow commit is late, and the executor isn't`() {
+        var figures = ExecutionFigures()
+        figures.startTime = 1_000
+        figures.noteTransaction(dues: [1_000], began: 1_010, committed: 51_000)
+        // Due while the first was being committed: 20 late by the executor's fault, and the rest by the database's.
+        figures.noteTransaction(dues: [2_000, 3_000], began: 51_020, committed: 61_000)
+        // Due after the commit before.
+        figures.noteTransaction(dues: [70_000], began: 70_005, committed: 71_000)
+        #expect(figures.scheduleLag.count == 4 && figures.scheduleLag.min == 5 && figures.scheduleLag.max == 20)
+        #expect(figures.dueToBegun.count == 4 && figures.dueToBegun.max == 49_020)
+        #expect(figures.dueToCommitted.count == 4 && figures.dueToCommitted.max == 59_000)
+        #expect(figures.dueToCommitted.min == 1_000)
+        #expect(figures.transactionCount == 3 && figures.transactionLatency.max == 49_990)
+        #expect(figures.lastCommitTime == 71_000)
+        figures.noteTransaction(dues: [], began: 80_000, committed: 81_000)
+        #expect(figures.scheduleLag.count == 4 && figures.transactionCount == 4)
     }
 
     @Test func `the first executions of a drawing are the same, whether the rest is written or not`() throws {
