@@ -19,8 +19,9 @@ public struct FeedFigures: Sendable, Equatable {
     /// Messages of the stream whose rows this run's scan had published already. What an earlier run published and couldn't
     /// confirm to the server any more comes twice as well, and isn't known here: the topic's count tells.
     public var duplicateCount: Int64 = 0
-    /// Per message of the stream: from its transaction's commit to the broker's acknowledgement, in nanoseconds. The commit is
-    /// known to a microsecond, and the acknowledgement is noticed within a millisecond or so: between two reads of the log.
+    /// Per message of the stream that was committed within the window: from its transaction's commit to the broker's
+    /// acknowledgement, in nanoseconds. The commit is known to a microsecond, and the acknowledgement is noticed within a
+    /// millisecond or so: between two reads of the log.
     public var committedToPublished = Histogram()
     /// When the last acknowledgement was noticed, on the monotonic clock; 0 if nothing was published.
     public var lastPublishedTime: Int64 = 0
@@ -55,6 +56,7 @@ public final class ReplicationFeed {
     private let reachTimeoutMs: Int32
     private let slot: FeedSlot
     private let source: FeedSource
+    private let window: MeasuredWindow?
     private let producer: KafkaProducer
     private let topic: KafkaTopic
     private var encoder = EnvelopeEncoder()
@@ -69,12 +71,18 @@ public final class ReplicationFeed {
     private var serverLessMonotonicNs: Int64 = 0
     private var deliveryFailure: KafkaError?
 
-    /// - Parameter info: the database that holds the table; `slot`, which names it, must have been created there.
-    public init(connection info: ConnectionInfo, kafka: KafkaClientSettings, topic: String, slot: FeedSlot) throws {
+    /// - Parameters:
+    ///   - info: the database that holds the table; `slot`, which names it, must have been created there.
+    ///   - window: of which commits the time to the broker counts; nil for all.
+    public init(
+        connection info: ConnectionInfo, kafka: KafkaClientSettings, topic: String, slot: FeedSlot,
+        window: MeasuredWindow? = nil
+    ) throws {
         // Text cells follow the session's settings, and messages must not.
         self.info = info.with("options", "-c TimeZone=UTC -c DateStyle=ISO,YMD -c extra_float_digits=3")
         self.slot = slot
         source = slot.source
+        self.window = window
         reachTimeoutMs = min(10_000, kafka.unreachableTimeoutMs)
         producer = try KafkaProducer(settings: kafka.with("linger.ms", "2"))
         self.topic = try producer.topic(topic)
@@ -205,7 +213,10 @@ public final class ReplicationFeed {
             figures.lastPublishedTime = monotonicNow()
             guard tag != 0 else { return }
             let committedNs = progress.acknowledge(tag)
-            figures.committedToPublished.record(figures.lastPublishedTime + serverLessMonotonicNs - committedNs)
+            let (committed, now) = (committedNs - serverLessMonotonicNs, figures.lastPublishedTime)
+            if window?.commit(count: 0, at: now).contains(arrival: committed) ?? true {
+                figures.committedToPublished.record(now - committed)
+            }
         case .failure(let error):
             // The log stays unacknowledged, so a new start publishes the message again.
             deliveryFailure = deliveryFailure ?? error

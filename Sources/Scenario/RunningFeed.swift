@@ -2,6 +2,7 @@
 
 import ChangeFeed
 import Diagnostics
+import Measurement
 import Model
 import Postgres
 import Threads
@@ -17,8 +18,12 @@ final class RunningFeed: Sendable {
     private let thread: WorkerThread<FeedFigures>
 
     /// Makes the slot and starts the feed. Blocks until the slot is there, so that nothing written from now on is missed.
-    /// - Parameter scanTable: whether to publish first what stands in the table.
-    init(to topic: String, keyedBy key: TopicKey, scanTable: Bool = false, target: Target) throws {
+    /// - Parameters:
+    ///   - scanTable: whether to publish first what stands in the table.
+    ///   - window: of which commits the time to the broker counts; nil for all.
+    init(
+        to topic: String, keyedBy key: TopicKey, scanTable: Bool = false, window: MeasuredWindow? = nil, target: Target
+    ) throws {
         guard let database = target.connection["dbname"], let kafka = target.kafka else {
             throw OperatingError("a change feed needs a database by name and a broker")
         }
@@ -32,7 +37,7 @@ final class RunningFeed: Sendable {
             // Whoever waits for it must not wait for a feed that has failed before.
             defer { isReading.set() }
             do {
-                return try ReplicationFeed(connection: info, kafka: kafka, topic: topic, slot: slot)
+                return try ReplicationFeed(connection: info, kafka: kafka, topic: topic, slot: slot, window: window)
                     .run(until: end, stop: stop) { _ in if !isReading.isSet { isReading.set() } }
             } catch {
                 failure.set()

@@ -159,9 +159,12 @@ public struct ExecutionFigures: Sendable, Equatable {
     public init() {}
 
     /// Notes a transaction of which the commit was answered.
-    /// - Parameter dues: the intended arrivals of its execution reports; empty without a schedule.
-    mutating func noteTransaction(dues: [Int64], began: Int64, committed: Int64) {
-        for due in dues {
+    /// - Parameters:
+    ///   - dues: the intended arrivals of its execution reports; empty without a schedule.
+    ///   - window: which of them count in the histograms by message; nil for all.
+    mutating func noteTransaction(dues: [Int64], began: Int64, committed: Int64, window: MeasuredWindow? = nil) {
+        let measured = window?.commit(count: 0, at: committed)
+        for due in dues where measured?.contains(arrival: due) ?? true {
             scheduleLag.record(began - max(due, lastCommitTime))
             dueToBegun.record(began - due)
             dueToCommitted.record(committed - due)

@@ -24,6 +24,8 @@ public struct ExecutionPlan: Sendable {
     /// When each execution is meant to be written, by its place in the drawing from where this writing begins. A transaction
     /// takes everything that is due when it begins.
     public var schedule = ArrivalSchedule.backlog
+    /// Which executions count in the figures of lateness, by their intended arrivals; nil for all. It begins with the schedule.
+    public var window: MeasuredWindow?
     /// Whether everything is drawn before the first transaction begins. On a schedule it always is, so that no drawing
     /// stands between an execution and its time; it takes 72 bytes for each.
     public var drawsAhead = false
@@ -65,6 +67,7 @@ public enum TradesStore {
         var written = EventCounts()
         if let start = start() {
             figures.startTime = start
+            plan.window?.begin(at: start)
             let writer = ExecutionWriter(plan: plan, blocks: blocks, keys: keys, connection: connection)
             while !stop.isSet && !events.isAtEnd {
                 if !plan.schedule.isBacklog {
@@ -134,7 +137,7 @@ public enum TradesStore {
                 try? connection.rollback()
                 throw error
             }
-            figures.noteTransaction(dues: dues, began: began, committed: monotonicNow())
+            figures.noteTransaction(dues: dues, began: began, committed: monotonicNow(), window: plan.window)
             return counts
         }
     }

@@ -132,6 +132,26 @@ private func bench(
         }
     }
 
+    @Test func `only what is committed within the window counts in the time to the broker`() throws {
+        try withFeed { feed, _ in
+            try feed.create()
+            let window = MeasuredWindow(
+                plan: WindowPlan(warmUp: .seconds(60), measured: nil), schedule: .uniform(ratePerSecond: 1))
+            try feed.insert(1...20)
+            // Both clocks are known to some microseconds.
+            sleepThread(for: .milliseconds(2))
+            window.begin(at: monotonicNow() - 60_000_000_000)
+            sleepThread(for: .milliseconds(2))
+            try feed.insert(21...28)
+            let end = try #require(LSN(try feed.connection.lines("SELECT pg_current_wal_lsn()")[0]))
+            let figures = try ReplicationFeed(
+                connection: feed.info, kafka: feed.kafka, topic: feed.topic, slot: feed.slot, window: window
+            ).run(until: FeedEnd(end), stop: StopFlag())
+            #expect(figures.publishedCount == 28 && figures.committedToPublished.count == 8)
+            try feed.slot.drop(connection: feed.info)
+        }
+    }
+
     @Test func `a second run publishes only what came since`() throws {
         try withFeed { feed, broker in
             try feed.create()

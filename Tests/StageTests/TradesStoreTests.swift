@@ -386,6 +386,20 @@ private func table(_ connection: PostgresConnection) throws -> [String] {
         #expect(figures.scheduleLag.count == 4 && figures.transactionCount == 4)
     }
 
+    @Test func `only executions that are due within the window count in the executor's lateness`() {
+        let plan = WindowPlan(warmUp: .nanoseconds(10_000), measured: .nanoseconds(5_000))
+        let window = MeasuredWindow(plan: plan, schedule: .uniform(ratePerSecond: 1_000_000))
+        window.begin(at: 1_000)
+        var figures = ExecutionFigures()
+        figures.noteTransaction(dues: [1_000, 10_999], began: 11_000, committed: 20_000, window: window)
+        #expect(figures.scheduleLag.count == 0 && figures.dueToBegun.count == 0)
+        // A slow commit before the window still isn't the executor's lag in it.
+        figures.noteTransaction(dues: [11_000, 15_999, 16_000], began: 20_007, committed: 30_000, window: window)
+        #expect(figures.scheduleLag.count == 2 && figures.scheduleLag.max == 7)
+        #expect(figures.dueToCommitted.count == 2 && figures.dueToCommitted.max == 19_000)
+        #expect(figures.transactionCount == 2)
+    }
+
     @Test func `the first executions of a drawing are the same, whether the rest is written or not`() throws {
         try withBlocks { connection in
             let rates: (inout ExecutionPlan) -> Void = {
