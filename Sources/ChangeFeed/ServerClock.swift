@@ -28,7 +28,10 @@ public struct ServerClock: Sendable, Equatable {
     /// The server's time of day less our monotonic clock.
     var serverLessMonotonicNs: Int64 { machine.realtimeLessMonotonicNs + appliedOffsetNs }
 
-    mutating func noteDrift() { driftNs = ClockOffset.sample().driftNs(since: machine) }
+    /// How far off the feed's spans may be: what the estimate was uncertain by, and what the clock moved until the end.
+    public var spanUncertaintyNs: Int64 { uncertaintyNs + abs(driftNs) }
+
+    mutating func noteDrift(_ end: ClockOffset = .sample()) { driftNs = end.driftNs(since: machine) }
 
     struct RoundTrip {
         let askedNs: Int64

@@ -86,19 +86,26 @@ enum ExecuteRun {
         _ configuration: ExecuteConfiguration, _ plan: ExecutionPlan, _ feed: RunningFeed?,
         _ topicMessageCount: (() throws -> Int64)?, _ target: Target, _ connection: PostgresConnection, _ stop: StopFlag
     ) throws -> ExecuteResult {
-        let usage = try UsageMeter(target, on: connection)
-        let start = monotonicNow()
         let execution: ExecutionSummary
+        let figures: FeedFigures?
+        let resources: ResourceSummary
+        // What is still to be abandoned after a failure. Whatever is being finished ends even if that throws.
+        var (openFeed, openMeter) = (feed, nil as UsageMeter?)
         do {
+            let meter = try UsageMeter(target, on: connection)
+            openMeter = meter
+            let start = monotonicNow()
             execution = try TradesStore.execute(plan, on: connection, stop: stop) { _ in }
             try requireNotStopped(stop)
+            openFeed = nil
+            figures = try feed?.finish(on: connection)
+            openMeter = nil
+            resources = try meter.finish(on: connection, start: start).summary
         } catch {
-            usage.abandon()
-            feed?.abandon()
+            openMeter?.abandon()
+            openFeed?.abandon()
             throw error
         }
-        let figures = try feed?.finish(on: connection)
-        let resources = try usage.finish(on: connection, start: start).summary
         try requireNotStopped(stop)
         let messages = try topicMessageCount?()
         let rows = try connection.query("SELECT count(*) FROM trades.executions").int64(0, 0)

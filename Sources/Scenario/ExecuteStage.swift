@@ -16,7 +16,7 @@ struct ExecuteStage: StageRun {
     private let target: Target
     private let runID: String
     private let stop: StopFlag
-    private let orders: SeededOrders
+    let orders: SeededOrders
     let fingerprint: String
 
     /// Seeds and routes what the cells execute. Blocks.
@@ -31,8 +31,7 @@ struct ExecuteStage: StageRun {
             scenario, topic: "allocbench.\(runID).executions", target: target, stop: stop, say: say)
         let connection = try PostgresConnection.connect(to: target.connection)
         defer { connection.close() }
-        // Of the orders alone, for nothing is executed yet; what is drawn against them follows from the scenario.
-        fingerprint = try orders.fingerprint(on: connection)
+        fingerprint = try orders.executedFingerprint(on: connection, stop: stop)
     }
 
     var brokerEntries: [Manifest.Entry] { [Manifest.Entry("partitions", String(scenario.workload.partitions))] }

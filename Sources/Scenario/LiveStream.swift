@@ -21,8 +21,9 @@ struct LiveResult: Sendable {
     let execution: ExecutionSummary
     /// By partition the offset behind the last message. The topic itself is gone.
     let ends: [Int32: Int64]
-    /// As of a recorded stream, of as many executions.
-    let fingerprint: String
+
+    /// How the server's clock stood against this machine's, and how far off that may be; of the feed's times.
+    var clock: ServerClock? { feed.clock }
 }
 
 enum LiveStream {
@@ -45,7 +46,8 @@ enum LiveStream {
         try TradesStore.truncate(on: connection)
         try target.createTopic(plan.topic, partitions: plan.partitions.count)
         defer { try? target.deleteTopic(plan.topic) }
-        let feed = try RunningFeed(to: plan.topic, keyedBy: plan.configuration.topicKey, target: target)
+        let feed = try RunningFeed(
+            to: plan.topic, keyedBy: plan.configuration.topicKey, window: plan.window, target: target)
         feed.waitUntilReading()
 
         var plan = plan
@@ -58,6 +60,7 @@ enum LiveStream {
         var execution = orders.executionPlan
         execution.limit = executions
         execution.schedule = plan.schedule
+        execution.window = plan.window
         let executor = Executor(plan: execution, topic: plan.topic, feed: feed, end: end, target: target)
         // Ends this cell without the run's own flag being set.
         let cellStop = StopFlag()
@@ -91,8 +94,7 @@ enum LiveStream {
             throw OperatingError("the executor was stopped before its end")
         }
         return LiveResult(
-            drain: result, feed: feedFigures, execution: outcome.execution, ends: ends,
-            fingerprint: try orders.fingerprint(on: connection))
+            drain: result, feed: feedFigures, execution: outcome.execution, ends: ends)
     }
 }
 

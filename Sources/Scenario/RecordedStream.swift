@@ -1,6 +1,7 @@
 // Makes the stream that every configuration of a scenario gets: executes what was ordered, and carries the executions
 // through the change feed into a topic that stays as it is. Runs on the main thread; the feed has a thread of its own.
 
+import Allocations
 import ChangeFeed
 import Diagnostics
 import Model
@@ -66,6 +67,20 @@ struct RecordedStream {
     /// Deletes all its topics. One that can't be deleted is left: the broker may be the one that was started for the run.
     func deleteTopics(target: Target) {
         for topic in topics { try? target.deleteTopic(topic.topic) }
+    }
+
+    /// Whether what a live run has left in trades is what was recorded. It reads all executions, which costs the database time:
+    /// never inside what is measured.
+    /// - Parameter executions: what the live run was limited to; nil for no limit.
+    /// - Returns: nil where the limit left something out, for then there is nothing to compare with.
+    func check(liveExecutions executions: Int64?, on connection: PostgresConnection) throws -> CheckResult? {
+        if let executions, executions < execution.writtenCount { return nil }
+        let found = try orders.fingerprint(on: connection)
+        let difference = CheckResult.Difference(
+            subject: "orders and executions", expected: fingerprint, actual: found)
+        return CheckResult(
+            name: "executions_differ_from_recorded", differenceCount: fingerprint == found ? 0 : 1,
+            first: fingerprint == found ? [] : [difference])
     }
 
     // MARK: Recording

@@ -52,6 +52,15 @@ struct SeededOrders: Sendable {
         return digest.description
     }
 
+    /// Executes everything once, unmeasured, for a fingerprint that has the executions in it. What the trades tables hold is
+    /// forgotten before. Blocks.
+    func executedFingerprint(on connection: PostgresConnection, stop: StopFlag) throws -> String {
+        try TradesStore.truncate(on: connection)
+        _ = try TradesStore.execute(executionPlan, on: connection, stop: stop) { _ in }
+        try requireNotStopped(stop)
+        return try fingerprint(on: connection)
+    }
+
     /// Makes the block orders in the way that the workload asks for.
     private static func route(
         _ scenario: ScenarioFile, _ date: TradeDate, topic: String, target: Target, on connection: PostgresConnection,

@@ -20,6 +20,13 @@ private let machine = ClockOffset(realtimeLessMonotonicNs: 1_000_000, uncertaint
         #expect(clock.serverLessMonotonicNs == 6_000_000)
     }
 
+    @Test func `what the clock moved until the end is uncertain, too`() {
+        var clock = ServerClock([.init(askedNs: 0, serverNs: 20_000, answeredNs: 30_000)], machine: machine)
+        #expect(clock.spanUncertaintyNs == 15_000)
+        clock.noteDrift(ClockOffset(realtimeLessMonotonicNs: 999_300, uncertaintyNs: 10))
+        #expect(clock.driftNs == -700 && clock.spanUncertaintyNs == 15_700 && clock.uncertaintyNs == 15_000)
+    }
+
     @Test func `an offset within what is uncertain is taken for one clock`() {
         let near = ServerClock([.init(askedNs: 0, serverNs: 20_000, answeredNs: 30_000)], machine: machine)
         #expect(near.offsetNs == 5_000 && near.uncertaintyNs == 15_000)
