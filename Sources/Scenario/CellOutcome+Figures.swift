@@ -11,8 +11,8 @@ extension RunRow {
     mutating func fill(from result: DrainResult, window: MeasuredWindow) {
         let figures = result.figures
         elapsedNanoseconds = result.elapsedNanoseconds
-        // Goodput: each execution once. With a window, the messages that it counted less what came twice.
-        executions = result.committedMessageCount - figures.duplicateCount - figures.parkedCount
+        // Goodput: each execution once, of what was committed during the elapsed time.
+        executions = result.committedCapturedCount
         timeToVisible = LatencySummary(figures.timeToVisible)
         transactionLatency = LatencySummary(figures.transactionLatency)
         transactions.committed = figures.transactionCount
@@ -26,7 +26,7 @@ extension RunRow {
         lagMaxMessages = figures.partitions.values.map(\.lagMaxMessages).max()
         lagMaxNanoseconds = figures.partitions.values.map(\.lagMaxNs).max()
         partitionSkew = skew(figures.partitions.values.map(\.messages))
-        recoveredNanoseconds = result.faults.last?.recoveredAfterNs
+        recoveredNanoseconds = result.faults.last { $0.atNs != nil }?.recoveredAfterNs
         booking = result.bookings.map { bookings in
             BookingSummary(
                 blocks: bookings.figures.bookedBlockCount, accounts: bookings.figures.accountBookingCount,
@@ -57,7 +57,7 @@ extension CellOutcome {
             ResultTable.faults.row(
                 key,
                 [
-                    fault.kind.rawValue, milliseconds(fault.atNs),
+                    fault.kind.rawValue, fault.atNs.map { milliseconds($0) } ?? "",
                     fault.recoveredAfterNs.map { milliseconds($0) } ?? "",
                     String(fault.replayedMessages), String(fault.duplicates),
                 ])

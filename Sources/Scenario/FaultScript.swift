@@ -7,9 +7,9 @@ import Postgres
 /// What became of one planned fault.
 public struct FaultFigures: Sendable, Equatable {
     public let kind: ScenarioFile.FaultPlan.Kind
-    /// When it was planned and when it came, after the start.
+    /// When it was planned and when it came, after the start; nil if the run was over before.
     public let plannedAtNs: Int64
-    public let atNs: Int64
+    public let atNs: Int64?
     /// From the fault until every partition that it concerned was past the messages that were due at the fault; with a
     /// backlog, until the first commit of each of them. Nil when the run or the next fault came first, or when nothing was
     /// left to do and so nothing broke.
@@ -28,9 +28,17 @@ struct FaultScript {
     private static let lookIntervalNs: Int64 = 2_000_000
 
     /// Breaks one thing after the other. Blocks until the last one is over, or until the run is.
+    /// - Returns: what became of each; those that the run was over before never came, which has to be told.
     func run(after line: StartingLine, isOver: () -> Bool) throws -> [FaultFigures] {
         let faults = faults.sorted { $0.atNs < $1.atNs }
         if faults.isEmpty { return [] }
+        let figures = try strike(faults, after: line, isOver: isOver)
+        return figures + faults[figures.count...].map { FaultFigures(thatNeverCame: $0) }
+    }
+
+    private func strike(
+        _ faults: [ScenarioFile.FaultPlan], after line: StartingLine, isOver: () -> Bool
+    ) throws -> [FaultFigures] {
         // Connected before the start, so that a fault doesn't wait for it.
         let session = try PostgresConnection.connect(to: connection, applicationName: "allocbench faults")
         defer { session.close() }
@@ -84,5 +92,14 @@ extension FaultFigures {
         recoveredAfterNs = isOpen ? nil : concerned.compactMap(\.recoveryTime).max().map { $0 - now }
         replayedMessages = concerned.reduce(0) { $0 + $1.replayedMessageCount }
         duplicates = concerned.reduce(0) { $0 + $1.duplicateCount }
+    }
+
+    fileprivate init(thatNeverCame fault: ScenarioFile.FaultPlan) {
+        kind = fault.kind
+        plannedAtNs = fault.atNs
+        atNs = nil
+        recoveredAfterNs = nil
+        replayedMessages = 0
+        duplicates = 0
     }
 }

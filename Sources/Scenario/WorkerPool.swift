@@ -19,11 +19,13 @@ public struct DrainResult: Sendable {
     /// Messages committed in that time. Over it they are the throughput; of an open run with a window they aren't the messages
     /// of `figures`, which count by their intended arrival.
     public var committedMessageCount: Int64
+    /// Those of them that weren't captured before and weren't parked: each execution once.
+    public var committedCapturedCount: Int64 { figures.committedCapturedCount }
     /// The common start, on the monotonic clock; 0 if there was none.
     public var startTime: Int64 = 0
     /// What the booking workers did beside the drain and behind it; nil without any.
     public var bookings: BookingResult?
-    /// What became of the planned faults that the run came to, in their order.
+    /// What became of the planned faults, in their order; those that the run didn't come to as well.
     public var faults: [FaultFigures] = []
 
     /// Messages per second of the measured part; 0 if nothing was committed in it.
@@ -70,7 +72,6 @@ public enum WorkerPool {
         _ plan: WorkerPlan, from line: StartingLine, beside bookings: BookingPool?,
         faults: [ScenarioFile.FaultPlan], stop: StopFlag
     ) throws -> DrainResult {
-        let plan = plan.shared()
         let shares = deal(plan.partitions, among: plan.configuration.workers)
         // A worker that fails sets this, so that the others end without the run's own flag being set.
         let poolStop = StopFlag()

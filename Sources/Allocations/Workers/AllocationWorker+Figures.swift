@@ -25,7 +25,7 @@ extension AllocationWorker {
             measured += 1
             recordVisible(arrival: arrival, ready: max(arrival, polled[message]), began: began, at: now)
         }
-        if captured > 0 { unallocatedFills.note(queues[index].bookPositions[unit.range], at: now) }
+        if captured > 0 { unallocatedFills?.note(queues[index].bookPositions[unit.range], at: now) }
         tellAllocated(at: now)
         record(
             measured, of: count, captured: captured, began: began, isFirstTry: isFirstTry, isParked: isParked, at: now)
@@ -45,7 +45,7 @@ extension AllocationWorker {
             partitionFigures[message.queue].messages += 1
             recordVisible(arrival: message.arrival, ready: message.ready, began: began, at: now)
         }
-        if captured > 0 { unallocatedFills.note(staged.lazy.map(\.block), at: now) }
+        if captured > 0 { unallocatedFills?.note(staged.lazy.map(\.block), at: now) }
         tellAllocated(at: now)
         record(measured, of: count, captured: captured, began: began, isFirstTry: isFirstTry, at: now)
         staged.removeAll(keepingCapacity: true)
@@ -70,6 +70,8 @@ extension AllocationWorker {
         figures.lastCommitTime = now
         if !isParked { duplicatesSoFar += count - captured }
         plan.progress?.addCommitted(count)
+        // Throughput is of what was committed meanwhile, in an open run, too, where `measured` goes by the arrivals.
+        if isBacklog && count > 0 ? measured > 0 : isMeasuring(at: now) { figures.committedCapturedCount += captured }
         guard measured > 0 || count == 0 else { return }
         figures.messageCount += measured
         // A cycle may capture more than it has messages: what an earlier worker has staged.
@@ -103,7 +105,7 @@ extension AllocationWorker {
     func tellAllocated(at now: Int64) {
         guard !takenBlocks.isEmpty else { return }
         let isMeasured = isMeasuring(at: now)
-        unallocatedFills.take(takenBlocks, at: now) { nanoseconds, count in
+        unallocatedFills?.take(takenBlocks, at: now) { nanoseconds, count in
             if isMeasured { figures.latencies.record(.committedToAllocated, nanoseconds, count: count) }
         }
         takenBlocks.removeAll(keepingCapacity: true)
@@ -126,19 +128,24 @@ extension AllocationWorker {
 
     // MARK: Intake
 
-    /// Records a message that was handed over by the consumer.
-    /// - Parameter publishedMs: when it was published, on the wall clock; nil if that isn't measured.
+    /// Records a message that was published while workers run and was handed over by the consumer.
+    /// - Parameter publishedMs: when it was published, on the wall clock; nil if that isn't known.
     func recordPolled(arrival: Int64, at now: Int64, publishedMs: Int64?) {
-        guard measuresScheduleLag || publishedMs != nil else { return }
-        guard plan.window?.commit(count: 0, at: now).contains(arrival: arrival) ?? true else { return }
-        if measuresScheduleLag {
-            // Work that ended after the message was due is what kept it waiting until then.
-            figures.latencies.record(.scheduleLag, isStarved ? max(0, now - max(arrival, idleSince)) : 0)
-        }
-        if let publishedMs {
-            // The broker's timestamp is of the millisecond in which the message was published: half of one is its mean error.
-            let published = clocks.monotonic(realtime: publishedMs * 1_000_000 + 500_000)
-            figures.latencies.record(.publishedToPolled, max(0, now - published))
+        guard let publishedMs, plan.window?.commit(count: 0, at: now).contains(arrival: arrival) ?? true else { return }
+        // The broker's timestamp is of the millisecond in which the message was published: half of one is its mean error.
+        let published = clocks.monotonic(realtime: publishedMs * 1_000_000 + 500_000)
+        figures.latencies.record(.publishedToPolled, max(0, now - published))
+    }
+
+    /// Records how late each message is seen that has fallen due since the last look. Messages are polled long before they are
+    /// due, so that a worker which wakes late shows only here. Work that ended after the message was due is what kept it
+    /// waiting until then; while there is work at hand (`idleSince` is `max`), nothing else does.
+    func recordDue(by now: Int64) {
+        for index in queues.indices {
+            while let arrival = queues[index].nextNewlyDue(by: now) {
+                guard plan.window?.commit(count: 0, at: now).contains(arrival: arrival) ?? true else { continue }
+                figures.latencies.record(.scheduleLag, max(0, now - max(arrival, idleSince)))
+            }
         }
     }
 

@@ -35,8 +35,6 @@ public struct WorkerPlan: Sendable {
     public var measuresPublishing = false
     /// Which messages count, shared by all workers of the run; nil counts everything.
     public var window: MeasuredWindow?
-    /// Fills that wait for their snapshots. Workers that share their blocks share it; nil gives a worker its own.
-    var unallocatedFills: UnallocatedFills?
     /// Where faults are asked for and their ends are told; nil where none is planned.
     public var fault: WorkerFault?
 
@@ -53,17 +51,6 @@ public struct WorkerPlan: Sendable {
     }
 }
 
-extension WorkerPlan {
-    /// The same plan with what its workers share.
-    public func shared() -> WorkerPlan {
-        var plan = self
-        if configuration.topicKey == .execution {
-            plan.unallocatedFills = UnallocatedFills(blockCount: book.blocks.count)
-        }
-        return plan
-    }
-}
-
 /// Runs one plan to its end.
 public final class AllocationWorker {
     let plan: WorkerPlan
@@ -74,9 +61,6 @@ public final class AllocationWorker {
     let parameters = ParameterBuffer()
     let noParameters = ParameterBuffer()
     var random: SeededRandom
-
-    /// Whether nothing was due when the poll began whose messages are being taken.
-    private(set) var isStarved = false
 
     /// What this worker expects of each block, by position in the book.
     var outlooks: [BlockOutlook]
@@ -114,7 +98,7 @@ public final class AllocationWorker {
     private var queueIndexes: [Int32: Int] = [:]
     private var nextQueue = 0
     private(set) var startTime: Int64 = 0
-    /// Since when nothing but the generator could keep this worker waiting: when its last work ended.
+    /// Since when nothing but the generator could keep this worker waiting: when its last work ended. `max` while it works.
     var idleSince: Int64 = 0
     /// Begin of the latest attempt, for a commit that is found later on.
     var lastBegan: Int64 = 0
@@ -129,7 +113,8 @@ public final class AllocationWorker {
     /// Queues that aren't past the fault at `faultTime` yet.
     var brokenQueues: Set<Int> = []
     var faultTime: Int64 = 0
-    let unallocatedFills: UnallocatedFills
+    /// Nil where workers share their blocks: they would have to share this and its lock, which no other competitor pays.
+    let unallocatedFills: UnallocatedFills?
     var handicap: Handicap
     /// When the next sample of the lag is due, and the lag that `plan.progress` knows of.
     var nextSampleTime: Int64 = 0
@@ -151,7 +136,8 @@ public final class AllocationWorker {
         sequenceLimit = plan.schedule.ratePerSecond.map { Int64($0 * 300_000_000) } ?? Int64.max
         random = SeededRandom(seed: plan.seed, stream: UInt64(plan.partitions.first ?? 0))
         outlooks = plan.book.blocks.map { BlockOutlook(BlockState(orderQuantity: $0.intendedQuantity)) }
-        unallocatedFills = plan.unallocatedFills ?? UnallocatedFills(blockCount: plan.book.blocks.count)
+        unallocatedFills =
+            plan.configuration.topicKey == .execution ? nil : UnallocatedFills(blockCount: plan.book.blocks.count)
         handicap = Handicap(ppm: plan.configuration.handicapPpm)
         isBacklog = plan.schedule.isBacklog
         measuresScheduleLag = !plan.schedule.isBacklog && !plan.measuresPublishing
@@ -213,7 +199,7 @@ public final class AllocationWorker {
         }
     }
 
-    private func begin(at start: Int64) {
+    func begin(at start: Int64) {
         startTime = start
         nextCycleTime = start + Int64(plan.configuration.cycleIntervalMs) * 1_000_000
         nextSampleTime = start + figures.lag.intervalNs
@@ -228,7 +214,10 @@ public final class AllocationWorker {
         var isAlive = true
         while true {
             do {
-                if !isAlive { try replace() }
+                if !isAlive {
+                    try replace()
+                    idleSince = monotonicNow()
+                }
                 isAlive = true
                 return try loop()
             } catch is WorkerKilled {
@@ -242,12 +231,6 @@ public final class AllocationWorker {
         store.connection.close()
     }
 
-    /// Whether some message is due that is in no transaction yet.
-    private var hasDueMessage: Bool {
-        let now = monotonicNow()
-        return queues.contains { $0.unsentCount > 0 && $0.arrivals[$0.unsent] <= now }
-    }
-
     var mode: Mode { plan.configuration.mode }
     var usesPipeline: Bool { mode != .row }
 
@@ -259,9 +242,10 @@ public final class AllocationWorker {
             let now = monotonicNow()
             sampleLag(upTo: now)
             noteWholeWithoutCommit()
-            if worked {
+            if worked || idleSince == .max {
                 idleSince = now
-            } else if !polled {
+            }
+            if !worked && !polled {
                 try idle()
                 handicap.resume(at: monotonicNow())
             }
@@ -297,11 +281,13 @@ public final class AllocationWorker {
     func nextReadyUnit() -> (queue: Int, unit: UnitOfWork)? {
         if stop.isSet { return nil }
         let now = monotonicNow()
+        if measuresScheduleLag { recordDue(by: now) }
         for step in queues.indices {
             let index = (nextQueue + step) % queues.count
             guard let unit = queues[index].nextUnit(limit: unitLimit, dueBy: now), isReady(unit, of: index, now: now)
             else { continue }
             nextQueue = (index + 1) % queues.count
+            idleSince = .max
             return (index, unit)
         }
         return nil
@@ -331,7 +317,7 @@ public final class AllocationWorker {
     // MARK: Intake
 
     /// Polls without waiting until the queues hold enough. Returns false if no message came.
-    private func fillQueues() throws -> Bool {
+    func fillQueues() throws -> Bool {
         let held = queues.reduce(0) { $0 + $1.unsentCount }
         let capacity = max(4096, 2 * unitLimit * queues.count)
         if held < capacity { return try poll(max: capacity - held, timeoutMs: 0) > 0 }
@@ -374,7 +360,6 @@ public final class AllocationWorker {
     }
 
     private func poll(max: Int, timeoutMs: Int32) throws -> Int {
-        isStarved = measuresScheduleLag && !hasDueMessage
         var fault: OperatingError?
         let polled = try consumer.pollBatch(max: max, timeoutMs: timeoutMs) { message throws(KafkaError) in
             if fault == nil { fault = self.take(message) }
@@ -409,8 +394,9 @@ public final class AllocationWorker {
                     polled: now)
             } else {
                 let arrival = plan.schedule.intendedArrival(sequence: sequence, start: startTime)
-                recordPolled(
-                    arrival: arrival, at: now, publishedMs: plan.measuresPublishing ? message.timestampMs : nil)
+                if plan.measuresPublishing {
+                    recordPolled(arrival: arrival, at: now, publishedMs: message.timestampMs)
+                }
                 queues[index].append(
                     execution, bookPosition: position, offset: offset, arrival: arrival, polled: now)
             }
@@ -460,7 +446,8 @@ public final class AllocationWorker {
         for index in queues.indices {
             let queue = queues[index]
             queues[index] = PartitionQueue(
-                partition: queue.partition, epoch: queue.epoch, nextOffset: queue.committedOffset)
+                partition: queue.partition, epoch: queue.epoch, nextOffset: queue.committedOffset,
+                unseenOffset: queue.unseenOffset)
         }
         try consumer.assign(
             queues.map {

@@ -32,8 +32,13 @@ struct PartitionQueue {
     private(set) var head = 0
     /// Index of the oldest message that is in no transaction yet; beyond `head` while transactions are in flight.
     private(set) var unsent = 0
+    /// Index of the oldest message that wasn't due yet when the worker last looked, and the offset behind all that were: a
+    /// message that is read again was seen before.
+    private var unseen = 0
+    private(set) var unseenOffset: Int64
 
-    init(partition: Int32, epoch: Int64, nextOffset: Int64) {
+    init(partition: Int32, epoch: Int64, nextOffset: Int64, unseenOffset: Int64 = 0) {
+        self.unseenOffset = unseenOffset
         self.partition = partition
         self.epoch = epoch
         committedOffset = nextOffset
@@ -86,6 +91,19 @@ struct PartitionQueue {
         // Whatever was skipped behind the last message goes with it.
         let next = end == offsets.count ? polledOffset : offsets[end - 1] + 1
         return UnitOfWork(range: unsent..<end, expectedOffset: expected, nextOffset: next)
+    }
+
+    /// The arrival of the next message that is due by `now` and wasn't when this was last asked; nil if there is none.
+    /// Messages to park have no arrival of their own.
+    mutating func nextNewlyDue(by now: Int64) -> Int64? {
+        while unseen < offsets.count, arrivals[unseen] <= now {
+            let index = unseen
+            unseen += 1
+            guard offsets[index] >= unseenOffset else { continue }
+            unseenOffset = offsets[index] + 1
+            if parked.isEmpty || parked[offsets[index]] == nil { return arrivals[index] }
+        }
+        return nil
     }
 
     /// The bust, cancel or replace at an index; nil if there is a trade.
@@ -146,6 +164,7 @@ struct PartitionQueue {
         arrivals.removeFirst(head)
         polledTimes.removeFirst(head)
         unsent -= head
+        unseen = max(0, unseen - head)
         head = 0
     }
 }

@@ -1,15 +1,13 @@
 // When the fills were committed that wait for a snapshot of their block: what the stage committed_to_allocated needs.
 
-import Synchronization
-
 /// Fills by block, oldest first, in memory that grows with the blocks that wait and not with the fills that do.
 ///
 /// A block keeps up to 32 times. When there are more, the two that lie closest together become one, at their mean: they are
 /// the 32nd part of the block's wait apart at most, and each of them is off by less than that.
 ///
-/// Workers that share their blocks share this object, too. A snapshot allocates every fill noted before it; one whose worker
-/// hears of its commit only after another worker's snapshot counts as allocated by the snapshot behind.
-final class UnallocatedFills: Sendable {
+/// Each worker has its own and no lock. Workers that share their blocks have none: one takes the snapshot of another's fills, and
+/// what it takes to hear of them would be paid by that competitor alone.
+final class UnallocatedFills {
     private static let timesKept = 32
 
     private struct Fill {
@@ -25,34 +23,30 @@ final class UnallocatedFills: Sendable {
         var freeSlots: [Int32] = []
     }
 
-    private let waiting: Mutex<Waiting>
+    private var waiting: Waiting
 
     init(blockCount: Int) {
-        waiting = Mutex(Waiting(slots: Array(repeating: -1, count: blockCount)))
+        waiting = Waiting(slots: Array(repeating: -1, count: blockCount))
     }
 
     /// Notes fills that one transaction has committed.
     /// - Parameter blocks: positions in the book, one for each fill; negative ones are none.
     func note(_ blocks: some Sequence<Int>, at time: Int64) {
-        waiting.withLock { waiting in
-            for block in blocks where block >= 0 { Self.add(Fill(time: time, count: 1), of: block, to: &waiting) }
-        }
+        for block in blocks where block >= 0 { Self.add(Fill(time: time, count: 1), of: block, to: &waiting) }
     }
 
     /// A snapshot of these blocks is committed: hands over how long their fills have waited, and forgets them.
     func take(_ blocks: some Sequence<Int>, at time: Int64, record: (_ nanoseconds: Int64, _ count: Int64) -> Void) {
-        waiting.withLock { waiting in
-            for block in blocks {
-                let slot = waiting.slots[block]
-                guard slot >= 0 else { continue }
-                let start = Int(slot) * Self.timesKept
-                for fill in waiting.fills[start..<start + Int(waiting.counts[Int(slot)])] {
-                    record(max(0, time - fill.time), fill.count)
-                }
-                waiting.slots[block] = -1
-                waiting.counts[Int(slot)] = 0
-                waiting.freeSlots.append(slot)
+        for block in blocks {
+            let slot = waiting.slots[block]
+            guard slot >= 0 else { continue }
+            let start = Int(slot) * Self.timesKept
+            for index in start..<start + Int(waiting.counts[Int(slot)]) {
+                record(max(0, time - waiting.fills[index].time), waiting.fills[index].count)
             }
+            waiting.slots[block] = -1
+            waiting.counts[Int(slot)] = 0
+            waiting.freeSlots.append(slot)
         }
     }
 

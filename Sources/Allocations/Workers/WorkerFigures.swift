@@ -22,6 +22,9 @@ public struct WorkerFigures: Sendable {
     public var messageCount: Int64 = 0
     /// Executions captured for the first time. Of a transaction on the edge of the window, as many as it has messages inside.
     public var capturedCount: Int64 = 0
+    /// Executions captured for the first time by what was committed during the measured part. In an open run with a window
+    /// these aren't `capturedCount`, which goes by the messages' intended arrivals.
+    public var committedCapturedCount: Int64 = 0
     public var snapshotCount: Int64 = 0
     public var parkedCount: Int64 = 0
     /// Attempts that failed inside the window and were repeated, by SQLSTATE; lost connections that left no doubt are among
@@ -61,6 +64,7 @@ public struct WorkerFigures: Sendable {
         transactionCount += other.transactionCount
         messageCount += other.messageCount
         capturedCount += other.capturedCount
+        committedCapturedCount += other.committedCapturedCount
         snapshotCount += other.snapshotCount
         parkedCount += other.parkedCount
         retries.merge(other.retries)
