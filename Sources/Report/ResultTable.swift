@@ -35,7 +35,7 @@ public enum ResultTable: String, Sendable, CaseIterable {
         case .retries: "one row for each SQLSTATE that a run met"
         case .partitions: "one row for each partition of each run of stage allocate"
         case .probes: "one row for each probe of a rate search"
-        case .faults: "one row for each fault that was injected"
+        case .faults: "one row for each fault that was planned"
         case .verify: "one row for each check of each run"
         }
     }
@@ -65,10 +65,14 @@ public enum ResultTable: String, Sendable, CaseIterable {
             [
                 ("second", "begin of the interval, in seconds since the start of the load"),
                 ("interval_s", "its length; more than 1 where a run lasted longer than an hour"),
+                ("measured", "true if some of it lies in the measured part of the run, else false"),
                 ("messages", "messages whose effect became visible"), ("commits", "transactions committed"),
                 ("retries", "attempts that failed and were repeated"),
                 ("p50_ms", "time-to-visible of these messages, within 3 %"), ("p99_ms", "the same"),
-                ("max_ms", "the same, exact"), ("lock_waits", "sessions seen waiting for a lock; empty if not sampled"),
+                ("max_ms", "the same, exact"),
+                ("lag_messages", "messages due and not committed at its end; empty if the run ended before"),
+                ("lag_ms", "how long the oldest of them was due"),
+                ("lock_waits", "sessions seen waiting for a lock; empty if not sampled"),
             ]
         case .retries:
             [
@@ -97,7 +101,8 @@ public enum ResultTable: String, Sendable, CaseIterable {
             ]
         case .faults:
             [
-                ("fault", "what was injected"), ("at_ms", "when, since the start of the load"),
+                ("fault", "what was injected"),
+                ("at_ms", "when, since the start of the load; empty: the run ended before"),
                 ("recovery_ms", "until what was due then was committed; empty: not before the end"),
                 (
                     "replayed_messages",

@@ -50,7 +50,7 @@ extension CellOutcome {
         let figures = result.figures
         for stage in WorkerFigures.stages { addHistogram(stage, figures.latencies[stage]) }
         addHistogram(.allocatedToBooked, result.bookings?.figures.latency)
-        tables[.timeSeries] = figures.series.intervals.map { timeSeriesRow($0, key: key, lockWaits: lockWaits) }
+        tables[.timeSeries] = result.timeSeriesRows(key: key, lockWaits: lockWaits)
         tables[.retries] = retryRows(figures, key: key)
         tables[.partitions] = partitionRows(figures.partitions, key: key)
         tables[.faults] = result.faults.map { fault in
@@ -68,19 +68,6 @@ extension CellOutcome {
     mutating func addHistogram(_ stage: LatencyStage, _ histogram: Histogram?) {
         guard let histogram, histogram.count > 0, !latencies.contains(where: { $0.stage == stage }) else { return }
         latencies.append((stage, histogram))
-    }
-
-    private func timeSeriesRow(_ interval: TimeSeries.Interval, key: RunKey, lockWaits: [Int64: Int]?) -> [String] {
-        let seconds = interval.startNs / 1_000_000_000
-        let length = max(1, interval.lengthNs / 1_000_000_000)
-        let waits = lockWaits.map { waits in (seconds..<seconds + length).compactMap { waits[$0] }.max() ?? 0 }
-        return ResultTable.timeSeries.row(
-            key,
-            [
-                String(seconds), String(length), String(interval.messageCount), String(interval.commitCount),
-                String(interval.retryCount), milliseconds(interval.latencyP50Ns), milliseconds(interval.latencyP99Ns),
-                milliseconds(interval.latencyMaxNs), waits.map { String($0) } ?? "",
-            ])
     }
 
     private func retryRows(_ figures: WorkerFigures, key: RunKey) -> [[String]] {
@@ -110,6 +97,29 @@ extension CellOutcome {
                 [
                     String(partition), String(figures.messages), decimal(share, decimals: 4),
                     String(figures.lagMaxMessages), milliseconds(figures.lagMaxNs), String(figures.lagLastMessages),
+                ])
+        }
+    }
+}
+
+extension DrainResult {
+    /// The rows of timeseries.csv: of the whole run, each with whether some of it lies in the measured part.
+    func timeSeriesRows(key: RunKey, lockWaits: [Int64: Int]?) -> [[String]] {
+        figures.series.intervals.map { interval in
+            let seconds = interval.startNs / 1_000_000_000
+            let length = max(1, interval.lengthNs / 1_000_000_000)
+            let waits = lockWaits.map { waits in (seconds..<seconds + length).compactMap { waits[$0] }.max() ?? 0 }
+            let begin = startTime + interval.startNs
+            let isMeasured = (begin..<begin + interval.lengthNs).overlaps(measuredTimes)
+            let lag = figures.lag.sample(atNs: interval.startNs + interval.lengthNs)
+            return ResultTable.timeSeries.row(
+                key,
+                [
+                    String(seconds), String(length), String(isMeasured), String(interval.messageCount),
+                    String(interval.commitCount), String(interval.retryCount), milliseconds(interval.latencyP50Ns),
+                    milliseconds(interval.latencyP99Ns), milliseconds(interval.latencyMaxNs),
+                    lag.map { String($0.messages) } ?? "", lag.map { milliseconds($0.nanoseconds) } ?? "",
+                    waits.map { String($0) } ?? "",
                 ])
         }
     }

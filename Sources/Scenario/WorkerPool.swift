@@ -23,6 +23,8 @@ public struct DrainResult: Sendable {
     public var committedCapturedCount: Int64 { figures.committedCapturedCount }
     /// The common start, on the monotonic clock; 0 if there was none.
     public var startTime: Int64 = 0
+    /// When the measured part began and ended, on the same clock; empty if it never began.
+    public var measuredTimes = Int64.min..<Int64.max
     /// What the booking workers did beside the drain and behind it; nil without any.
     public var bookings: BookingResult?
     /// What became of the planned faults, in their order; those that the run didn't come to as well.
@@ -124,6 +126,10 @@ extension DrainResult {
         startTime = start
         self.faults = faults
         let last = figures.lastCommitTime
+        if let window = plan.window {
+            let opening = window.openingTime ?? .max
+            measuredTimes = opening..<max(opening, window.closingTime ?? .max)
+        }
         if let window = plan.window, let count = window.committedCount {
             elapsedNanoseconds = last == 0 ? 0 : window.elapsedNs(atEnd: last) ?? 0
             committedMessageCount = count

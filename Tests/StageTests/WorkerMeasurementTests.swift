@@ -4,6 +4,7 @@
 import Measurement
 import Model
 import Postgres
+import Report
 import TestSupport
 import Testing
 import Threads
@@ -104,6 +105,28 @@ extension WorkerBench {
             #expect(result.figures.duplicateCount > 0, "by arrival, the repetitions count as well")
             #expect((0...result.committedMessageCount).contains(result.committedCapturedCount))
             #expect(result.committedCapturedCount > result.committedMessageCount - result.figures.duplicateCount)
+        }
+    }
+
+    @Test func `the time series tells the whole run with its lag, and which seconds were measured`() throws {
+        try withBench { bench in
+            let schedule = ArrivalSchedule.uniform(ratePerSecond: Double(bench.executions.count) / 2.5)
+            let window = MeasuredWindow(
+                plan: WindowPlan(warmUp: .seconds(1), measured: .seconds(1)), schedule: schedule)
+            let result = try bench.drain(modes[1]) {
+                $0.schedule = schedule
+                $0.window = window
+            }
+            let rows = result.timeSeriesRows(key: RunKey(configuration: "a", repetition: 1), lockWaits: nil)
+            func column(_ name: String) throws -> [String] {
+                let index = try #require(ResultTable.timeSeries.columnNames.firstIndex(of: name))
+                return rows.map { $0[index] }
+            }
+            #expect(try column("measured").prefix(3) == ["false", "true", "false"])
+            let messages = try column("messages").compactMap { Int($0) }
+            #expect(messages.reduce(0, +) == bench.executions.count && messages[0] > 0, "\(messages)")
+            let lag = try column("lag_messages").prefix(2)
+            #expect(lag.allSatisfy { Int($0) != nil }, "\(lag)")
         }
     }
 

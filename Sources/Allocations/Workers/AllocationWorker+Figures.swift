@@ -21,6 +21,7 @@ extension AllocationWorker {
         var measured: Int64 = 0
         for message in unit.range {
             let arrival = arrivals[message]
+            figures.series.record(latency: now - arrival, at: now)
             guard membership?.contains(arrival: arrival) ?? true else { continue }
             measured += 1
             recordVisible(arrival: arrival, ready: max(arrival, polled[message]), began: began, at: now)
@@ -40,7 +41,9 @@ extension AllocationWorker {
         let count = Int64(staged.count)
         let membership = plan.window?.commit(count: count, at: now)
         var measured: Int64 = 0
-        for message in staged where membership?.contains(arrival: message.arrival) ?? true {
+        for message in staged {
+            figures.series.record(latency: now - message.arrival, at: now)
+            guard membership?.contains(arrival: message.arrival) ?? true else { continue }
             measured += 1
             partitionFigures[message.queue].messages += 1
             recordVisible(arrival: message.arrival, ready: message.ready, began: began, at: now)
@@ -58,7 +61,6 @@ extension AllocationWorker {
 
     private func recordVisible(arrival: Int64, ready: Int64, began: Int64, at now: Int64) {
         figures.latencies.record(.timeToVisible, now - arrival)
-        figures.series.record(latency: now - arrival, at: now)
         figures.latencies.record(.polledToBegun, max(0, began - ready))
     }
 
@@ -70,6 +72,7 @@ extension AllocationWorker {
         figures.lastCommitTime = now
         if !isParked { duplicatesSoFar += count - captured }
         plan.progress?.addCommitted(count)
+        figures.series.recordCommit(at: now)
         // Throughput is of what was committed meanwhile, in an open run, too, where `measured` goes by the arrivals.
         if isBacklog && count > 0 ? measured > 0 : isMeasuring(at: now) { figures.committedCapturedCount += captured }
         guard measured > 0 || count == 0 else { return }
@@ -78,7 +81,6 @@ extension AllocationWorker {
         figures.capturedCount += measured == count ? captured : min(captured, measured)
         if isParked { figures.parkedCount += measured }
         figures.transactionCount += 1
-        figures.series.recordCommit(at: now)
         if measured > 0 { figures.latencies.record(.begunToCommitted, now - began, count: measured) }
         figures.latencies.record(.transactionLatency, now - began)
         if isFirstTry { figures.latencies.record(.firstTryLatency, now - began) }
@@ -87,9 +89,9 @@ extension AllocationWorker {
     /// Counts a transaction that holds no messages of its own: a staging, a snapshot, a statement of mode row.
     func countTransaction() {
         let now = monotonicNow()
-        guard isMeasuring(at: now) else { return }
-        figures.transactionCount += 1
-        figures.series.recordCommit(at: now)
+        // What is left of an earlier worker is finished before the start.
+        if startTime > 0 { figures.series.recordCommit(at: now) }
+        if isMeasuring(at: now) { figures.transactionCount += 1 }
     }
 
     /// Whether what happens now, and belongs to no message, belongs to the window. What a worker finishes of an earlier one
@@ -116,9 +118,9 @@ extension AllocationWorker {
     /// Counts an attempt that began at `began`, failed and is repeated.
     func recordRetry(_ state: SQLState, messages: Int64, began: Int64, failedAt: Int64) {
         plan.progress?.addRetry()
+        if startTime > 0 { figures.series.recordRetries(at: failedAt) }
         guard isMeasuring(at: failedAt) else { return }
         figures.retries.record(state, messages: messages, nanoseconds: failedAt - began)
-        figures.series.recordRetries(at: failedAt)
     }
 
     /// A handicapped worker waits for what it has done. Only with nothing in flight: the database would go on meanwhile.

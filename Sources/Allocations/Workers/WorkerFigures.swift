@@ -12,7 +12,7 @@ public struct WorkerFigures: Sendable {
     ]
 
     public var latencies = StageLatencies(stages: WorkerFigures.stages)
-    /// By second of the run, messages where they were committed.
+    /// By second of the run, messages where they were committed. Of the whole run.
     public var series = TimeSeries()
     /// By second of the run, all partitions together. Of the whole run.
     public var lag = LagSeries()
@@ -142,6 +142,12 @@ public struct LagSeries: Sendable, Equatable {
         for index in 0..<samples.count / 2 { samples[index] = samples[2 * index + 1] }
         samples.removeSubrange((samples.count / 2)...)
         intervalNs *= 2
+    }
+
+    /// The sample at the time that is this long after the start; nil if there is none.
+    public func sample(atNs time: Int64) -> Sample? {
+        let index = Int(time / intervalNs) - 1
+        return time % intervalNs == 0 && samples.indices.contains(index) ? samples[index] : nil
     }
 
     /// Adds what other workers were behind at the same times.
