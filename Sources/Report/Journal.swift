@@ -4,6 +4,7 @@
 
 import Diagnostics
 import Foundation
+import Glibc
 
 /// Everything that one cell adds to the files of a result folder.
 public struct CellRecord: Sendable, Equatable, Codable {
@@ -58,6 +59,10 @@ public final class Journal {
             }
         }
         guard let file = FileHandle(forUpdatingAtPath: path) else { throw OperatingError("can't open \(path)") }
+        // Two writers would cut each other's lines.
+        guard flock(file.fileDescriptor, LOCK_EX | LOCK_NB) == 0 else {
+            throw OperatingError("\(path) is being written by another run", remedy: "wait for it to end")
+        }
         self.file = file
         let bytes = try file.readToEnd() ?? Data()
         let whole = bytes.lastIndex(of: 0x0A).map { bytes.index(after: $0) } ?? bytes.startIndex

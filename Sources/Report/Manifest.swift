@@ -75,9 +75,11 @@ public struct Manifest: Sendable {
     public var fingerprint = ""
     /// What the harness found out about itself before the first cell, such as the error of its timer.
     public var selfCheck: [Entry] = []
-    /// Real data that the command line named in place of the scenario's, absolute.
+    /// Real data, wherever it was named; absolute.
     public var securitiesFile: String?
     public var pricesFolder: String?
+    /// Of a run that was resumed: when it was begun; `startedAtUnixMs` is then when it was resumed.
+    public var firstStartedAt: String?
 
     public init(
         outcome: Outcome, scenarioName: String, scenarioPath: String, scenarioText: String, seed: UInt64,
@@ -121,7 +123,8 @@ public struct Manifest: Sendable {
                     .init("runs_finished", .integer(Int64(outcome.runsFinished))),
                     .init("runs_planned", .integer(Int64(outcome.runsPlanned))),
                 ])),
-            .init("started_at", .string(utc(unixMs: startedAtUnixMs))),
+            .init("started_at", .string(firstStartedAt ?? utc(unixMs: startedAtUnixMs))),
+            .init("resumed_at", firstStartedAt == nil ? .null : .string(utc(unixMs: startedAtUnixMs))),
             .init("ended_at", .string(utc(unixMs: endedAtUnixMs))),
             .init("command_line", .array(Redaction.arguments(commandLine).map(JSON.string))),
             .init(
@@ -145,6 +148,16 @@ public struct Manifest: Sendable {
             .init("fingerprint", .string(fingerprint)),
             .init("self_check", object(selfCheck)),
         ]).text
+    }
+
+    /// What has to be the same for two runs, or the two parts of one, to be measured alike; by name.
+    public var surroundings: [String: String] {
+        var surroundings = Dictionary(versions.map { ($0.name, $0.value) }) { first, _ in first }
+        surroundings["git_commit"] = build.gitCommit ?? "unknown"
+        surroundings["optimized"] = String(build.isOptimized)
+        surroundings["cpu_model"] = machine.cpuModel
+        surroundings["cores"] = String(machine.coreCount)
+        return surroundings
     }
 
     private var buildJSON: JSON {

@@ -96,7 +96,7 @@ public enum ResultTable: String, Sendable, CaseIterable {
                 ("purpose", "bracket, bisect, confirm or above"), ("rate_per_s", "executions per second offered"),
                 ("executions", "how many were offered"), ("executions_per_s", "how many became visible"),
                 ("time_to_visible_p99_ms", "from intended arrival to visible commit"),
-                ("lag_max_ms", "the longest that a due message had waited"),
+                ("behind_at_end_ms", "from the last intended arrival to the last commit"),
                 ("outcome", "held, failed or invalid"), ("reason", "why, where it failed"),
             ]
         case .faults:

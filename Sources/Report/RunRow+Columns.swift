@@ -83,7 +83,7 @@ extension RunRow {
         {
             $0.load.through
         },
-        Column("offered_rate_per_s", "executions per second that were offered; empty for a backlog") {
+        Column("offered_rate_per_s", "executions per second that were offered, of several phases the most; empty for a backlog") {
             $0.load.offeredRatePerSecond.map { decimal($0, decimals: 1) } ?? ""
         },
         Column("executions", "executions in the measured window, each counted once") { count($0.executions) },
@@ -179,14 +179,14 @@ extension RunRow {
         Column("database_cpu_s", "processor time of the database's processes; empty if elsewhere") {
             $0.resources.databaseCPUSeconds.map { decimal($0, decimals: 3) } ?? ""
         },
-        speed("database_cpu_us_per_execution", "database_cpu_s / executions, in microseconds") { row in
+        speed("database_cpu_us_per_execution", "database_cpu_s / executions of the whole run, in microseconds") { row in
             perExecution(row) { row.resources.databaseCPUSeconds.map { $0 * 1e6 } }
         },
         Column("harness_peak_rss_mb", "peak resident memory of this process, MB of 10⁶ bytes") {
             decimal(Double($0.resources.harnessPeakResidentBytes) / 1e6, decimals: 1)
         },
         Column("wal_bytes", "write-ahead log that the server wrote meanwhile") { count($0.resources.walBytes) },
-        speed("wal_bytes_per_execution", "wal_bytes / executions") { row in
+        speed("wal_bytes_per_execution", "wal_bytes / executions of the whole run, warm-up included") { row in
             perExecution(row) { row.resources.walBytes.map(Double.init) }
         },
         Column("rows_written", "rows inserted, updated and deleted in the database") {
@@ -253,7 +253,9 @@ extension RunRow {
     }
 
     private static func perExecution(_ row: RunRow, _ total: () -> Double?) -> String {
-        guard let executions = row.executions, executions > 0, let total = total() else { return "" }
+        guard let executions = row.processedExecutions ?? row.executions, executions > 0, let total = total() else {
+            return ""
+        }
         return decimal(total / Double(executions), decimals: 1)
     }
 

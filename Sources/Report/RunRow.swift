@@ -57,7 +57,7 @@ public struct LoadSummary: Sendable, Equatable {
     public var model: String
     /// `topic`: a recorded stream was replayed; `feed`: executions were committed on schedule and came through the feed.
     public var through: String
-    /// Executions per second that were offered, on average; nil for a backlog.
+    /// Executions per second that were offered, of several phases the most; nil for a backlog.
     public var offeredRatePerSecond: Double?
 
     public init(model: String, through: String, offeredRatePerSecond: Double? = nil) {
@@ -121,6 +121,8 @@ public struct RunRow: Sendable, Equatable {
     public var load: LoadSummary
     /// Executions in the measured window.
     public var executions: Int64?
+    /// Executions of the whole run, the warm-up included: what resources are divided by. Nil where it is `executions`.
+    public var processedExecutions: Int64?
     /// Of stage route.
     public var requests: Int64?
     public var customerOrders: Int64?

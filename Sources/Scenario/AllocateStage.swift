@@ -29,7 +29,8 @@ final class AllocateStage: StageRun {
     private var liveCellCount = 0
 
     private struct SinkShape: Hashable {
-        let topic: String
+        let partitions: Int
+        let key: TopicKey
         let workers: Int
     }
 
@@ -169,11 +170,12 @@ final class AllocateStage: StageRun {
             orderIndex: run.orderIndex, partitions: topic.ends.count, load: load(of: run))
         row.resources = resources
         row.waitingBusts = try AllocationsVerification.waitingBustCount(on: connection)
-        row.fill(from: processed.drain, window: window)
+        row.fill(from: processed.drain)
         row.committedToPublished = processed.feed.flatMap { LatencySummary($0.committedToPublished) }
         row.sinkCeilingPerSecond = ceiling
         row.scheduleLagP99Nanoseconds = scheduleLag(processed, run)
-        row.invalidReason = validity(of: row, processed, run).reason
+        row.processedExecutions = processed.executions
+        row.invalidReason = emptyWindow(row, window) ?? validity(of: row, processed, run).reason
         var outcome = CellOutcome(row: row)
         outcome.drainNanoseconds = max(0, processed.drain.figures.lastCommitTime - processed.drain.startTime)
         outcome.checks = try tables.verify(ends: processed.ends, on: connection)
@@ -235,7 +237,7 @@ final class AllocateStage: StageRun {
 
     /// Measured once for each shape, before the first cell that has it.
     private func ceiling(of topic: RecordedTopic, workers: Int) throws -> Double? {
-        let shape = SinkShape(topic: topic.topic, workers: workers)
+        let shape = SinkShape(partitions: topic.ends.count, key: topic.key, workers: workers)
         if let known = ceilings[shape] { return known }
         guard let kafka = target.kafka else { return nil }
         // The first pass warms the broker's cache, as the cells before would; the better one is the ceiling.
@@ -252,6 +254,14 @@ final class AllocateStage: StageRun {
         guard run.schedule != .backlog else { return nil }
         let lag = processed.executor?.scheduleLag ?? processed.drain.figures.latencies[.scheduleLag]
         return lag.count == 0 ? nil : lag.percentile(99)
+    }
+
+    /// Why nothing was measured: the run was over before its warm-up.
+    private func emptyWindow(_ row: RunRow, _ window: MeasuredWindow) -> String? {
+        guard row.timeToVisible == nil || row.elapsedNanoseconds == 0 else { return nil }
+        return window.plan == .everything
+            ? "The run had nothing to process."
+            : "The run was over before its warm-up, so nothing was measured: shorten the warm-up or lengthen the stream."
     }
 
     private func validity(of row: RunRow, _ processed: Processed, _ run: MeasuredRun) -> HarnessValidity {

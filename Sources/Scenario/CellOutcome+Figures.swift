@@ -8,7 +8,7 @@ import Report
 
 extension RunRow {
     /// Takes what the workers and the booking workers measured.
-    mutating func fill(from result: DrainResult, window: MeasuredWindow) {
+    mutating func fill(from result: DrainResult) {
         let figures = result.figures
         elapsedNanoseconds = result.elapsedNanoseconds
         // Goodput: each execution once, of what was committed during the elapsed time.

@@ -16,10 +16,13 @@ extension CellOutcome {
     func record(of cell: Cell) -> CellRecord {
         let key = cell.key
         var rows = Dictionary(uniqueKeysWithValues: tables.map { ($0.key.rawValue, $0.value) })
+        // A wrong run has no figures of speed.
+        if !row.verified {
+            for table in [ResultTable.timeSeries, .probes] { rows[table.rawValue] = nil }
+        }
         rows[ResultTable.verify.rawValue] = checks.map {
             ResultTable.verify.row(key, [$0.name, String($0.differenceCount), $0.first.first?.description ?? ""])
         }
-        // A wrong run has no figures of speed.
         rows[ResultTable.latency.rawValue] =
             row.verified
             ? latencies.map {

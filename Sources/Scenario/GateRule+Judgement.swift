@@ -44,7 +44,11 @@ extension ScenarioFile.GateRule {
 extension ScenarioFile.Load {
     /// What a ratio is of when the scenario doesn't say: at a fixed rate every configuration has the same throughput.
     fileprivate var metric: ScenarioFile.GateRule.Metric {
-        if case .open = self { .p99Ms } else { .executionsPerSecond }
+        switch self {
+        case .backlog: .executionsPerSecond
+        case .open: .p99Ms
+        case .search: .sustainedRatePerSecond
+        }
     }
 }
 
@@ -53,6 +57,7 @@ extension ScenarioFile.GateRule.Metric {
     fileprivate var column: String {
         switch self {
         case .executionsPerSecond: "executions_per_s"
+        case .sustainedRatePerSecond: "sustained_rate_per_s"
         case .p50Ms: "time_to_visible_p50_ms"
         case .p99Ms: "time_to_visible_p99_ms"
         }

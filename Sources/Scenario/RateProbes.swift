@@ -24,7 +24,7 @@ struct RateProbes {
 
     /// Runs probe after probe until the rate is confirmed, or known not to be there.
     /// - Parameter measure: runs one probe on fresh tables.
-    /// - Returns: the outcome of the last probe that held, with the rate that was found, or else of the last one.
+    /// - Returns: the outcome of the last confirmation, with the rate that was found, or else of the last probe.
     func search(
         measure: (Plan) throws -> CellOutcome, say: (String) -> Void
     ) throws -> CellOutcome {
@@ -32,7 +32,7 @@ struct RateProbes {
         var search = RateSearch(
             lowRate: min(load.lowRate, highest), highRateLimit: highest, precision: load.precision)
         var rows: [[String]] = []
-        var best: CellOutcome?
+        var held: [Double: CellOutcome] = [:]
         var last: CellOutcome?
         while let probe = search.nextProbe {
             let plan = plan(probe.rate)
@@ -41,18 +41,19 @@ struct RateProbes {
             rows.append(row(rows.count + 1, probe, plan, outcome, judged))
             say("probe \(rows.count), \(purpose(probe)): \(Int(probe.rate))/s \(word(judged))")
             last = outcome
-            if judged == .held { best = outcome }
+            if judged == .held { held[probe.rate] = outcome }
             guard outcome.checks.isClean else { break }
             search.record(judged)
         }
-        guard var result = last.map({ $0.checks.isClean ? best ?? $0 : $0 }) else {
+        guard var result = search.confirmedRate.flatMap({ held[$0] }) ?? last else {
             preconditionFailure("a search makes a probe at least")
         }
         result.row.sustainedRatePerSecond = search.confirmedRate
-        if search.conclusion != nil, search.confirmedRate == nil {
-            result.row.invalidReason = "no rate was found: \(search.conclusion.map { "\($0)" } ?? "")"
-        } else {
-            result.row.invalidReason = nil
+        switch search.conclusion {
+        // What bounds the search is then the generator, and no figure of the database.
+        case .limitedByGenerator: result.row.invalidReason = search.conclusion.map { "\($0)" }
+        // That no rate holds is a result.
+        case .found, .heldAtHighRateLimit, .notFound, nil: result.row.invalidReason = nil
         }
         result.note = search.conclusion.map { "\($0)" }
         result.tables[.probes] = rows
@@ -71,7 +72,10 @@ struct RateProbes {
     /// Whether a probe held: verified, valid, its p99 within the limit, and no more behind its schedule than allowed.
     private func judge(_ outcome: CellOutcome, _ plan: Plan) -> RateSearch.ProbeOutcome {
         if let reason = outcome.row.invalidReason { return .invalid(reason: reason) }
-        let p99Ms = Double(outcome.row.timeToVisible?.p99 ?? 0) / 1e6
+        guard let p99 = outcome.row.timeToVisible?.p99 else {
+            return .invalid(reason: "the probe was over before its warm-up")
+        }
+        let p99Ms = Double(p99) / 1e6
         if p99Ms > load.p99LimitMs {
             return .failed(reason: "p99 \(short(p99Ms)) ms, the limit is \(short(load.p99LimitMs)) ms")
         }

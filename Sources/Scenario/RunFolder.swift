@@ -55,17 +55,15 @@ public struct RunFolder {
     /// The newest run of this scenario in `results` that was cut.
     /// - Throws: `InputError` where there is none.
     public static func unfinished(_ scenario: ScenarioFile, in results: String) throws -> RunFolder {
-        let prefix = safeName(scenario.name) + "-"
         let names = (try? FileManager.default.contentsOfDirectory(atPath: results)) ?? []
-        let cut = names.filter { name in
-            guard name.hasPrefix(prefix), let ending = ManifestFile.read("\(results)/\(name)/manifest.json")?.ending
-            else {
-                return false
-            }
-            return ending != Manifest.Outcome.Ending.complete.rawValue
+        let cut = names.compactMap { name -> (name: String, startedAt: String)? in
+            guard let manifest = ManifestFile.read("\(results)/\(name)/manifest.json"),
+                manifest.scenarioName == scenario.name,
+                manifest.ending != Manifest.Outcome.Ending.complete.rawValue
+            else { return nil }
+            return (name, manifest.startedAt)
         }
-        // The names end with the time of the start and the process.
-        guard let newest = cut.max(by: { $0.dropFirst(prefix.count) < $1.dropFirst(prefix.count) }) else {
+        guard let newest = cut.max(by: { $0.startedAt < $1.startedAt })?.name else {
             throw InputError(
                 InputFault(
                     source: "--resume", expected: "a run of \(scenario.name) in \(results) that was cut: there is none")
@@ -83,14 +81,25 @@ public struct RunFolder {
         return RunFolder(path: folder, journal: try Journal(folder: folder))
     }
 
-    /// Refuses a resumed run whose data isn't what the finished cells worked on.
-    func requireSame(fingerprint: String) throws {
-        let recorded = ManifestFile.read(manifestPath)?.fingerprint
-        guard recorded == fingerprint else {
+    /// Refuses to go on with a run whose finished cells worked on other data, or with another program or machine.
+    /// - Returns: the manifest to go on with: that of the beginning, with the time of now.
+    func resume(_ manifest: Manifest) throws -> Manifest {
+        guard let begun = ManifestFile.read(manifestPath) else { throw OperatingError("can't read \(manifestPath)") }
+        guard begun.fingerprint == manifest.fingerprint else {
             throw OperatingError(
-                "the data of \(path) has the fingerprint \(recorded ?? "unknown"), this run's has \(fingerprint)",
+                "the data of \(path) has the fingerprint \(begun.fingerprint), this run's has \(manifest.fingerprint)",
                 remedy: "begin a new run: what is finished was measured on other data")
         }
+        let differences = begun.differences(from: manifest.surroundings)
+        guard differences.isEmpty else {
+            throw OperatingError(
+                "\(path) was begun in other surroundings: \(differences.joined(separator: "; "))",
+                remedy: "begin a new run: cells of both wouldn't be comparable")
+        }
+        var resumed = manifest
+        resumed.firstStartedAt = begun.startedAt
+        try resumed.write(to: manifestPath)
+        return resumed
     }
 
     func isFinished(_ key: RunKey) -> Bool { journal.cells.contains { $0.key == key } }

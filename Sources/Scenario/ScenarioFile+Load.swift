@@ -78,11 +78,12 @@ extension ScenarioFile {
 
         public enum Metric: String, Sendable, CaseIterable {
             case executionsPerSecond = "executions_per_s"
+            case sustainedRatePerSecond = "sustained_rate_per_s"
             case p50Ms = "p50_ms"
             case p99Ms = "p99_ms"
 
             /// Of two milliseconds the smaller are better.
-            public var isMoreBetter: Bool { self == .executionsPerSecond }
+            public var isMoreBetter: Bool { self == .executionsPerSecond || self == .sustainedRatePerSecond }
         }
 
         /// Nil for every configuration.

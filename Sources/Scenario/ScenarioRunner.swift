@@ -23,11 +23,8 @@ public struct ScenarioRunner {
         /// A run that was cut and is to be finished; nil begins a new one.
         public var resumed: RunFolder?
         public var commandLine: [String] = []
-        /// Real data that stands in for the scenario's.
-        public var securitiesFile: String?
-        public var pricesFolder: String?
-        /// Of a run that is repeated: other data is refused.
-        public var expectedFingerprint: String?
+        /// Of a run that is repeated: other data is refused, other surroundings are told.
+        public var repeated: ManifestFile?
 
         public init() {}
     }
@@ -66,8 +63,17 @@ public struct ScenarioRunner {
         defer { stage.close() }
         try requireExpected(stage.fingerprint)
         let cells = Self.order(scenario)
-        let manifest = try manifest(started: started, planned: cells.count, stage: stage, selfCheck: selfCheck.entries)
-        let folder = try openFolder(runID, manifest)
+        var manifest = try manifest(started: started, planned: cells.count, stage: stage, selfCheck: selfCheck.entries)
+        tellDifferences(manifest)
+        let folder: RunFolder
+        if let resumed = options.resumed {
+            folder = resumed
+            manifest = try resumed.resume(manifest)
+            say("\(resumed.journal.cells.count) of \(cells.count) runs are finished already")
+        } else {
+            folder = try RunFolder.create("\(options.resultsFolder)/\(runID)", scenario: scenario)
+            try manifest.write(to: folder.manifestPath)
+        }
         // Final tables are the same for every configuration, or something is wrong.
         var firstTables = FirstTables(of: folder.journal.cells)
         var pace = Pace(cellCount: cells.count - folder.journal.cells.count)
@@ -151,22 +157,22 @@ public struct ScenarioRunner {
     }
 
     private func requireExpected(_ fingerprint: String) throws {
-        guard let expected = options.expectedFingerprint, expected != fingerprint else { return }
+        guard let expected = options.repeated?.fingerprint, expected != fingerprint else { return }
         throw OperatingError(
             "the run to repeat worked on data with the fingerprint \(expected), this one would on \(fingerprint)",
             remedy: "bring back the same price files and the version of allocbench that its manifest names")
     }
 
-    /// The folder of this run, new or resumed, with the manifest of an unfinished run in it.
-    private func openFolder(_ runID: String, _ manifest: Manifest) throws -> RunFolder {
-        if let resumed = options.resumed {
-            try resumed.requireSame(fingerprint: manifest.fingerprint)
-            say("\(resumed.journal.cells.count) of \(manifest.outcome.runsPlanned) runs are finished already")
-            return resumed
+    /// A repeated run may be repeated elsewhere, but not without saying so.
+    private func tellDifferences(_ manifest: Manifest) {
+        for difference in options.repeated?.differences(from: manifest.surroundings) ?? [] {
+            say("not as in the run that is repeated: \(difference)")
         }
-        let folder = try RunFolder.create("\(options.resultsFolder)/\(runID)", scenario: scenario)
-        try manifest.write(to: folder.manifestPath)
-        return folder
+    }
+
+    /// A manifest names data by a path that holds in every folder.
+    private static func absolute(_ path: String?) -> String? {
+        path.map { URL(fileURLWithPath: $0).standardizedFileURL.path }
     }
 
     private func manifest(
@@ -199,8 +205,8 @@ public struct ScenarioRunner {
             endedAtUnixMs: Int64(started.timeIntervalSince1970 * 1000), dataSets: try dataSets(on: connection))
         manifest.fingerprint = stage.fingerprint
         manifest.selfCheck = selfCheck
-        manifest.securitiesFile = options.securitiesFile
-        manifest.pricesFolder = options.pricesFolder
+        manifest.securitiesFile = Self.absolute(scenario.workload.securitiesFile)
+        manifest.pricesFolder = Self.absolute(scenario.workload.pricesFolder)
         return manifest
     }
 

@@ -24,6 +24,8 @@ struct SinkFigures: Sendable, Equatable {
 }
 
 enum SinkCeiling {
+    private static let prefetchNs: Int64 = 250_000_000
+
     /// Consumes the whole topic with `workers` consumers on threads of their own. Blocks.
     static func measure(
         _ topic: RecordedTopic, workers: Int, kafka: KafkaClientSettings, stop: StopFlag
@@ -76,6 +78,8 @@ enum SinkCeiling {
         let wanted = partitions.reduce(0) { $0 + (topic.ends[$1] ?? 0) }
         try consumer.assign(partitions.map { TopicPartitionOffset(topic: topic.topic, partition: $0, offset: 0) })
         var share = Share()
+        // Allocation workers wait for each other to connect, and meanwhile the first messages come; so do these.
+        sleepUntil(monotonic: monotonicNow() + prefetchNs)
         guard line.wait() != nil else { return share }
         while share.messageCount < wanted && !isStopped() {
             let polled = try consumer.pollBatch(max: 4096, timeoutMs: 20) { message throws(KafkaError) in

@@ -44,11 +44,14 @@ struct UsageMeter {
         return (summary, waits)
     }
 
-    /// Processor seconds of the embedded PostgreSQL so far.
+    /// Processor seconds of the embedded PostgreSQL and its standbys so far.
     private static func databaseUsage(_ target: Target) -> Double? {
         guard let services = target.services else { return nil }
-        let postgres = ServicesControl.status(in: services.state).first { $0.record.kind == .postgres && $0.isRunning }
-        return postgres.flatMap { ProcessUsage.ofTree(root: $0.record.process.pid)?.cpuSeconds }
+        let servers = ServicesControl.status(in: services.state).filter {
+            ($0.record.kind == .postgres || $0.record.kind == .standby) && $0.isRunning
+        }
+        let seconds = servers.compactMap { ProcessUsage.ofTree(root: $0.record.process.pid)?.cpuSeconds }
+        return seconds.isEmpty ? nil : seconds.reduce(0, +)
     }
 }
 

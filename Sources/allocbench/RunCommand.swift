@@ -24,10 +24,7 @@ enum RunCommand {
         ] + flags
     ) { arguments in
         let scenario = try load(arguments)
-        var options = ScenarioRunner.Options()
-        options.securitiesFile = arguments.text("--securities").map(absolute)
-        options.pricesFolder = arguments.text("--prices").map(absolute)
-        return try run(scenario, options, arguments)
+        return try run(scenario, ScenarioRunner.Options(), arguments)
     }
 
     static let rerun = Verb(
@@ -40,10 +37,8 @@ enum RunCommand {
                 InputFault(source: folder, expected: "a folder of results with a manifest.json of this version"))
         }
         var options = ScenarioRunner.Options()
-        options.securitiesFile = manifest.securitiesFile
-        options.pricesFolder = manifest.pricesFolder
         // Other data would answer another question.
-        options.expectedFingerprint = manifest.fingerprint
+        options.repeated = manifest
         let scenario = try ScenarioFile.load(
             path: "\(folder)/scenario.yaml", securitiesFile: manifest.securitiesFile,
             pricesFolder: manifest.pricesFolder, name: manifest.scenarioName)
@@ -60,20 +55,23 @@ enum RunCommand {
         targetOptions.database = "allocbench_run"
         for setting in scenario.servers.settings { targetOptions.postgresSettings[setting.name] = setting.value }
         try targetOptions.validate()
-        if arguments.has("--resume") { options.resumed = try RunFolder.unfinished(scenario, in: options.resultsFolder) }
         try requireWritable(options.resultsFolder)
         let printer = ProgressPrinter(arguments.has("--json") ? .json : arguments.has("-q") ? .quiet : .text)
-        if targetOptions.isExternal { return try run(scenario, options, targetOptions, printer) }
+        let isResuming = arguments.has("--resume")
+        if targetOptions.isExternal { return try run(scenario, options, isResuming, targetOptions, printer) }
         // The lock keeps two runs out of one folder; it ends with the process, however that ends.
         let lock = try StateFolder(targetOptions.state).lockRun()
         defer { lock.release() }
-        return try run(scenario, options, targetOptions, printer)
+        return try run(scenario, options, isResuming, targetOptions, printer)
     }
 
     private static func run(
-        _ scenario: ScenarioFile, _ options: ScenarioRunner.Options, _ targetOptions: Target.Options,
+        _ scenario: ScenarioFile, _ given: ScenarioRunner.Options, _ isResuming: Bool, _ targetOptions: Target.Options,
         _ printer: ProgressPrinter
     ) throws -> ExitStatus {
+        var options = given
+        // Under the lock, because opening a journal cuts off what a kill left of its last line.
+        if isResuming { options.resumed = try RunFolder.unfinished(scenario, in: options.resultsFolder) }
         let target = try Target.open(targetOptions)
         defer { target.close() }
         for note in target.services?.notes ?? [] { printer.print(.note(note)) }
@@ -94,13 +92,6 @@ enum RunCommand {
                 "can't write results to \(folder): \(String(cString: strerror(errno)))",
                 remedy: "name another folder: --results DIR")
         }
-    }
-
-    /// A manifest names data by a path that holds in every folder.
-    private static func absolute(_ path: String) -> String {
-        guard let resolved = realpath(path, nil) else { return path }
-        defer { free(resolved) }
-        return String(cString: resolved)
     }
 
     private static func load(_ arguments: ParsedArguments) throws(InputError) -> ScenarioFile {
