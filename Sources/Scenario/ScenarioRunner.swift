@@ -9,7 +9,7 @@ import Kafka
 import Measurement
 import Model
 import Postgres
-import Report
+public import Report
 import Seeding
 import Services
 import Statistics

@@ -97,6 +97,8 @@ public final class AllocationWorker {
     private let decoder = EnvelopeDecoder()
     private var queueIndexes: [Int32: Int] = [:]
     private var nextQueue = 0
+    /// Whether fetching was stopped because everything is polled.
+    private var isPaused = false
     private(set) var startTime: Int64 = 0
     /// Since when nothing but the generator could keep this worker waiting: when its last work ended. `max` while it works.
     var idleSince: Int64 = 0
@@ -318,12 +320,24 @@ public final class AllocationWorker {
 
     /// Polls without waiting until the queues hold enough. Returns false if no message came.
     func fillQueues() throws -> Bool {
+        try pauseAtEnd()
         let held = queues.reduce(0) { $0 + $1.unsentCount }
         let capacity = max(4096, 2 * unitLimit * queues.count)
         if held < capacity { return try poll(max: capacity - held, timeoutMs: 0) > 0 }
         // Messages that aren't due yet must not keep due ones of another partition from being polled.
         guard !isBacklog, isAnyQueueShort() else { return false }
         return try poll(max: 1024, timeoutMs: 0) > 0
+    }
+
+    /// Once the whole stream is polled nothing more comes, and to ask for more each few milliseconds would take processor time
+    /// from the database that is measured.
+    private func pauseAtEnd() throws {
+        guard !isPaused, let ends = endOffsets, queues.allSatisfy({ $0.polledOffset >= ends[$0.partition] ?? 0 }) else {
+            return
+        }
+        try consumer.pause(
+            queues.map { TopicPartitionOffset(topic: plan.topic, partition: $0.partition, offset: $0.polledOffset) })
+        isPaused = true
     }
 
     /// Whether some partition's messages of the next half second may still be with the broker.
@@ -449,6 +463,7 @@ public final class AllocationWorker {
                 partition: queue.partition, epoch: queue.epoch, nextOffset: queue.committedOffset,
                 unseenOffset: queue.unseenOffset)
         }
+        isPaused = false
         try consumer.assign(
             queues.map {
                 TopicPartitionOffset(topic: plan.topic, partition: $0.partition, offset: $0.committedOffset)
