@@ -63,7 +63,7 @@ public struct ComparisonTable: Sendable {
         if !report.rows.isEmpty {
             let counts = Set(report.rows.map(\.comparison.pairs.count)).sorted().map(String.init)
             notes.append(
-                "Medians of \(counts.joined(separator: " or ")) paired repetitions; ratio: candidate / baseline, the geometric "
+                "Medians of \(counts.joined(separator: " or ")) paired repetition\(counts == ["1"] ? "" : "s"); ratio: candidate / baseline, the geometric "
                     + "mean over the pairs, with its 95 % interval (t on log ratios).")
             notes.append(
                 "Detectable: the smallest difference that would have been shown four times in five; CV: the larger of both sides."

@@ -83,7 +83,10 @@ extension RunRow {
         {
             $0.load.through
         },
-        Column("offered_rate_per_s", "executions per second that were offered, of several phases the most; empty for a backlog") {
+        Column(
+            "offered_rate_per_s",
+            "executions per second that were offered, of several phases the most; empty for a backlog"
+        ) {
             $0.load.offeredRatePerSecond.map { decimal($0, decimals: 1) } ?? ""
         },
         Column("executions", "executions in the measured window, each counted once") { count($0.executions) },
@@ -157,6 +160,12 @@ extension RunRow {
         },
         speed("committed_to_published_p99_ms", "from an execution's commit to the broker's acknowledgement") {
             latency($0.committedToPublished?.p99)
+        },
+        Column("clock_offset_ms", "the server's clock less this machine's, as estimated (through feed)") {
+            latency($0.clockOffsetNanoseconds)
+        },
+        Column("clock_uncertainty_ms", "how exactly: the offset is corrected for only beyond this") {
+            latency($0.clockUncertaintyNanoseconds)
         },
         Column("schedule_lag_p99_ms", "how late the harness offered what was due while its workers were idle") {
             latency($0.scheduleLagP99Nanoseconds)

@@ -144,6 +144,9 @@ public struct RunRow: Sendable, Equatable {
     public var partitionSkew: Double?
     /// From the commit of an execution to the broker's acknowledgement, where the feed ran beside.
     public var committedToPublished: LatencySummary?
+    /// The server's clock less this machine's, where the feed ran beside; corrected for only beyond its uncertainty.
+    public var clockOffsetNanoseconds: Int64?
+    public var clockUncertaintyNanoseconds: Int64?
     /// How late the harness offered what was due while its workers were idle.
     public var scheduleLagP99Nanoseconds: Int64?
     /// What the harness alone could take, in messages per second.

@@ -172,6 +172,8 @@ final class AllocateStage: StageRun {
         row.waitingBusts = try AllocationsVerification.waitingBustCount(on: connection)
         row.fill(from: processed.drain)
         row.committedToPublished = processed.feed.flatMap { LatencySummary($0.committedToPublished) }
+        row.clockOffsetNanoseconds = processed.feed?.clock?.offsetNs
+        row.clockUncertaintyNanoseconds = processed.feed?.clock?.spanUncertaintyNs
         row.sinkCeilingPerSecond = ceiling
         row.scheduleLagP99Nanoseconds = scheduleLag(processed, run)
         row.processedExecutions = processed.executions
@@ -179,9 +181,13 @@ final class AllocateStage: StageRun {
         var outcome = CellOutcome(row: row)
         outcome.drainNanoseconds = max(0, processed.drain.figures.lastCommitTime - processed.drain.startTime)
         outcome.checks = try tables.verify(ends: processed.ends, on: connection)
+        if run.through == .feed, let check = try stream.check(liveExecutions: run.executions, on: connection) {
+            outcome.checks.append(check)
+        }
         outcome.finalTables = try AllocationsVerification.checksums(on: connection)
         outcome.add(processed.drain, key: run.cell.key, lockWaits: lockWaits)
         outcome.addHistogram(.committedToPublished, processed.feed?.committedToPublished)
+        outcome.addHistogram(.dueToCommitted, processed.executor?.dueToCommitted)
         outcome.addHistogram(.scheduleLag, processed.executor?.scheduleLag)
         return outcome
     }
@@ -267,7 +273,8 @@ final class AllocateStage: StageRun {
     private func validity(of row: RunRow, _ processed: Processed, _ run: MeasuredRun) -> HarnessValidity {
         HarnessValidity.judge(
             HarnessFigures(
-                scheduleLagP99Ns: row.scheduleLagP99Nanoseconds, timerErrorP99Ns: selfCheck.timerError.p99Ns,
+                scheduleLagP99Ns: row.scheduleLagP99Nanoseconds, generator: run.through == .feed ? .executor : .workers,
+                timerErrorP99Ns: selfCheck.timerError.p99Ns,
                 offeredRatePerSecond: run.schedule.ratePerSecond,
                 throughputPerSecond: processed.drain.messagesPerSecond, ceilingPerSecond: row.sinkCeilingPerSecond))
     }

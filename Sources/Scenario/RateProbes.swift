@@ -36,7 +36,8 @@ struct RateProbes {
         var last: CellOutcome?
         while let probe = search.nextProbe {
             let plan = plan(probe.rate)
-            let outcome = try measure(plan)
+            var outcome = try measure(plan)
+            outcome.row.verified = outcome.checks.isClean
             let judged = judge(outcome, plan)
             rows.append(row(rows.count + 1, probe, plan, outcome, judged))
             say("probe \(rows.count), \(purpose(probe)): \(Int(probe.rate))/s \(word(judged))")

@@ -56,10 +56,12 @@ public struct ScenarioRunner {
         let started = Date()
         let runID = options.resumed?.name ?? RunFolder.name(of: scenario.name, at: started)
         let selfCheck = SelfCheck.run()
-        try prepareDatabase()
+        try prepareDatabase(runID: runID)
         let servers = try PreparedServers(scenario.servers, target: target, say: say)
         defer { servers.restore() }
-        let stage = try makeStageRun(runID: runID, selfCheck: selfCheck)
+        // A broker may still have the topics of the part that was cut.
+        let scope = options.resumed == nil ? runID : "\(runID).\(getpid())"
+        let stage = try makeStageRun(runID: scope, selfCheck: selfCheck)
         defer { stage.close() }
         try requireExpected(stage.fingerprint)
         let cells = Self.order(scenario)
@@ -131,7 +133,7 @@ public struct ScenarioRunner {
     // MARK: Surroundings
 
     /// A run begins with empty schemas. In the embedded server they are this program's; elsewhere rows are never dropped.
-    private func prepareDatabase() throws {
+    private func prepareDatabase(runID: String) throws {
         let connection = try PostgresConnection.connect(to: target.connection)
         defer { connection.close() }
         if target.services != nil {
@@ -147,14 +149,30 @@ public struct ScenarioRunner {
                 WHERE schema_name = ANY ($1::TEXT[])
                 """, .textArray(["reference", "market", "holdings", "orders", "trades", "allocations"])
             ).text(0, 0)
-            if let taken {
+            if taken != nil, try isLeft(of: runID, on: connection) {
+                if let database = target.connection["dbname"] {
+                    try FeedSlot.dropAll(database: database, connection: target.connection)
+                }
+                try Schemas.drop(on: connection)
+            } else if let taken {
                 throw OperatingError(
                     "the database has schemas of these names already: \(taken)",
                     remedy: "give a run a database of its own, or drop them: allocbench schema drop")
             }
         }
         try Schemas.create(on: connection)
+        // Whose schemas these are, so that the run can be resumed on a database that isn't this program's.
+        try connection.execute("COMMENT ON SCHEMA trades IS '\(Self.mark(of: runID))'")
     }
+
+    /// Whether the schemas are those of a part of this run that was cut.
+    private func isLeft(of runID: String, on connection: PostgresConnection) throws -> Bool {
+        try connection.query("SELECT obj_description(oid, 'pg_namespace') FROM pg_namespace WHERE nspname = 'trades'")
+            .text(0, 0) == Self.mark(of: runID)
+    }
+
+    /// A run's name has letters, digits and dashes alone.
+    private static func mark(of runID: String) -> String { "allocbench run \(runID)" }
 
     private func requireExpected(_ fingerprint: String) throws {
         guard let expected = options.repeated?.fingerprint, expected != fingerprint else { return }
@@ -181,8 +199,14 @@ public struct ScenarioRunner {
         let connection = try PostgresConnection.connect(to: target.connection)
         defer { connection.close() }
         let settings = try connection.query(
-            "SELECT name, setting || coalesce(' ' || unit, '') FROM pg_settings WHERE source NOT IN ('default', 'client') OR name = ANY ($1::TEXT[]) ORDER BY name",
-            .textArray(["fsync", "synchronous_commit", "wal_level", "shared_buffers", "full_page_writes"]))
+            "SELECT name, setting || coalesce(' ' || unit, '') FROM pg_settings WHERE source NOT IN ('default', 'client') AND name <> ALL ($2::TEXT[]) OR name = ANY ($1::TEXT[]) ORDER BY name",
+            .textArray(["fsync", "synchronous_commit", "wal_level", "shared_buffers", "full_page_writes"]),
+            // Where things lie says nothing of how they were measured.
+            .textArray([
+                "config_file", "data_directory", "hba_file", "ident_file", "external_pid_file",
+                "unix_socket_directories",
+                "cluster_name", "port",
+            ]))
         var manifest = Manifest(
             outcome: Manifest.Outcome(.unfinished, runsFinished: 0, runsPlanned: planned),
             scenarioName: scenario.name, scenarioPath: scenario.path, scenarioText: scenario.text, seed: scenario.seed,

@@ -14,32 +14,46 @@ import Testing
             finalTables: ["fills": "3:9f"])
     }
 
+    /// What another process finds, once this one no longer writes.
+    private func cells(in folder: String) throws -> [CellRecord] { try Journal(folder: folder).cells }
+
+    private func append(_ cells: [CellRecord], in folder: String) throws {
+        let journal = try Journal(folder: folder)
+        for cell in cells { try journal.append(cell) }
+    }
+
     @Test func `what was appended is there when the journal is opened again`() throws {
         try withTemporaryFolder { folder in
-            let cells = [cell("a", 1), cell("b", 1), cell("a", 2)]
+            let first = [cell("a", 1), cell("b", 1), cell("a", 2)]
+            try append(first, in: folder)
+            #expect(try cells(in: folder) == first)
+            try append([cell("b", 2)], in: folder)
+            #expect(try cells(in: folder) == first + [cell("b", 2)])
+        }
+    }
+
+    @Test func `a journal that is being written is refused to a second run`() throws {
+        try withTemporaryFolder { folder in
             let journal = try Journal(folder: folder)
-            for cell in cells { try journal.append(cell) }
-            #expect(journal.cells == cells)
-            let reopened = try Journal(folder: folder)
-            #expect(reopened.cells == cells)
-            try reopened.append(cell("b", 2))
-            #expect(try Journal(folder: folder).cells.map(\.key.configuration) == ["a", "b", "a", "b"])
+            try journal.append(cell("a", 1))
+            let error = #expect(throws: OperatingError.self) { try Journal(folder: folder) }
+            #expect(error?.message.hasSuffix("is being written by another run") == true)
+            #expect(journal.cells.count == 1)
         }
     }
 
     @Test func `a line that a kill cut anywhere is dropped, and the next cell is whole`() throws {
         try withTemporaryFolder { folder in
             let path = folder + "/" + Journal.fileName
-            try Journal(folder: folder).append(cell("a", 1))
+            try append([cell("a", 1)], in: folder)
             let first = try Data(contentsOf: URL(fileURLWithPath: path))
-            try Journal(folder: folder).append(cell("b", 1))
+            try append([cell("b", 1)], in: folder)
             let both = try Data(contentsOf: URL(fileURLWithPath: path))
             for length in stride(from: first.count, to: both.count, by: 97) {
                 try both.prefix(length).write(to: URL(fileURLWithPath: path))
-                let journal = try Journal(folder: folder)
-                #expect(journal.cells == [cell("a", 1)])
-                try journal.append(cell("c", 1))
-                #expect(try Journal(folder: folder).cells == [cell("a", 1), cell("c", 1)])
+                #expect(try cells(in: folder) == [cell("a", 1)])
+                try append([cell("c", 1)], in: folder)
+                #expect(try cells(in: folder) == [cell("a", 1), cell("c", 1)])
             }
         }
     }

@@ -39,6 +39,7 @@ private func makeManifest() -> Manifest {
                     "runs_planned": 5
                   },
                   "started_at": "2024-11-14T09:30:00.123Z",
+                  "resumed_at": null,
                   "ended_at": "2024-11-14T09:31:01.000Z",
                   "command_line": [
                     "allocbench",

@@ -76,7 +76,7 @@ func makeFields(
             txn_latency_p999_ms txn_latency_max_ms transactions retries retried_messages retried_ms ambiguous_commits
             reconnects duplicates snapshots waiting_busts booked_blocks account_bookings booking_p50_ms booking_p99_ms
             booking_elapsed_s lag_max_messages lag_max_ms partition_skew committed_to_published_p50_ms
-            committed_to_published_p99_ms schedule_lag_p99_ms sink_ceiling_per_s recovery_ms harness_cpu_s
+            committed_to_published_p99_ms clock_offset_ms clock_uncertainty_ms schedule_lag_p99_ms sink_ceiling_per_s recovery_ms harness_cpu_s
             harness_cpu_share database_cpu_s database_cpu_us_per_execution harness_peak_rss_mb wal_bytes
             wal_bytes_per_execution rows_written commits_per_sync lock_waits deadlocks final_tables verified validity
             invalid_reason
@@ -91,7 +91,7 @@ func makeFields(
         let expected = """
             3,test,allocate,c8,2,2,concurrent,8,8,1,4,,,,block_order,read_committed,on,natural,0,parts4,1,0.000000,\
             backlog,topic,,1000,,,1250.000,800.0,,811.2,,3.000,15.000,30.000,300.000,1500.000,1.235,2.000,2.000,3.000,\
-            9.000,1250,3,12,7.000,0,0,2,400,2,60,1200,3.000,7.654,1.260,77,88.000,1.250,,,0.040,900000.0,,1.000,0.2500,\
+            9.000,1250,3,12,7.000,0,0,2,400,2,60,1200,3.000,7.654,1.260,77,88.000,1.250,,,,,0.040,900000.0,,1.000,0.2500,\
             3.000,3000.0,123.5,2000000,2000.0,5000,1.50,4,0,1f2e,true,valid,
             """
         #expect(row.fields.joined(separator: ",") == expected)

@@ -242,7 +242,7 @@ import Testing
         ("[{ max_p99_ms: fast }]", "max_p99_ms: \"fast\": expected a number from 0.001 to 3600000"),
         (
             "[{ min_ratio_to: a, metric: p99 }]",
-            "metric: \"p99\": expected executions_per_s, p50_ms or p99_ms"
+            "metric: \"p99\": expected executions_per_s, sustained_rate_per_s, p50_ms or p99_ms"
         ),
         (
             "[{ max_p99: 5 }]",
