@@ -227,6 +227,8 @@ final class AllocateStage: StageRun {
             connection: info, kafka: kafka, topic: topic.topic, partitions: topic.partitions,
             configuration: run.configuration, book: try AllocationsSource.book(on: connection))
         plan.endOffsets = topic.ends
+        // Under SERIALIZABLE a transaction may lose often before it wins; the retries are a result, not a failure.
+        plan.retry = RetryPolicy(maxAttempts: 1000)
         plan.schedule = run.schedule
         plan.seed = scenario.seed &+ UInt64(run.cell.repetition)
         plan.measuresPublishing = run.through == .feed
