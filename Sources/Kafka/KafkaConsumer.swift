@@ -49,12 +49,18 @@ public final class KafkaConsumer {
         }
     }
 
-    /// Stops fetching until the next `assign`: for partitions whose end was reached, so that the client doesn't go on asking.
+    /// Stops fetching until `resume`: for partitions whose end was reached, so that the client doesn't go on asking.
     /// ("Pause consumption for the provided list of partitions. Success or error is returned per-partition."; a partition
     /// that can't be paused goes on, which costs nothing but the asking.)
     public func pause(_ partitions: [TopicPartitionOffset]) throws(KafkaError) {
         let list = PartitionListHandle(partitions)
         _ = unsafe rd_kafka_pause_partitions(try open().pointer, list.pointer)
+    }
+
+    /// Fetches again. An `assign` alone doesn't: librdkafka keeps what the application has paused.
+    public func resume(_ partitions: [TopicPartitionOffset]) throws(KafkaError) {
+        let list = PartitionListHandle(partitions)
+        _ = unsafe rd_kafka_resume_partitions(try open().pointer, list.pointer)
     }
 
     /// The next message, or nil when none came within `timeoutMs`. Blocks its thread.

@@ -89,7 +89,7 @@ extension TopicMessage {
             try withTopic(partitions: 2) { broker, executions in
                 try withTopic(partitions: 2) { _, requests in
                     let database = try #require(info["dbname"])
-                    let slots = FeedSource.all.map { FeedSlot(database: database, source: $0) }
+                    let slots = [FeedSource.executions, .requests].map { FeedSlot(database: database, source: $0) }
                     for (slot, topic) in zip(slots, [executions, requests]) {
                         try slot.create(topic: topic, scanTable: false, connection: info)
                     }

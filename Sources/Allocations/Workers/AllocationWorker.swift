@@ -463,11 +463,12 @@ public final class AllocationWorker {
                 partition: queue.partition, epoch: queue.epoch, nextOffset: queue.committedOffset,
                 unseenOffset: queue.unseenOffset)
         }
+        let positions = queues.map {
+            TopicPartitionOffset(topic: plan.topic, partition: $0.partition, offset: $0.committedOffset)
+        }
+        try consumer.assign(positions)
+        if isPaused { try consumer.resume(positions) }
         isPaused = false
-        try consumer.assign(
-            queues.map {
-                TopicPartitionOffset(topic: plan.topic, partition: $0.partition, offset: $0.committedOffset)
-            })
     }
 
     /// The broker must still have the messages that the offset row asks for.
