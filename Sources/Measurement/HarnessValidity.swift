@@ -23,17 +23,11 @@ public struct HarnessFigures: Sendable, Equatable {
     public var throughputPerSecond: Double
     /// What the same harness reaches with a sink that does nothing.
     public var ceilingPerSecond: Double?
-    /// The harness's processor time over that of everything it drives and itself, from 0 to 1.
-    public var cpuShare: Double?
-    /// What the share may be at most; nil where it isn't judged. There is no bound for all runs: it depends on whether the
-    /// database shares the machine.
-    public var cpuShareBound: Double?
 
     public init(
         scheduleLagP99Ns: Int64? = nil, generator: Generator = .workers, scheduleLagBoundNs: Int64? = nil,
         timerErrorP99Ns: Int64? = nil,
-        offeredRatePerSecond: Double? = nil, throughputPerSecond: Double, ceilingPerSecond: Double? = nil,
-        cpuShare: Double? = nil, cpuShareBound: Double? = nil
+        offeredRatePerSecond: Double? = nil, throughputPerSecond: Double, ceilingPerSecond: Double? = nil
     ) {
         self.scheduleLagP99Ns = scheduleLagP99Ns
         self.generator = generator
@@ -42,8 +36,6 @@ public struct HarnessFigures: Sendable, Equatable {
         self.offeredRatePerSecond = offeredRatePerSecond
         self.throughputPerSecond = throughputPerSecond
         self.ceilingPerSecond = ceilingPerSecond
-        self.cpuShare = cpuShare
-        self.cpuShareBound = cpuShareBound
     }
 }
 
@@ -80,11 +72,6 @@ public enum HarnessValidity: Sendable, Equatable {
                         + "\(milliseconds(bound)) ms plus the timer error's p99 of \(milliseconds(timerError)) ms: "
                         + figures.generator.reproach)
             }
-        }
-        if let share = figures.cpuShare, let bound = figures.cpuShareBound, share > bound {
-            reasons.append(
-                "The harness took \(whole(share * 100)) % of the processor time, more than the bound of "
-                    + "\(whole(bound * 100)) %, which it took from the system that it measured.")
         }
         return reasons.isEmpty ? .valid : .invalid(reasons: reasons)
     }

@@ -24,7 +24,7 @@ struct SinkFigures: Sendable, Equatable {
 }
 
 enum SinkCeiling {
-    private static let prefetchNs: Int64 = 250_000_000
+    private static let prefetchNs: Int64 = 100_000_000
 
     /// Consumes the whole topic with `workers` consumers on threads of their own. Blocks.
     static func measure(

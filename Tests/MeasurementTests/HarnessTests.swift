@@ -58,18 +58,6 @@ import Testing
         #expect(reason?.contains("idle workers") == false)
     }
 
-    @Test func `a processor share is judged where it has a bound, and all reasons are told`() {
-        var figures = HarnessFigures(throughputPerSecond: 95, ceilingPerSecond: 100, cpuShare: 0.3)
-        #expect(HarnessValidity.judge(figures).reason?.contains("processor") == false)
-        figures.cpuShareBound = 0.15
-        guard case .invalid(let reasons) = HarnessValidity.judge(figures) else {
-            Issue.record("not invalid")
-            return
-        }
-        #expect(reasons.count == 2)
-        #expect(reasons[1].contains("30 % of the processor time, more than the bound of 15 %"))
-    }
-
     @Test func `the tightest sample tells the offset, which lies within its uncertainty`() {
         let seed = UInt64.random(in: 0...UInt64.max)
         print("seed \(seed)")

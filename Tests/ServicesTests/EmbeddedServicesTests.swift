@@ -72,7 +72,7 @@ import Threads
                     return count
                 }
             }
-            for _ in 0..<60 where !stop.isSet { _ = try EmbeddedServices.start(in: state, broker: .mock) }
+            for _ in 0..<30 where !stop.isSet { _ = try EmbeddedServices.start(in: state, broker: .mock) }
             stop.set()
             for thread in connecting {
                 let count = try thread.join()

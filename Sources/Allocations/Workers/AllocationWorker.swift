@@ -321,6 +321,7 @@ public final class AllocationWorker {
     /// Polls without waiting until the queues hold enough. Returns false if no message came.
     func fillQueues() throws -> Bool {
         try pauseAtEnd()
+        if isPaused { return false }
         let held = queues.reduce(0) { $0 + $1.unsentCount }
         let capacity = max(4096, 2 * unitLimit * queues.count)
         if held < capacity { return try poll(max: capacity - held, timeoutMs: 0) > 0 }
