@@ -219,7 +219,9 @@ public struct ScenarioRunner {
                 Manifest.Entry("database", try connection.query("SELECT version()").text(0, 0) ?? "unknown"),
                 Manifest.Entry("broker", target.brokerKind),
             ],
-            connection: target.connection.redacted,
+            // Where the embedded server's socket lies says nothing of a run.
+            connection: target.services == nil
+                ? target.connection.redacted : "embedded, dbname=\(target.connection["dbname"] ?? "")",
             serverSettings: (0..<settings.rowCount).map {
                 Manifest.Entry(settings.text($0, 0) ?? "", settings.text($0, 1) ?? "")
             },
