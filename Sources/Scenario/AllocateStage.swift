@@ -248,13 +248,9 @@ final class AllocateStage: StageRun {
         let shape = SinkShape(partitions: topic.ends.count, key: topic.key, workers: workers)
         if let known = ceilings[shape] { return known }
         guard let kafka = target.kafka else { return nil }
-        // The first pass warms the broker's cache, as the cells before would; the better one is the ceiling.
-        let passes = try (1...2).map { _ in
-            try SinkCeiling.measure(topic, workers: workers, kafka: kafka, stop: stop).messagesPerSecond ?? 0
-        }
-        let best = passes.max() ?? 0
-        ceilings[shape] = best
-        return best
+        let ceiling = try SinkCeiling.measure(topic, workers: workers, kafka: kafka, stop: stop).messagesPerSecond
+        ceilings[shape] = ceiling
+        return ceiling
     }
 
     /// Of an open load: how late the harness offered what was due. Through the feed that is the executor's own lag.

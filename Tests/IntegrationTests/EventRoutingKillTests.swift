@@ -12,7 +12,7 @@ import Testing
         "routing_outcomes",
     ]
 
-    @Test(arguments: BrokerKind.available)
+    @Test(arguments: BrokerKind.best)
     func `a routing by events that is killed at any moment is gone on with, and ends as set-based routing does`(
         broker: BrokerKind
     ) throws {

@@ -61,7 +61,7 @@ import Testing
         }
     }
 
-    @Test(arguments: BrokerKind.available)
+    @Test(arguments: BrokerKind.best)
     func `execute and feed killed at any moment, in the scan and in the stream, publish every execution`(
         broker: BrokerKind
     ) throws {

@@ -13,7 +13,7 @@ import Testing
         "allocations_differ_from_oracle",
     ]
 
-    @Test(arguments: BrokerKind.available)
+    @Test(arguments: BrokerKind.best)
     func `a run compares all five modes, verified, in a table and in files, and leaves no process`(
         broker: BrokerKind
     ) throws {

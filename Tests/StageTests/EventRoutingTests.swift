@@ -144,7 +144,7 @@ private func withBench<R>(
         var description: String { "\(workers) workers, \(partitions) partitions, \(batchSize) a transaction" }
     }
 
-    @Test(arguments: BrokerKind.available)
+    @Test(arguments: BrokerKind.best)
     func `both ways of routing end in the same tables, whatever the workers, partitions and batches`(
         _ kind: BrokerKind
     ) throws {

@@ -20,7 +20,8 @@ import Trades
             for strategy in KeyStrategy.allCases.dropFirst() + [.natural] {
                 try AllocationsSource.truncate(on: bench.connection)
                 try AllocationsSource.setKeyStrategy(strategy, on: bench.connection)
-                for mode in modes {
+                // The columns that a mode writes don't depend on the strategy, so one strategy meets all modes.
+                for mode in strategy == .uuid7 ? modes : Array(modes.prefix(2)) {
                     try bench.prepare()
                     var configuration = mode
                     configuration.keyStrategy = strategy

@@ -88,7 +88,7 @@ private func withOrders<R>(
 }
 
 @Suite struct LiveStreamTests {
-    @Test(arguments: BrokerKind.available)
+    @Test(arguments: BrokerKind.best)
     func `a live run ends in the same verified tables as a replayed one, and tells where the time went`(
         _ kind: BrokerKind
     ) throws {

@@ -11,7 +11,7 @@ import Testing
 import Threads
 
 @Suite struct WorkerModeTests {
-    @Test(arguments: BrokerKind.available)
+    @Test(arguments: BrokerKind.best)
     func `all modes drain the same stream to the same allocations`(_ kind: BrokerKind) throws {
         try withBench(on: kind) { bench in
             var reference: [String]?

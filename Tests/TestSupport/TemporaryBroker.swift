@@ -18,6 +18,9 @@ public enum BrokerKind: String, CaseIterable, Sendable {
     }
 
     public static var available: [BrokerKind] { kafkaHome == nil ? [.mock] : [.mock, .kafka] }
+
+    /// For a test that takes long: the real one where there is one.
+    public static var best: [BrokerKind] { kafkaHome == nil ? [.mock] : [.kafka] }
 }
 
 /// A running broker that test code may use from any thread.
