@@ -24,13 +24,67 @@ public final class ParameterBuffer {
     private(set) var capacity: Int
     /// Bytes in use.
     private(set) var byteCount = 0
-    /// Where each value starts; -1 is NULL.
-    private var offsets: [Int] = []
-    private var types: [UInt32] = []
-    private var lengths: [Int32] = []
-    private var formats: [Int32] = []
-    /// Filled in when sending, because `memory` moves when it grows.
-    private var pointers: [UnsafePointer<CChar>?] = unsafe []
+    /// In one piece, because each touch of a class's property that the compiler can't follow costs a check.
+    private var columns = Columns()
+
+    /// What libpq wants to know of each parameter.
+    @safe private struct Columns {
+        /// Where each value starts; -1 is NULL.
+        private var offsets: [Int] = []
+        private var types: [UInt32] = []
+        private var lengths: [Int32] = []
+        private var formats: [Int32] = []
+        /// Filled in when sending, because the values' memory moves when it grows.
+        private var pointers: [UnsafePointer<CChar>?] = unsafe []
+
+        var count: Int { offsets.count }
+
+        mutating func removeAll() {
+            offsets.removeAll(keepingCapacity: true)
+            types.removeAll(keepingCapacity: true)
+            lengths.removeAll(keepingCapacity: true)
+            formats.removeAll(keepingCapacity: true)
+        }
+
+        mutating func append(offset: Int, type: UInt32, format: Int32) {
+            offsets.append(offset)
+            types.append(type)
+            formats.append(format)
+            lengths.append(0)
+        }
+
+        /// The value of the last parameter ends at `offset`; as text, unless it must not be.
+        mutating func close(at offset: Int, isBinary: Bool) {
+            let last = offsets.count - 1
+            if offsets[last] >= 0 { lengths[last] = Int32(offset - offsets[last]) }
+            if isBinary { formats[last] = 1 }
+        }
+
+        mutating func withArrays<R>(
+            of memory: UnsafeMutableRawPointer,
+            _ body: (
+                Int32, UnsafePointer<UInt32>?, UnsafePointer<UnsafePointer<CChar>?>?, UnsafePointer<Int32>?,
+                UnsafePointer<Int32>?
+            ) -> R
+        ) -> R {
+            unsafe pointers.removeAll(keepingCapacity: true)
+            for offset in offsets {
+                unsafe pointers.append(
+                    offset < 0 ? nil : UnsafePointer((memory + offset).assumingMemoryBound(to: CChar.self)))
+            }
+            return unsafe types.withUnsafeBufferPointer { types in
+                unsafe pointers.withUnsafeBufferPointer { pointers in
+                    unsafe lengths.withUnsafeBufferPointer { lengths in
+                        unsafe formats.withUnsafeBufferPointer { formats in
+                            unsafe body(
+                                Int32(offsets.count), types.baseAddress, pointers.baseAddress, lengths.baseAddress,
+                                formats.baseAddress)
+                        }
+                    }
+                }
+            }
+        }
+    }
 
     public init(capacity: Int = 4_096) {
         self.capacity = max(capacity, 64)
@@ -45,20 +99,16 @@ public final class ParameterBuffer {
     deinit { unsafe memory.deallocate() }
 
     /// How many parameters there are.
-    public var count: Int { offsets.count }
+    public var count: Int { columns.count }
 
     /// Forgets the parameters and keeps the memory.
     public func reset() {
         byteCount = 0
-        offsets.removeAll(keepingCapacity: true)
-        types.removeAll(keepingCapacity: true)
-        lengths.removeAll(keepingCapacity: true)
-        formats.removeAll(keepingCapacity: true)
+        columns.removeAll()
     }
 
     public func appendNull() {
-        addParameter(offset: -1, type: TypeID.unspecified, format: 0)
-        close()
+        columns.append(offset: -1, type: TypeID.unspecified, format: 0)
     }
 
     public func append(int64 value: Int64) {
@@ -77,9 +127,8 @@ public final class ParameterBuffer {
     public func append(text: String) {
         open(type: TypeID.unspecified, format: 0)
         let isCut = putUTF8(text)
-        close()
         // As text the value would end at its zero byte, unnoticed. In binary the server sees it and refuses it.
-        if isCut { formats[formats.count - 1] = 1 }
+        close(isBinary: isCut)
         put(0 as UInt8)
     }
 
@@ -154,38 +203,13 @@ public final class ParameterBuffer {
             _ lengths: UnsafePointer<Int32>?, _ formats: UnsafePointer<Int32>?
         ) -> R
     ) -> R {
-        unsafe pointers.removeAll(keepingCapacity: true)
-        for offset in offsets {
-            unsafe pointers.append(
-                offset < 0 ? nil : UnsafePointer((memory + offset).assumingMemoryBound(to: CChar.self)))
-        }
-        return unsafe types.withUnsafeBufferPointer { types in
-            unsafe pointers.withUnsafeBufferPointer { pointers in
-                unsafe lengths.withUnsafeBufferPointer { lengths in
-                    unsafe formats.withUnsafeBufferPointer { formats in
-                        unsafe body(
-                            Int32(offsets.count), types.baseAddress, pointers.baseAddress, lengths.baseAddress,
-                            formats.baseAddress)
-                    }
-                }
-            }
-        }
+        unsafe columns.withArrays(of: memory, body)
     }
 
-    private func open(type: UInt32, format: Int32) { addParameter(offset: byteCount, type: type, format: format) }
-
-    private func addParameter(offset: Int, type: UInt32, format: Int32) {
-        offsets.append(offset)
-        types.append(type)
-        formats.append(format)
-        lengths.append(0)
-    }
+    private func open(type: UInt32, format: Int32) { columns.append(offset: byteCount, type: type, format: format) }
 
     /// Notes the length of the value that `open` started.
-    private func close() {
-        let offset = offsets[offsets.count - 1]
-        if offset >= 0 { lengths[lengths.count - 1] = Int32(byteCount - offset) }
-    }
+    private func close(isBinary: Bool = false) { columns.close(at: byteCount, isBinary: isBinary) }
 
     /// The header of a one-dimensional array without NULLs; an array without elements has no dimension.
     private func putArrayHeader(count: Int, elementType: UInt32) {

@@ -33,15 +33,15 @@ extension PostgresConnection {
             throw connectionError()
         }
         activity = .pipelining
-        (pendingResultCount, pendingSinceSyncCount, unsentByteCount) = (0, 0, 0)
-        pendingStatementCounts.removeAll(keepingCapacity: true)
+        pending = PendingAnswers()
+        unsentByteCount = 0
     }
 
     /// Goes back to one statement at a time. Results that nobody read are read and dropped.
     public func exitPipelineMode() throws(PostgresError) {
         precondition(activity == .pipelining, "not in pipeline mode")
-        if pendingSinceSyncCount > 0 { try sendSync() }
-        while pendingResultCount > 0 { _ = try nextPipelineResult() }
+        if pending.hasUnsynced { try sendSync() }
+        while pending.count > 0 { _ = try nextPipelineResult() }
         // The end of the last statement's results is still unread, and PQexitPipelineMode insists on it.
         drainResults()
         guard unsafe PQexitPipelineMode(handle.raw) == 1, unsafe PQsetnonblocking(handle.raw, 0) == 0 else {
@@ -77,16 +77,14 @@ extension PostgresConnection {
     public func sendSync() throws(PostgresError) {
         precondition(activity == .pipelining, "not in pipeline mode")
         guard unsafe PQpipelineSync(handle.raw) == 1 else { throw lostInPipeline() }
-        pendingStatementCounts.append(pendingSinceSyncCount)
-        pendingResultCount += 1
-        pendingSinceSyncCount = 0
+        pending.appendSync()
         // PQpipelineSync has handed to the socket what it would take; the rest goes out while results are read.
     }
 
     /// Whether `nextPipelineResult` would return at once. Reads what has arrived, never blocks.
     public func hasPipelineResult() throws(PostgresError) -> Bool {
         precondition(activity == .pipelining, "not in pipeline mode")
-        guard pendingResultCount > 0 else { return false }
+        guard pending.count > 0 else { return false }
         guard unsafe PQconsumeInput(handle.raw) == 1, unsafe PQflush(handle.raw) >= 0 else { throw lostInPipeline() }
         return unsafe PQisBusy(handle.raw) == 0
     }
@@ -105,7 +103,7 @@ extension PostgresConnection {
     }
 
     /// How many statements and syncs have been sent whose events weren't read yet.
-    public var pendingPipelineResultCount: Int { pendingResultCount }
+    public var pendingPipelineResultCount: Int { pending.count }
 
     /// The next event. Blocks until it is there.
     ///
@@ -113,7 +111,7 @@ extension PostgresConnection {
     /// whose sync, or COMMIT, wasn't read yet have been committed.
     public func nextPipelineResult() throws(PostgresError) -> PipelineEvent {
         precondition(activity == .pipelining, "not in pipeline mode")
-        precondition(pendingResultCount > 0, "nothing was sent whose result is still to come")
+        precondition(pending.count > 0, "nothing was sent whose result is still to come")
         var isAfterBoundary = false
         while true {
             try waitForResult()
@@ -126,13 +124,13 @@ extension PostgresConnection {
             }
             switch result.status {
             case PGRES_COMMAND_OK, PGRES_TUPLES_OK, PGRES_EMPTY_QUERY:
-                pop()
+                pending.removeFirst()
                 return .result(QueryResult(result))
             case PGRES_PIPELINE_SYNC:
-                pop()
+                pending.removeFirst()
                 return .synced
             case PGRES_PIPELINE_ABORTED:
-                pop()
+                pending.removeFirst()
                 return .aborted
             default:
                 var failure = error(result)
@@ -141,31 +139,15 @@ extension PostgresConnection {
                     throw failure
                 }
                 // A failure at a sync is the commit's; the sync itself is still to come.
-                if !isNextSync { pop() }
+                if !pending.isSyncNext { pending.removeFirst() }
                 return .failed(failure)
             }
         }
     }
 
-    /// Whether everything sent before the oldest unread sync has been answered.
-    private var isNextSync: Bool { pendingStatementCounts.first == 0 }
-
-    /// Counts the answer of the oldest statement, or of the oldest sync when no statement before it is left.
-    private func pop() {
-        pendingResultCount -= 1
-        if isNextSync {
-            pendingStatementCounts.removeFirst()
-        } else if pendingStatementCounts.isEmpty {
-            pendingSinceSyncCount -= 1
-        } else {
-            pendingStatementCounts[0] -= 1
-        }
-    }
-
     private func noteSent(_ status: Int32, byteCount: Int) throws(PostgresError) {
         guard status == 1 else { throw lostInPipeline() }
-        pendingResultCount += 1
-        pendingSinceSyncCount += 1
+        pending.appendStatement()
         unsentByteCount += byteCount + 64
         if unsentByteCount > Self.unsentByteCountMax { try writeOut() }
     }
@@ -202,7 +184,7 @@ extension PostgresConnection {
 
     private func lostInPipeline() -> PostgresError {
         var failure = connectionError()
-        failure.isLostWhileCommitting = failure.isConnectionLost && pendingResultCount > 0
+        failure.isLostWhileCommitting = failure.isConnectionLost && pending.count > 0
         return failure
     }
 }

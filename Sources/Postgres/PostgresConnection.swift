@@ -23,11 +23,8 @@ public final class PostgresConnection {
     var failureInTransaction: PostgresError?
     /// The text of each prepared statement, for errors.
     var preparedStatements: [String: String] = [:]
-    /// In pipeline mode: results that were asked for and not read yet, and how many of them follow the last sync.
-    var pendingResultCount = 0
-    var pendingSinceSyncCount = 0
-    /// For each sync that was sent and not read yet: the statements before it that weren't answered.
-    var pendingStatementCounts: [Int] = []
+    /// In pipeline mode: what was sent and isn't answered yet.
+    var pending = PendingAnswers()
     /// In pipeline mode: about how much libpq may hold that hasn't been handed to the socket.
     var unsentByteCount = 0
     private let scratch = ParameterBuffer(capacity: 256)

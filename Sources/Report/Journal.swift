@@ -64,9 +64,10 @@ public final class Journal {
             throw OperatingError("\(path) is being written by another run", remedy: "wait for it to end")
         }
         self.file = file
+        // Complete from here on, so that whatever is thrown below gives the lock back.
+        cells = []
         let bytes = try file.readToEnd() ?? Data()
         let whole = bytes.lastIndex(of: 0x0A).map { bytes.index(after: $0) } ?? bytes.startIndex
-        var cells: [CellRecord] = []
         for (number, line) in bytes[..<whole].split(separator: 0x0A).enumerated() {
             do {
                 cells.append(try JSONDecoder().decode(CellRecord.self, from: line))
@@ -75,12 +76,16 @@ public final class Journal {
                     InputFault(source: path, line: number + 1, expected: "a finished cell, as this version writes it"))
             }
         }
-        self.cells = cells
         try file.truncate(atOffset: UInt64(whole - bytes.startIndex))
         try file.seekToEnd()
     }
 
-    deinit { try? file.close() }
+    deinit {
+        // "A lock is associated with an open file description", and a child that another thread has just forked shares it
+        // until it executes its program: closing alone could leave the file locked.
+        flock(file.fileDescriptor, LOCK_UN)
+        try? file.close()
+    }
 
     /// Adds a finished cell; returns once it is on disk.
     public func append(_ cell: CellRecord) throws {

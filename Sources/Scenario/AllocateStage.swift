@@ -149,7 +149,6 @@ final class AllocateStage: StageRun {
         plan.window = window
         plan.progress = counters
         plan.firstExecution = stream.execution.firstExecution
-        let ceiling = run.through == .topic ? try ceiling(of: topic, workers: configuration.workers) : nil
 
         let meter = try UsageMeter(target, on: connection)
         let printer = ProgressClock(
@@ -174,7 +173,10 @@ final class AllocateStage: StageRun {
         row.committedToPublished = processed.feed.flatMap { LatencySummary($0.committedToPublished) }
         row.clockOffsetNanoseconds = processed.feed?.clock?.offsetNs
         row.clockUncertaintyNanoseconds = processed.feed?.clock?.spanUncertaintyNs
-        row.sinkCeilingPerSecond = ceiling
+        if run.through == .topic {
+            row.sinkCeilingPerSecond = try ceiling(
+                of: topic, workers: configuration.workers, nearing: processed.drain.messagesPerSecond)
+        }
         row.scheduleLagP99Nanoseconds = scheduleLag(processed, run)
         row.processedExecutions = processed.executions
         row.invalidReason = emptyWindow(row, window) ?? validity(of: row, processed, run).reason
@@ -243,15 +245,23 @@ final class AllocateStage: StageRun {
 
     // MARK: The harness's own part
 
-    /// Measured once for each shape, before the first cell that has it.
-    private func ceiling(of topic: RecordedTopic, workers: Int) throws -> Double? {
-        let shape = SinkShape(partitions: topic.ends.count, key: topic.key, workers: workers)
-        if let known = ceilings[shape] { return known }
+    /// What consumers alone reach with the topic: the most of what was measured of its shape, because whatever else the machine
+    /// did meanwhile can only have lowered it. Measured once, and again as long as a run came so near that it would be
+    /// condemned, for a short topic is drained in a few milliseconds, and one moment's disturbance is many of those.
+    private func ceiling(of topic: RecordedTopic, workers: Int, nearing throughput: Double) throws -> Double? {
         guard let kafka = target.kafka else { return nil }
-        let ceiling = try SinkCeiling.measure(topic, workers: workers, kafka: kafka, stop: stop).messagesPerSecond
-        ceilings[shape] = ceiling
-        return ceiling
+        let shape = SinkShape(partitions: topic.ends.count, key: topic.key, workers: workers)
+        var passes = ceilings[shape] == nil ? 0 : 1
+        while passes < Self.ceilingPassesMax {
+            if let known = ceilings[shape], throughput <= HarnessValidity.ceilingShareMax * known { break }
+            let figures = try SinkCeiling.measure(topic, workers: workers, kafka: kafka, stop: stop)
+            if let measured = figures.messagesPerSecond { ceilings[shape] = max(measured, ceilings[shape] ?? 0) }
+            passes += 1
+        }
+        return ceilings[shape]
     }
+
+    private static let ceilingPassesMax = 5
 
     /// Of an open load: how late the harness offered what was due. Through the feed that is the executor's own lag.
     private func scheduleLag(_ processed: Processed, _ run: MeasuredRun) -> Int64? {

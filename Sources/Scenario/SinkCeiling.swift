@@ -72,7 +72,7 @@ enum SinkCeiling {
         _ topic: RecordedTopic, _ partitions: [Int32], kafka: KafkaClientSettings, line: StartingLine,
         isStopped: () -> Bool
     ) throws -> Share {
-        let consumer = try KafkaConsumer(settings: AllocationWorker.consumerSettings(kafka))
+        let consumer = try KafkaConsumer(settings: WorkerPlan.consumerSettings(kafka, isRecorded: true))
         defer { consumer.close(timeoutMs: 5_000) }
         let decoder = EnvelopeDecoder()
         let wanted = partitions.reduce(0) { $0 + (topic.ends[$1] ?? 0) }

@@ -101,7 +101,7 @@ private func waitUntil(
     }
 }
 
-@Suite(.serialized, .timeLimit(.minutes(4))) struct BookingCrashTests {
+@Suite(.serialized, .timeLimit(.minutes(5))) struct BookingCrashTests {
     @Test(arguments: crashPoints)
     func `a session that ends in the middle of a booking leaves nothing half done`(_ table: String, _ event: String)
         throws
@@ -158,7 +158,7 @@ private func waitUntil(
     }
 }
 
-@Suite(.serialized, .timeLimit(.minutes(4))) struct BookingRaceTests {
+@Suite(.serialized, .timeLimit(.minutes(5))) struct BookingRaceTests {
     @Test func `fills and snapshots of a block go on while it is being booked, and its booking follows them`() throws {
         try withBookingBench { bench in
             try bench.addBlock(1, intended: [60, 40])

@@ -8,7 +8,7 @@ import Postgres
 import Testing
 import Threads
 
-@Suite(.timeLimit(.minutes(2))) struct BookingTests {
+@Suite(.timeLimit(.minutes(5))) struct BookingTests {
     @Test func `a filled block is booked for every account, and those without shares are audited too`() throws {
         try withBookingBench { bench in
             try bench.addBlock(7, intended: [60, 40, 1], broker: "XYZ")
@@ -263,7 +263,7 @@ import Threads
 }
 
 /// What can't be booked stops the worker with one clear error, and leaves its request.
-@Suite(.timeLimit(.minutes(2))) struct BookingFaultTests {
+@Suite(.timeLimit(.minutes(5))) struct BookingFaultTests {
     private func expect(
         _ message: String, leaving requests: Int64 = 1, in bench: BookingBench,
         sourceLocation: SourceLocation = #_sourceLocation

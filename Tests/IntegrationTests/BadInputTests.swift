@@ -21,7 +21,7 @@ struct Refusal: Sendable, CustomTestStringConvertible {
     var testDescription: String { arguments.joined(separator: " ") }
 }
 
-@Suite(.serialized, .timeLimit(.minutes(3))) struct BadInputTests {
+@Suite(.serialized, .timeLimit(.minutes(5))) struct BadInputTests {
     private static let commandLines = [
         Refusal("sed", says: #"allocbench: "sed": expected seed"#),
         Refusal("nonsense", says: #"allocbench: "nonsense": expected a verb (allocbench --help lists them)"#),

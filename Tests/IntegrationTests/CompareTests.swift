@@ -2,7 +2,7 @@
 
 import Testing
 
-@Suite(.serialized, .timeLimit(.minutes(1))) struct CompareTests {
+@Suite(.serialized, .timeLimit(.minutes(5))) struct CompareTests {
     /// Five repetitions of `row` and of `c8`, which is twice as fast; `factor` is the speed of the machine.
     private func write(_ name: String, to place: Place, factor: Double = 1, seed: Int = 42, accounts: Int = 20) throws {
         var lines = ["format_version,scenario,configuration,repetition,executions_per_s,verified,validity"]

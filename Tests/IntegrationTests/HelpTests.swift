@@ -2,7 +2,7 @@
 
 import Testing
 
-@Suite(.serialized, .timeLimit(.minutes(1))) struct HelpTests {
+@Suite(.serialized, .timeLimit(.minutes(5))) struct HelpTests {
     /// Every verb with the flags it has.
     private static let target = ["--state", "--kafka-home", "--name", "--database", "--brokers"]
     private static let verbs: [String: [String]] = [

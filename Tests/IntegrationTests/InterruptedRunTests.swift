@@ -6,7 +6,7 @@ import Postgres
 import Services
 import Testing
 
-@Suite(.serialized, .timeLimit(.minutes(3))) struct InterruptedRunTests {
+@Suite(.serialized, .timeLimit(.minutes(5))) struct InterruptedRunTests {
     /// Starts the slow scenario and returns in the middle of its second configuration.
     private func startSlow(in place: Place) throws -> RunningProgram {
         try place.write("slow.yaml", Fixture.slow)

@@ -3,7 +3,7 @@
 import Services
 import Testing
 
-@Suite(.serialized, .timeLimit(.minutes(3))) struct ResumeTests {
+@Suite(.serialized, .timeLimit(.minutes(5))) struct ResumeTests {
     private static let cellCount = 6
     private static let scenario = """
         name: matrix

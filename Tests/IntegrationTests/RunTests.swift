@@ -7,7 +7,7 @@ import Services
 import TestSupport
 import Testing
 
-@Suite(.serialized, .timeLimit(.minutes(3))) struct RunTests {
+@Suite(.serialized, .timeLimit(.minutes(5))) struct RunTests {
     private static let checkNames = [
         "executions_not_captured", "captured_without_execution", "offsets_differ_from_topic",
         "allocations_differ_from_oracle",

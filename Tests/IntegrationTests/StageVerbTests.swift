@@ -5,7 +5,7 @@ import Postgres
 import Services
 import Testing
 
-@Suite(.serialized, .timeLimit(.minutes(3))) struct StageVerbTests {
+@Suite(.serialized, .timeLimit(.minutes(5))) struct StageVerbTests {
     @Test func `seed, route, execute, feed, work and verify follow one another`() throws {
         try withPlace { place in
             try place.succeed("services", "start")

@@ -87,7 +87,7 @@ import Testing
 
     /// Both directions carry far more than the buffers of a socket: 10,000 statements of 2,000 numbers are 240 MB there,
     /// and the answers are 80 MB. Nothing is read before everything is sent.
-    @Test(.timeLimit(.minutes(2)))
+    @Test(.timeLimit(.minutes(5)))
     func `ten thousand statements with large arrays don't deadlock`() throws {
         try withTemporaryDatabase { info in
             let connection = try PostgresConnection.connect(to: info)

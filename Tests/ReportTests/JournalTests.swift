@@ -42,6 +42,26 @@ import Testing
         }
     }
 
+    @Test func `a child that was forked meanwhile doesn't keep the journal locked`() throws {
+        try withTemporaryFolder { folder in
+            let path = URL(fileURLWithPath: folder + "/" + Journal.fileName).standardized.path
+            var inherited: Int32 = -1
+            do {
+                let journal = try Journal(folder: folder)
+                try journal.append(cell("a", 1))
+                // A copy of the descriptor is what a forked child has of it.
+                let descriptors = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")
+                let own = descriptors.first {
+                    (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/" + $0)) == path
+                }
+                inherited = dup(try #require(own.flatMap { Int32($0) }))
+            }
+            defer { close(inherited) }
+            #expect(inherited >= 0)
+            #expect(try cells(in: folder) == [cell("a", 1)])
+        }
+    }
+
     @Test func `a line that a kill cut anywhere is dropped, and the next cell is whole`() throws {
         try withTemporaryFolder { folder in
             let path = folder + "/" + Journal.fileName

@@ -8,7 +8,7 @@ import Threads
 
 @testable import Services
 
-@Suite(.serialized, .timeLimit(.minutes(3)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct EmbeddedPostgresTests {
     @Test func `a server starts with the settings named, without a port and not as root`() throws {
         try withServer { server in

@@ -55,7 +55,7 @@ private func connect(_ proxy: RoundTripProxy) throws -> UnixSocket {
     return try UnixSocket.connect(to: "\(folder)/.s.PGSQL.5432", timeoutMs: 5_000)
 }
 
-@Suite(.serialized, .timeLimit(.minutes(1))) struct RoundTripProxyTests {
+@Suite(.serialized, .timeLimit(.minutes(5))) struct RoundTripProxyTests {
     private static let lastWords = "terminating connection due to administrator command"
 
     @Test func `a statement takes one round trip and a pipeline of twenty hardly more`() throws {

@@ -10,7 +10,7 @@ import Threads
 
 @testable import Services
 
-@Suite(.serialized, .timeLimit(.minutes(2))) struct StandbyTests {
+@Suite(.serialized, .timeLimit(.minutes(5))) struct StandbyTests {
     private func standbys(_ state: StateFolder) -> [ServiceRecord] {
         state.records.services.filter { $0.kind == .standby }
     }

@@ -328,7 +328,7 @@ extension AllocationWorker {
             do {
                 store = try AllocationsStore.connect(
                     to: plan.connection, topic: plan.topic, configuration: plan.configuration)
-                consumer = try KafkaConsumer(settings: Self.consumerSettings(plan.kafka))
+                consumer = try KafkaConsumer(settings: plan.consumerSettings)
                 for index in queues.indices {
                     let partition = queues[index].partition
                     // Waits for the dead worker's transaction, which has the row.

@@ -104,16 +104,18 @@ extension AllocationWorker {
         try plan.fault?.dieIfAsked()
         var answer: QueryResult?
         var failure: PostgresError?
-        for event in try store.connection.pipelineEventsUpToSync() {
-            switch event {
+        while true {
+            // One by one, because an array of two events would be made for every transaction.
+            switch try store.connection.nextPipelineResult() {
             case .result(let result): answer = result
             case .failed(let error): failure = failure ?? error
-            case .aborted, .synced: break
+            case .aborted: break
+            case .synced:
+                if let failure { return .failure(failure) }
+                guard let answer else { preconditionFailure("a statement without an answer or a failure") }
+                return .success(answer)
             }
         }
-        if let failure { return .failure(failure) }
-        guard let answer else { preconditionFailure("a statement without an answer or a failure") }
-        return .success(answer)
     }
 
     // MARK: Two round trips

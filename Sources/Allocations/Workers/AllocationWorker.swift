@@ -49,6 +49,19 @@ public struct WorkerPlan: Sendable {
         self.configuration = configuration
         self.book = book
     }
+
+    /// Of a worker's consumer.
+    var consumerSettings: KafkaClientSettings { Self.consumerSettings(kafka, isRecorded: endOffsets != nil) }
+
+    /// Of a consumer like a worker's: enough to keep it busy, where librdkafka's defaults would hold 100,000 messages per
+    /// partition in memory.
+    /// - Parameter isRecorded: whether the topic is complete. What has fetched the end of it goes on asking until its worker has
+    ///   polled as far and pauses it; with a wait that is short enough for a stream, eight workers took a third of the harness's
+    ///   processor time for answers that there is nothing more.
+    public static func consumerSettings(_ kafka: KafkaClientSettings, isRecorded: Bool) -> KafkaClientSettings {
+        kafka.with("queued.min.messages", "20000").with("queued.max.messages.kbytes", "16384")
+            .with("fetch.wait.max.ms", isRecorded ? "100" : "10")
+    }
 }
 
 /// Runs one plan to its end.
@@ -147,7 +160,7 @@ public final class AllocationWorker {
         lastArrivals = plan.partitions.map { _ in 0 }
         store = try AllocationsStore.connect(
             to: plan.connection, topic: plan.topic, configuration: plan.configuration)
-        consumer = try KafkaConsumer(settings: Self.consumerSettings(plan.kafka))
+        consumer = try KafkaConsumer(settings: plan.consumerSettings)
         for partition in plan.partitions {
             let claim = try store.claim(partition: partition)
             try requireMessages(from: claim.nextOffset, in: partition)
@@ -171,13 +184,6 @@ public final class AllocationWorker {
             // message instead, and finds out.
             try takeSnapshots(ofBlocksAt: overdue)
         }
-    }
-
-    /// Of a worker's consumer, and of whoever wants to know what such a consumer can do: enough to keep a worker busy, where
-    /// librdkafka's defaults would hold 100,000 messages per partition in memory.
-    public static func consumerSettings(_ kafka: KafkaClientSettings) -> KafkaClientSettings {
-        kafka.with("queued.min.messages", "20000").with("queued.max.messages.kbytes", "16384")
-            .with("fetch.wait.max.ms", "10")
     }
 
     /// Runs a worker on the calling thread, from connecting to closing.
