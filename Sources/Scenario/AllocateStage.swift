@@ -5,7 +5,6 @@ import Allocations
 import Booking
 import ChangeFeed
 import Diagnostics
-import Holdings
 import Measurement
 import Model
 import Postgres
@@ -15,11 +14,7 @@ import Threads
 import Trades
 
 final class AllocateStage: StageRun {
-    private let scenario: ScenarioFile
-    private let target: Target
-    private let runID: String
-    private let stop: StopFlag
-    private let say: (String) -> Void
+    private let given: StageInput
     private let selfCheck: SelfCheck
     private let orders: SeededOrders
     private let stream: RecordedStream
@@ -35,19 +30,13 @@ final class AllocateStage: StageRun {
     }
 
     /// Seeds, routes, executes and publishes: what the cells have in common. Blocks.
-    init(
-        _ scenario: ScenarioFile, target: Target, runID: String, selfCheck: SelfCheck, stop: StopFlag,
-        say: @escaping (String) -> Void
-    ) throws {
-        self.scenario = scenario
-        self.target = target
-        self.runID = runID
-        self.stop = stop
-        self.say = say
+    init(_ given: StageInput, selfCheck: SelfCheck) throws {
+        self.given = given
         self.selfCheck = selfCheck
-        let topic = "allocbench.\(runID).executions"
-        orders = try SeededOrders.make(scenario, topic: topic, target: target, stop: stop, say: say)
-        stream = try RecordedStream.record(orders, of: scenario, topic: topic, target: target, stop: stop, say: say)
+        orders = try given.makeOrders()
+        stream = try RecordedStream.record(
+            orders, of: given.scenario, topic: given.topic("executions"), target: given.target, stop: given.stop,
+            say: given.say)
     }
 
     var fingerprint: String { stream.fingerprint }
@@ -59,7 +48,7 @@ final class AllocateStage: StageRun {
         }
     }
 
-    func close() { stream.deleteTopics(target: target) }
+    func close() { stream.deleteTopics(target: given.target) }
 
     func run(
         _ cell: Cell, orderIndex: Int, progress: @escaping @Sendable (CellProgress) -> Void
@@ -68,7 +57,7 @@ final class AllocateStage: StageRun {
             preconditionFailure("stage allocate runs configurations of its own")
         }
         var run = MeasuredRun(cell: cell, configuration: configuration, orderIndex: orderIndex, progress: progress)
-        switch scenario.load {
+        switch given.scenario.load {
         case .backlog:
             return try measure(run, stream)
         case .open(let open):
@@ -88,18 +77,18 @@ final class AllocateStage: StageRun {
             load: load, executionsMaximum: stream.execution.writtenCount, key: run.cell.key)
         return try probes.search(
             measure: { plan in
-                try requireNotStopped(stop)
+                try requireNotStopped(given.stop)
                 var run = run
                 run.schedule = plan.schedule
                 run.executions = plan.executions
                 guard load.through == .topic else { return try measure(run, stream) }
                 liveCellCount += 1
                 let stream = try RecordedStream.record(
-                    orders, executions: plan.executions, of: scenario.only(run.configuration),
-                    topic: "allocbench.\(runID).probe\(liveCellCount)", target: target, stop: stop, say: { _ in })
-                defer { stream.deleteTopics(target: target) }
+                    orders, executions: plan.executions, of: given.scenario.only(run.configuration),
+                    topic: given.topic("probe\(liveCellCount)"), target: given.target, stop: given.stop, say: { _ in })
+                defer { stream.deleteTopics(target: given.target) }
                 return try measure(run, stream)
-            }, say: say)
+            }, say: given.say)
     }
 
     // MARK: One measured run
@@ -131,26 +120,27 @@ final class AllocateStage: StageRun {
         var topic = stream.topic(for: configuration)
         if run.through == .feed {
             liveCellCount += 1
-            topic = topic.renamed("allocbench.\(runID).live\(liveCellCount)")
+            topic = topic.renamed(given.topic("live\(liveCellCount)"))
         }
-        let connection = try PostgresConnection.connect(to: target.connection)
+        let connection = try PostgresConnection.connect(to: given.target.connection)
         defer { connection.close() }
-        let tables = try CellTables.prepare(topic, configuration, target: target, on: connection)
+        let tables = try CellTables.prepare(topic, configuration, target: given.target, on: connection)
         defer { try? AllocationsSource.setKeyStrategy(.natural, on: connection) }
         let proxy =
             configuration.roundTripTimeUs == 0
             ? nil
-            : try RoundTripProxy.start(to: target.connection, roundTripTimeUs: configuration.roundTripTimeUs)
+            : try RoundTripProxy.start(to: given.target.connection, roundTripTimeUs: configuration.roundTripTimeUs)
         defer { proxy?.stop() }
 
-        let window = MeasuredWindow(plan: scenario.window, schedule: run.schedule)
+        let window = MeasuredWindow(plan: given.scenario.window, schedule: run.schedule)
         let counters = WorkerProgress()
-        var plan = try plan(for: run, topic, connection: proxy?.connectionInfo ?? target.connection, on: connection)
+        var plan = try plan(
+            for: run, topic, connection: proxy?.connectionInfo ?? given.target.connection, on: connection)
         plan.window = window
         plan.progress = counters
         plan.firstExecution = stream.execution.firstExecution
 
-        let meter = try UsageMeter(target, on: connection)
+        let meter = try UsageMeter(given.target, on: connection)
         let printer = ProgressClock(
             counters, expected: run.executions ?? topic.messageCount, report: run.progress)
         let processed: Processed
@@ -162,10 +152,10 @@ final class AllocateStage: StageRun {
             throw error
         }
         let (resources, lockWaits) = try meter.finish(on: connection, start: processed.drain.startTime)
-        try requireNotStopped(stop)
+        try requireNotStopped(given.stop)
 
         var row = RunRow(
-            scenario: scenario.name, competitor: .allocate(configuration), repetition: run.cell.repetition,
+            scenario: given.scenario.name, competitor: .allocate(configuration), repetition: run.cell.repetition,
             orderIndex: run.orderIndex, partitions: topic.ends.count, load: load(of: run))
         row.resources = resources
         row.waitingBusts = try AllocationsVerification.waitingBustCount(on: connection)
@@ -203,28 +193,28 @@ final class AllocateStage: StageRun {
         var processed: Processed
         if run.through == .feed {
             let live = try LiveStream.run(
-                plan, bookings: beside, faults: scenario.faults, orders: orders, executions: run.executions,
-                target: target, stop: stop)
+                plan, bookings: beside, faults: given.scenario.faults, orders: orders, executions: run.executions,
+                target: given.target, stop: given.stop)
             processed = Processed(
                 drain: live.drain, executions: live.execution.writtenCount, ends: live.ends, feed: live.feed,
                 executor: live.execution.figures)
         } else {
-            let drain = try WorkerPool.run(plan, bookings: beside, faults: scenario.faults, stop: stop)
+            let drain = try WorkerPool.run(plan, bookings: beside, faults: given.scenario.faults, stop: given.stop)
             processed = Processed(
                 drain: drain, executions: stream.execution.writtenCount,
-                ends: try target.completeTopicEnds(topic.topic))
+                ends: try given.target.completeTopicEnds(topic.topic))
         }
         guard beside == nil else { return processed }
-        try requireNotStopped(stop)
+        try requireNotStopped(given.stop)
         bookings.workers = 1
-        processed.drain.bookings = try BookingPool.run(bookings, stop: stop)
+        processed.drain.bookings = try BookingPool.run(bookings, stop: given.stop)
         return processed
     }
 
     private func plan(
         for run: MeasuredRun, _ topic: RecordedTopic, connection info: ConnectionInfo, on connection: PostgresConnection
     ) throws -> WorkerPlan {
-        guard let kafka = target.kafka else { throw OperatingError("a run needs a broker") }
+        guard let kafka = given.target.kafka else { throw OperatingError("a run needs a broker") }
         var plan = WorkerPlan(
             connection: info, kafka: kafka, topic: topic.topic, partitions: topic.partitions,
             configuration: run.configuration, book: try AllocationsSource.book(on: connection))
@@ -232,13 +222,13 @@ final class AllocateStage: StageRun {
         // Under SERIALIZABLE a transaction may lose often before it wins; the retries are a result, not a failure.
         plan.retry = RetryPolicy(maxAttempts: 1000)
         plan.schedule = run.schedule
-        plan.seed = scenario.seed &+ UInt64(run.cell.repetition)
+        plan.seed = given.scenario.seed &+ UInt64(run.cell.repetition)
         plan.measuresPublishing = run.through == .feed
         return plan
     }
 
     private func load(of run: MeasuredRun) -> LoadSummary {
-        var summary = scenario.loadSummary
+        var summary = given.scenario.loadSummary
         summary.offeredRatePerSecond = run.schedule.ratePerSecond
         return summary
     }
@@ -249,12 +239,12 @@ final class AllocateStage: StageRun {
     /// did meanwhile can only have lowered it. Measured once, and again as long as a run came so near that it would be
     /// condemned, for a short topic is drained in a few milliseconds, and one moment's disturbance is many of those.
     private func ceiling(of topic: RecordedTopic, workers: Int, nearing throughput: Double) throws -> Double? {
-        guard let kafka = target.kafka else { return nil }
+        guard let kafka = given.target.kafka else { return nil }
         let shape = SinkShape(partitions: topic.ends.count, key: topic.key, workers: workers)
         var passes = ceilings[shape] == nil ? 0 : 1
         while passes < Self.ceilingPassesMax {
             if let known = ceilings[shape], throughput <= HarnessValidity.ceilingShareMax * known { break }
-            let figures = try SinkCeiling.measure(topic, workers: workers, kafka: kafka, stop: stop)
+            let figures = try SinkCeiling.measure(topic, workers: workers, kafka: kafka, stop: given.stop)
             if let measured = figures.messagesPerSecond { ceilings[shape] = max(measured, ceilings[shape] ?? 0) }
             passes += 1
         }
@@ -285,38 +275,6 @@ final class AllocateStage: StageRun {
                 timerErrorP99Ns: selfCheck.timerError.p99Ns,
                 offeredRatePerSecond: run.schedule.ratePerSecond,
                 throughputPerSecond: processed.drain.messagesPerSecond, ceilingPerSecond: row.sinkCeilingPerSecond))
-    }
-}
-
-/// The tables of one cell: fresh before it, verified after it.
-struct CellTables {
-    let topic: String
-    /// Of the positions as if nothing had been booked.
-    private let positions: String
-
-    /// Empties what the cell before left, so that every cell begins with the same tables and positions.
-    static func prepare(
-        _ topic: RecordedTopic, _ configuration: Configuration, target: Target, on connection: PostgresConnection
-    ) throws -> CellTables {
-        try Schemas.emptyStages(behind: .trades, on: connection)
-        try AllocationsSource.setKeyStrategy(configuration.keyStrategy, on: connection)
-        let positions = try HoldingsBooking.unbookedPositionsDigest(on: connection)
-        try AllocationsSource.receive(on: connection, topic: topic.topic, partitions: topic.ends.count)
-        // A checkpoint in the middle of one configuration and not of the next would be measured as theirs.
-        if target.services != nil { try connection.execute("CHECKPOINT") }
-        return CellTables(topic: topic.topic, positions: positions)
-    }
-
-    func verify(ends: [Int32: Int64], on connection: PostgresConnection) throws -> [CheckResult] {
-        let checks = try Verifier.verify(on: connection, topic: topic, topicEnds: ends)
-        let now = try HoldingsBooking.unbookedPositionsDigest(on: connection)
-        let difference = CheckResult.Difference(
-            subject: "positions less what was booked", expected: positions, actual: now)
-        return checks + [
-            CheckResult(
-                name: "positions_differ_from_movements", differenceCount: positions == now ? 0 : 1,
-                first: positions == now ? [] : [difference])
-        ]
     }
 }
 

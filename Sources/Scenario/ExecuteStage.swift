@@ -12,29 +12,19 @@ import Threads
 import Trades
 
 struct ExecuteStage: StageRun {
-    private let scenario: ScenarioFile
-    private let target: Target
-    private let runID: String
-    private let stop: StopFlag
+    private let given: StageInput
     let orders: SeededOrders
     let fingerprint: String
 
     /// Seeds and routes what the cells execute. Blocks.
-    init(
-        _ scenario: ScenarioFile, target: Target, runID: String, stop: StopFlag, say: (String) -> Void
-    ) throws {
-        self.scenario = scenario
-        self.target = target
-        self.runID = runID
-        self.stop = stop
-        orders = try SeededOrders.make(
-            scenario, topic: "allocbench.\(runID).executions", target: target, stop: stop, say: say)
-        let connection = try PostgresConnection.connect(to: target.connection)
-        defer { connection.close() }
-        fingerprint = try orders.executedFingerprint(on: connection, stop: stop)
+    init(_ given: StageInput) throws {
+        self.given = given
+        let orders = try given.makeOrders()
+        self.orders = orders
+        fingerprint = try given.withConnection { try orders.executedFingerprint(on: $0, stop: given.stop) }
     }
 
-    var brokerEntries: [Manifest.Entry] { [Manifest.Entry("partitions", String(scenario.workload.partitions))] }
+    var brokerEntries: [Manifest.Entry] { [Manifest.Entry("partitions", String(given.scenario.workload.partitions))] }
 
     func close() {}
 
@@ -45,12 +35,13 @@ struct ExecuteStage: StageRun {
             preconditionFailure("stage execute runs configurations of its own")
         }
         let result = try ExecuteRun.run(
-            configuration, orders: orders, topic: "allocbench.\(runID).executions.\(orderIndex)",
-            partitions: scenario.workload.partitions, target: target, stop: stop)
+            configuration, orders: orders, topic: given.topic("executions.\(orderIndex)"),
+            partitions: given.scenario.workload.partitions, target: given.target, stop: given.stop)
         let isFeeding = configuration.feed == .running
         var row = RunRow(
-            scenario: scenario.name, competitor: cell.competitor, repetition: cell.repetition, orderIndex: orderIndex,
-            partitions: isFeeding ? scenario.workload.partitions : nil,
+            scenario: given.scenario.name, competitor: cell.competitor, repetition: cell.repetition,
+            orderIndex: orderIndex,
+            partitions: isFeeding ? given.scenario.workload.partitions : nil,
             load: LoadSummary(model: "backlog", through: isFeeding ? "feed" : ""))
         row.resources = result.resources
         let figures = result.execution.figures

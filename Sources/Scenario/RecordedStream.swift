@@ -157,17 +157,3 @@ struct RecordedStream {
         return recorded
     }
 }
-
-/// Ends a run in order when the user asks for it.
-struct Interrupted: Error, CustomStringConvertible {
-    let description = "interrupted"
-}
-
-func requireNotStopped(_ stop: StopFlag) throws {
-    if stop.isSet { throw Interrupted() }
-}
-
-func seconds(_ duration: Duration) -> String {
-    let hundredths = Int(duration / .milliseconds(10))
-    return "\(hundredths / 100).\(hundredths % 100 < 10 ? "0" : "")\(hundredths % 100)"
-}

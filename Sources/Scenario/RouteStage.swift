@@ -22,33 +22,25 @@ struct RouteStage: StageRun {
         var duplicates: Int64?
     }
 
-    private let scenario: ScenarioFile
-    private let target: Target
-    private let runID: String
-    private let stop: StopFlag
+    private let given: StageInput
     private let date: TradeDate
     let fingerprint: String
 
     /// Seeds what the cells route. Blocks.
-    init(
-        _ scenario: ScenarioFile, target: Target, runID: String, stop: StopFlag, say: (String) -> Void
-    ) throws {
-        self.scenario = scenario
-        self.target = target
-        self.runID = runID
-        self.stop = stop
+    init(_ given: StageInput) throws {
+        self.given = given
         // Eight groups, where there are enough block orders: set-based routing takes one transaction for each.
-        let securities = min(500, max(1, scenario.workload.blocks / 16))
-        let seed = try SeededOrders.seed(scenario, securities: securities, target: target, stop: stop)
-        say("seeded \(seed.rowCount) rows in \(seconds(seed.duration)) s")
+        let securities = min(500, max(1, given.scenario.workload.blocks / 16))
+        let seed = try SeededOrders.seed(
+            given.scenario, securities: securities, target: given.target, stop: given.stop)
+        given.say("seeded \(seed.rowCount) rows in \(seconds(seed.duration)) s")
         date = seed.routingDate
-        let connection = try PostgresConnection.connect(to: target.connection)
-        defer { connection.close() }
-        let sums = try SeedLoader.tableChecksums(on: connection)
-        fingerprint = AllocationsVerification.digest(of: sums)
+        fingerprint = try given.withConnection {
+            AllocationsVerification.digest(of: try SeedLoader.tableChecksums(on: $0))
+        }
     }
 
-    var brokerEntries: [Manifest.Entry] { [Manifest.Entry("partitions", String(scenario.workload.partitions))] }
+    var brokerEntries: [Manifest.Entry] { [Manifest.Entry("partitions", String(given.scenario.workload.partitions))] }
 
     func close() {}
 
@@ -58,13 +50,13 @@ struct RouteStage: StageRun {
         guard case .route(let configuration) = cell.competitor else {
             preconditionFailure("stage route runs configurations of its own")
         }
-        let topic = "allocbench.\(runID).requests.\(orderIndex)"
-        defer { try? target.deleteTopic(topic) }
-        let connection = try PostgresConnection.connect(to: target.connection)
+        let topic = given.topic("requests.\(orderIndex)")
+        defer { try? given.target.deleteTopic(topic) }
+        let connection = try PostgresConnection.connect(to: given.target.connection)
         defer { connection.close() }
         try OrdersSource.truncate(on: connection)
-        if target.services != nil { try connection.execute("CHECKPOINT") }
-        let usage = try UsageMeter(target, on: connection)
+        if given.target.services != nil { try connection.execute("CHECKPOINT") }
+        let usage = try UsageMeter(given.target, on: connection)
         let start = monotonicNow()
         let routed: Routed
         do {
@@ -74,11 +66,12 @@ struct RouteStage: StageRun {
             throw error
         }
         var row = RunRow(
-            scenario: scenario.name, competitor: cell.competitor, repetition: cell.repetition, orderIndex: orderIndex,
-            partitions: configuration.way == .eventDriven ? scenario.workload.partitions : nil,
+            scenario: given.scenario.name, competitor: cell.competitor, repetition: cell.repetition,
+            orderIndex: orderIndex,
+            partitions: configuration.way == .eventDriven ? given.scenario.workload.partitions : nil,
             load: LoadSummary(model: "backlog", through: configuration.way == .eventDriven ? "feed" : ""))
         row.resources = try usage.finish(on: connection, start: start).summary
-        try requireNotStopped(stop)
+        try requireNotStopped(given.stop)
         row.requests = routed.summary.requestCount
         row.customerOrders = routed.summary.customerOrderCount
         row.elapsedNanoseconds = routed.elapsedNanoseconds
@@ -100,10 +93,10 @@ struct RouteStage: StageRun {
         let plan = RoutingPlan(date: date)
         guard configuration.way == .eventDriven else { return try routeBySets(plan, on: connection) }
         var requests = EventRoutingPlan(
-            plan, topic: topic, partitions: scenario.workload.partitions, workers: configuration.workers,
+            plan, topic: topic, partitions: given.scenario.workload.partitions, workers: configuration.workers,
             batchSize: configuration.batchSize)
-        requests.seed = scenario.seed &+ UInt64(repetition)
-        let result = try EventRouting.route(requests, target: target, on: connection, stop: stop)
+        requests.seed = given.scenario.seed &+ UInt64(repetition)
+        let result = try EventRouting.route(requests, target: given.target, on: connection, stop: given.stop)
         let figures = result.figures
         var transactions = TransactionCounts()
         transactions.committed = figures.transactionCount

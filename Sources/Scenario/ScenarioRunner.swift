@@ -5,12 +5,10 @@ import Allocations
 import ChangeFeed
 import Diagnostics
 import Foundation
-import Kafka
 import Measurement
 import Model
 import Postgres
 public import Report
-import Seeding
 import Services
 import Statistics
 public import Threads
@@ -32,7 +30,7 @@ public struct ScenarioRunner {
     let scenario: ScenarioFile
     let target: Target
     let stop: StopFlag
-    private let options: Options
+    let options: Options
     private let report: @Sendable (RunEvent) -> Void
 
     /// - Parameter report: takes what there is to tell, from several threads.
@@ -110,11 +108,11 @@ public struct ScenarioRunner {
     }
 
     private func makeStageRun(runID: String, selfCheck: SelfCheck) throws -> any StageRun {
-        switch scenario.stage {
-        case .allocate:
-            try AllocateStage(scenario, target: target, runID: runID, selfCheck: selfCheck, stop: stop, say: say)
-        case .route: try RouteStage(scenario, target: target, runID: runID, stop: stop, say: say)
-        case .execute: try ExecuteStage(scenario, target: target, runID: runID, stop: stop, say: say)
+        let given = StageInput(scenario: scenario, target: target, runID: runID, stop: stop, say: say)
+        return switch scenario.stage {
+        case .allocate: try AllocateStage(given, selfCheck: selfCheck)
+        case .route: try RouteStage(given)
+        case .execute: try ExecuteStage(given)
         }
     }
 
@@ -187,84 +185,4 @@ public struct ScenarioRunner {
             say("not as in the run that is repeated: \(difference)")
         }
     }
-
-    /// A manifest names data by a path that holds in every folder.
-    private static func absolute(_ path: String?) -> String? {
-        path.map { URL(fileURLWithPath: $0).standardizedFileURL.path }
-    }
-
-    private func manifest(
-        started: Date, planned: Int, stage: any StageRun, selfCheck: [Manifest.Entry]
-    ) throws -> Manifest {
-        let connection = try PostgresConnection.connect(to: target.connection)
-        defer { connection.close() }
-        let settings = try connection.query(
-            "SELECT name, setting || coalesce(' ' || unit, '') FROM pg_settings WHERE source NOT IN ('default', 'client') AND name <> ALL ($2::TEXT[]) OR name = ANY ($1::TEXT[]) ORDER BY name",
-            .textArray(["fsync", "synchronous_commit", "wal_level", "shared_buffers", "full_page_writes"]),
-            // Where things lie says nothing of how they were measured.
-            .textArray([
-                "config_file", "data_directory", "hba_file", "ident_file", "external_pid_file",
-                "unix_socket_directories",
-                "cluster_name", "port",
-            ]))
-        var manifest = Manifest(
-            outcome: Manifest.Outcome(.unfinished, runsFinished: 0, runsPlanned: planned),
-            scenarioName: scenario.name, scenarioPath: scenario.path, scenarioText: scenario.text, seed: scenario.seed,
-            commandLine: options.commandLine, build: BuildDescription.current(),
-            versions: [
-                Manifest.Entry("allocbench", AllocBench.version),
-                Manifest.Entry("libpq", String(PostgresConnection.libraryVersion)),
-                Manifest.Entry("librdkafka", KafkaAdmin.libraryVersion),
-                Manifest.Entry("libyaml", ScenarioFile.yamlVersion),
-                Manifest.Entry("database", try connection.query("SELECT version()").text(0, 0) ?? "unknown"),
-                Manifest.Entry("broker", target.brokerKind),
-            ],
-            // Where the embedded server's socket lies says nothing of a run.
-            connection: target.services == nil
-                ? target.connection.redacted : "embedded, dbname=\(target.connection["dbname"] ?? "")",
-            serverSettings: (0..<settings.rowCount).map {
-                Manifest.Entry(settings.text($0, 0) ?? "", settings.text($0, 1) ?? "")
-            },
-            brokerSettings: [Manifest.Entry("bootstrap.servers", target.kafka?.bootstrapServers ?? "")]
-                + stage.brokerEntries,
-            machine: MachineDescription.current(), startedAtUnixMs: Int64(started.timeIntervalSince1970 * 1000),
-            endedAtUnixMs: Int64(started.timeIntervalSince1970 * 1000), dataSets: try dataSets(on: connection))
-        manifest.fingerprint = stage.fingerprint
-        manifest.selfCheck = selfCheck
-        manifest.securitiesFile = Self.absolute(scenario.workload.securitiesFile)
-        manifest.pricesFolder = Self.absolute(scenario.workload.pricesFolder)
-        return manifest
-    }
-
-    private func dataSets(on connection: PostgresConnection) throws -> [Manifest.DataSet] {
-        let counts = try SeedLoader.rowCounts(on: connection)
-        let checksums = try SeedLoader.tableChecksums(on: connection)
-        return counts.keys.sorted().map {
-            Manifest.DataSet(name: $0, rowCount: Int64(counts[$0] ?? 0), checksum: checksums[$0] ?? "")
-        }
-    }
-}
-
-/// What the cells so far say about those to come.
-struct Pace {
-    private var cellsLeft: Int
-    private var doneCount = 0
-    private var doneNanoseconds: Int64 = 0
-
-    init(cellCount: Int) { cellsLeft = cellCount }
-
-    mutating func add(_ nanoseconds: Int64) {
-        doneCount += 1
-        cellsLeft -= 1
-        doneNanoseconds += nanoseconds
-    }
-
-    var remaining: Duration {
-        doneCount == 0 ? .zero : .nanoseconds(doneNanoseconds / Int64(doneCount) * Int64(max(0, cellsLeft)))
-    }
-}
-
-/// This program.
-public enum AllocBench {
-    public static let version = "0.1.0"
 }

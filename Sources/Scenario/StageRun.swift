@@ -4,7 +4,9 @@
 import Allocations
 import Measurement
 import Model
+import Postgres
 import Report
+import Threads
 
 /// One configuration in one repetition.
 struct Cell: Equatable {
@@ -44,4 +46,29 @@ protocol StageRun {
     func run(_ cell: Cell, orderIndex: Int, progress: @escaping @Sendable (CellProgress) -> Void) throws -> CellOutcome
     /// Gives back what it made outside the database, such as topics.
     func close()
+}
+
+/// What every stage is given to make its data from.
+struct StageInput {
+    let scenario: ScenarioFile
+    let target: Target
+    /// Names what the stage makes outside the database.
+    let runID: String
+    let stop: StopFlag
+    let say: (String) -> Void
+
+    /// A topic of this run alone.
+    func topic(_ name: String) -> String { "allocbench.\(runID).\(name)" }
+
+    /// Seeds and routes what the cells execute. Blocks.
+    func makeOrders() throws -> SeededOrders {
+        try SeededOrders.make(scenario, topic: topic("executions"), target: target, stop: stop, say: say)
+    }
+
+    /// Hands over a connection of its own, and closes it.
+    func withConnection<R>(_ body: (PostgresConnection) throws -> R) throws -> R {
+        let connection = try PostgresConnection.connect(to: target.connection)
+        defer { connection.close() }
+        return try body(connection)
+    }
 }

@@ -257,7 +257,8 @@ private func withOrders<R>(
         try withStages(isOwn: true) { info, connection in
             let target = Target(
                 connection: info, kafka: nil, services: nil, brokerKind: BrokerKind.mock.rawValue)
-            let stage = try ExecuteStage(scenario, target: target, runID: "x", stop: StopFlag(), say: { _ in })
+            let stage = try ExecuteStage(
+                StageInput(scenario: scenario, target: target, runID: "x", stop: StopFlag(), say: { _ in }))
             #expect(try stage.orders.fingerprint(on: connection) == stage.fingerprint)
             let cell = Cell(competitor: .execute(scenario.executeConfigurations[0]), repetition: 1)
             let outcome = try stage.run(cell, orderIndex: 0, progress: { _ in })

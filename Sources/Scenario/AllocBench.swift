@@ -1,0 +1,6 @@
+// What the program is called by its results.
+
+/// This program.
+public enum AllocBench {
+    public static let version = "0.1.0"
+}
