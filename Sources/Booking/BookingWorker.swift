@@ -17,8 +17,8 @@ public struct BookingPlan: Sendable {
     /// What one transaction takes at most.
     public var blocksPerTransaction = BookingPlan.blocksPerTransactionDefault
     public var retry = RetryPolicy(maxAttempts: 50)
-    /// How long a lost connection is sought again.
-    public var reconnectTimeoutNs: Int64 = 30_000_000_000
+    /// How a lost connection is sought again.
+    public var reconnect = ReconnectPolicy()
     /// Seeds the jitter of back-off.
     public var seed: UInt64 = 0
 
@@ -156,19 +156,15 @@ final class BookingWorker {
     /// are still there.
     private func reconnect(after error: PostgresError) throws {
         if error.isAmbiguous { figures.ambiguousCommits.unknown += 1 }
-        let deadline = monotonicNow() + plan.reconnectTimeoutNs
         transaction.connection.close()
-        while !isStopped() {
-            do {
-                transaction = try BookingTransaction(connectingTo: plan.connection)
-                figures.reconnectCount += 1
-                return
-            } catch let failure as PostgresError
-                where failure.isConnectionLost || failure.sqlState == .cannotConnectNow
-            {
-                guard monotonicNow() < deadline else { throw failure }
-                sleepUntil(monotonic: monotonicNow() + 100_000_000)
+        if isStopped() { return }
+        do {
+            transaction = try plan.reconnect.reconnect(since: monotonicNow(), now: monotonicNow, isStopped: isStopped) {
+                try BookingTransaction(connectingTo: plan.connection)
             }
+            figures.reconnectCount += 1
+        } catch let failure as PostgresError where isStopped() && plan.reconnect.isPassing(failure) {
+            // A worker that was stopped meanwhile ends; it needs no connection for that.
         }
     }
 }

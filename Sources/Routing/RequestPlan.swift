@@ -22,8 +22,8 @@ public struct RequestPlan: Sendable {
     /// Under this name the broker keeps how far the partitions are done.
     public var group: String
     public var retry = RetryPolicy(maxAttempts: 20)
-    /// How long a lost connection is sought again.
-    public var reconnectTimeoutNs: Int64 = 30_000_000_000
+    /// How a lost connection is sought again.
+    public var reconnect = ReconnectPolicy()
     /// How long a request may be announced before its row can be seen. The change feed sends a transaction as soon as the
     /// log has it, which is before the server lets others see its rows: a moment, or as long as a standby takes.
     public var visibilityTimeoutNs: Int64 = 10_000_000_000

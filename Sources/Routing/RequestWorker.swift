@@ -234,20 +234,11 @@ final class RequestWorker {
     }
 
     private func reconnect() throws {
-        let deadline = monotonicNow() + plan.reconnectTimeoutNs
         connection.close()
-        while true {
-            do {
-                connection = try Self.connect(plan)
-                figures.reconnectCount += 1
-                return
-            } catch let error as PostgresError {
-                guard error.isConnectionLost || error.sqlState == .cannotConnectNow, monotonicNow() < deadline,
-                    !isStopped
-                else { throw error }
-                usleep(100_000)
-            }
-        }
+        connection = try plan.reconnect.reconnect(
+            since: monotonicNow(), now: monotonicNow, isStopped: { isStopped }
+        ) { try Self.connect(plan) }
+        figures.reconnectCount += 1
     }
 
     private static func connect(_ plan: RequestPlan) throws -> PostgresConnection {

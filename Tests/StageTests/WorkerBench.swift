@@ -42,7 +42,7 @@ struct WorkerBench {
             connection: info, kafka: broker.settings, topic: topic, partitions: (0..<partitions).map { Int32($0) },
             configuration: configuration, book: try AllocationsSource.book(on: connection))
         plan.endOffsets = try broker.ends(topic)
-        plan.reconnectTimeoutNs = 10_000_000_000
+        plan.reconnect.timeout = .seconds(10)
         return plan
     }
 

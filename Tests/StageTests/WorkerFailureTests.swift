@@ -160,7 +160,7 @@ extension WorkerBench {
             let limited = bench.info
             let pool = try bench.draining(modes[1]) {
                 $0.schedule = .uniform(ratePerSecond: 50)
-                $0.reconnectTimeoutNs = 600_000_000
+                $0.reconnect.timeout = .milliseconds(600)
             }
             try bench.waitForProgress(6)
             let maintenance = try PostgresConnection.connect(to: TemporaryPostgres.maintenanceInfo())

@@ -1,7 +1,6 @@
 // What a worker does when a transaction fails: repeat it, look whether it happened, or park the message at fault.
 
 import Diagnostics
-import Glibc
 import Kafka
 import Measurement
 import Model
@@ -17,7 +16,6 @@ extension AllocationWorker {
     func recovering(_ body: () throws -> Bool) throws -> Bool {
         var failure: any Error
         do { return try body() } catch { failure = error }
-        let deadline = monotonicNow() + plan.reconnectTimeoutNs
         let firstFailure = failure as? PostgresError
         let failedAt = monotonicNow()
         var isAmbiguous = false
@@ -28,7 +26,7 @@ extension AllocationWorker {
                 if let error = failure as? PostgresError, error.isConnectionLost || error.isAmbiguous {
                     isAmbiguous = isAmbiguous || error.isAmbiguous
                     noteBroken()
-                    try reconnect(until: deadline)
+                    try reconnect(since: failedAt)
                 } else if failure is GuardMissed {
                     if usesPipeline { try store.connection.exitPipelineMode() }
                 } else {
@@ -40,8 +38,7 @@ extension AllocationWorker {
                 if usesPipeline { unexpectedBlocks += overdue }
                 if usesPipeline { try store.connection.enterPipelineMode() }
                 break
-            } catch let error as PostgresError where error.isConnectionLost && monotonicNow() < deadline && !stop.isSet
-            {
+            } catch let error as PostgresError where error.isConnectionLost && isTime(since: failedAt, after: error) {
                 failure = error
             } catch {
                 if isAmbiguous { figures.ambiguousCommits.unknown += 1 }
@@ -256,21 +253,17 @@ extension AllocationWorker {
 
     // MARK: Connection
 
-    private func reconnect(until deadline: Int64) throws {
+    /// Whether a connection that is lost while what was committed is looked up may be sought again.
+    private func isTime(since lostAt: Int64, after error: PostgresError) -> Bool {
+        plan.reconnect.delay(after: error, elapsed: .nanoseconds(monotonicNow() - lostAt)) != nil && !stop.isSet
+    }
+
+    private func reconnect(since lostAt: Int64) throws {
         store.connection.close()
-        while true {
-            do {
-                store = try AllocationsStore.connect(
-                    to: plan.connection, topic: plan.topic, configuration: plan.configuration)
-                figures.reconnectCount += 1
-                return
-            } catch let error as PostgresError {
-                guard error.isConnectionLost || error.sqlState == .cannotConnectNow, monotonicNow() < deadline,
-                    !stop.isSet
-                else { throw error }
-                usleep(100_000)
-            }
+        store = try plan.reconnect.reconnect(since: lostAt, now: monotonicNow, isStopped: { stop.isSet }) {
+            try AllocationsStore.connect(to: plan.connection, topic: plan.topic, configuration: plan.configuration)
         }
+        figures.reconnectCount += 1
     }
 
     /// Compares every partition's offset row with what this worker believes, and believes the row.
@@ -323,8 +316,8 @@ extension AllocationWorker {
         snapshotTimes.removeAll()
         var foundCommits = false
         var replayed: Int64 = 0
-        let deadline = monotonicNow() + plan.reconnectTimeoutNs
-        while true {
+        let policy = ReconnectPolicy(timeout: plan.reconnect.timeout, interval: .milliseconds(20))
+        try policy.reconnect(since: monotonicNow(), now: monotonicNow, isStopped: { stop.isSet }) {
             do {
                 store = try AllocationsStore.connect(
                     to: plan.connection, topic: plan.topic, configuration: plan.configuration)
@@ -340,11 +333,9 @@ extension AllocationWorker {
                 }
                 _ = try resolveLostCycle()
                 try readTables()
-                break
-            } catch let error as PostgresError where error.isConnectionLost && monotonicNow() < deadline && !stop.isSet
-            {
+            } catch {
                 close()
-                usleep(20_000)
+                throw error
             }
         }
         noteReplayed(replayed)

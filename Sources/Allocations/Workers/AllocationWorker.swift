@@ -24,8 +24,8 @@ public struct WorkerPlan: Sendable {
     /// The execution whose intended arrival is the start.
     public var firstExecution = ExecutionID(1)
     public var retry = RetryPolicy(maxAttempts: 50)
-    /// How long a lost connection is sought again.
-    public var reconnectTimeoutNs: Int64 = 30_000_000_000
+    /// How a lost connection is sought again.
+    public var reconnect = ReconnectPolicy()
     /// Seeds the jitter of back-off.
     public var seed: UInt64 = 0
     /// Hears what all workers have done so far; nil tells nobody.
