@@ -20,7 +20,7 @@ build: install
 test: install lint python
 	swift build --build-tests $(SWIFT_FLAGS)
 	ALLOCBENCH_EXECUTABLE="$$(swift build --show-bin-path)/allocbench" \
-		ALLOCBENCH_PYTHON='$(CURDIR)/.build/python/bin/python' scripts/run-tests --skip-build $(SWIFT_FLAGS)
+		ALLOCBENCH_PYTHON='$(CURDIR)/.build/python/bin/python' scripts/run-tests $(SWIFT_FLAGS)
 
 # What the engine and the recorder cost without any service, on one core.
 bench: install

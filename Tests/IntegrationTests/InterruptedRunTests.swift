@@ -4,6 +4,7 @@
 import Glibc
 import Postgres
 import Services
+import TestSupport
 import Testing
 
 @Suite(.serialized, .timeLimit(.minutes(5))) struct InterruptedRunTests {

@@ -191,8 +191,8 @@ final class RunningProgram {
             workingFolder: folder)
     }
 
-    var output: String { text(of: "\(logs).out") }
-    var errors: String { text(of: "\(logs).err") }
+    var output: String { contents(of: "\(logs).out") }
+    var errors: String { contents(of: "\(logs).err") }
 
     /// Whether it hasn't ended; reaps it when it has.
     var isRunning: Bool {
@@ -229,43 +229,5 @@ final class RunningProgram {
 
     fileprivate func end() {
         if isRunning { killNow() }
-    }
-}
-
-/// Whether `condition` comes true in time. A short interval catches a process in the middle, and costs processor time.
-func eventually(seconds: Int = 20, everyMs: Int = 10, _ condition: () throws -> Bool) rethrows -> Bool {
-    let deadline = ContinuousClock.now.advanced(by: .seconds(seconds))
-    while try !condition() {
-        guard ContinuousClock.now < deadline else { return false }
-        usleep(UInt32(everyMs) * 1_000)
-    }
-    return true
-}
-
-// MARK: Processes
-
-private func text(of file: String) -> String {
-    (try? Data(contentsOf: URL(fileURLWithPath: file))).map { String(decoding: $0, as: UTF8.self) } ?? ""
-}
-
-private func allProcesses() -> [Int32] {
-    ((try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []).compactMap { Int32($0) }
-}
-
-private func commandLine(of pid: Int32) -> String {
-    text(of: "/proc/\(pid)/cmdline").split(separator: "\0").joined(separator: " ")
-}
-
-/// The processes, this one excepted, that have `text` in their command lines.
-func processes(naming text: String) -> [Int32] {
-    allProcesses().filter { $0 != getpid() && commandLine(of: $0).contains(text) }
-}
-
-private func children(of parent: Int32) -> [Int32] {
-    allProcesses().filter { pid in
-        let status = text(of: "/proc/\(pid)/stat")
-        guard let end = status.lastIndex(of: ")") else { return false }
-        let fields = status[end...].split(separator: " ")
-        return fields.count > 2 && Int32(fields[2]) == parent
     }
 }

@@ -2,6 +2,7 @@
 
 import Glibc
 import Services
+import TestSupport
 import Testing
 
 @Suite struct ChildProcessTests {

@@ -78,28 +78,6 @@ final class HarnessProcess {
     }
 }
 
-/// Whether `condition` comes true in time.
-func eventually(seconds: Int = 20, _ condition: () throws -> Bool) rethrows -> Bool {
-    let deadline = ContinuousClock.now.advanced(by: .seconds(seconds))
-    while try !condition() {
-        guard ContinuousClock.now < deadline else { return false }
-        usleep(50_000)
-    }
-    return true
-}
-
-/// The processes that have `text` in their command lines.
-func processes(naming text: String) -> [Int32] {
-    let names = (try? ChildProcess.run(["ls", "/proc"]).output) ?? ""
-    return names.split(separator: "\n").compactMap { Int32($0) }.filter { pid in
-        guard pid != getpid(), let file = fopen("/proc/\(pid)/cmdline", "r") else { return false }
-        defer { fclose(file) }
-        var bytes = [UInt8](repeating: 0, count: 65_536)
-        let count = fread(&bytes, 1, bytes.count, file)
-        return String(decoding: bytes[..<count], as: UTF8.self).contains(text)
-    }
-}
-
 /// The error that `body` throws, which it must.
 func operatingError(_ body: () throws -> Void) throws -> OperatingError {
     do {
