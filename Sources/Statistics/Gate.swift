@@ -69,8 +69,13 @@ public struct Gate: Sendable, Equatable {
         let isHigher = comparison.isHigherBetter
         let good = isHigher ? ratio : 1 / ratio
         let (low, high) = isHigher ? (interval.low, interval.high) : (1 / interval.high, 1 / interval.low)
-        let found =
-            "\(configuration) is \(short(good)) times as good as \(other), 95 % interval \(short(low)) to \(short(high))"
+        let (bound, range) =
+            !high.isFinite
+            ? ("at least ", "95 % bound \(short(low))")
+            : low == 0
+                ? ("at most ", "95 % bound \(short(high))")
+                : ("", "95 % interval \(short(low)) to \(short(high))")
+        let found = "\(configuration) is \(bound)\(short(good)) times as good as \(other), \(range)"
         if low >= least {
             return GateResult(gate: self, outcome: .pass, sentence: "\(found): all of it at least \(short(least)).")
         }
@@ -79,7 +84,9 @@ public struct Gate: Sendable, Equatable {
         }
         return GateResult(
             gate: self, outcome: .undecided,
-            sentence: "\(found): on both sides of \(short(least)); more repetitions would narrow it.")
+            sentence: bound.isEmpty
+                ? "\(found): on both sides of \(short(least)); more repetitions would narrow it."
+                : "\(found): that decides nothing about \(short(least)); \(comparison.reason ?? "it is a bound").")
     }
 
     private func evaluate(

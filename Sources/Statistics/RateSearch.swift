@@ -223,6 +223,18 @@ extension RateSearch {
     }
 }
 
+extension RateSearch.Conclusion {
+    /// Whether the confirmed rate is the least that the system holds, because nothing above it failed. A rate that wasn't
+    /// looked 20 % above is no lower bound: a rate at most a step of precision above it had failed.
+    public var isLowerBound: Bool {
+        switch self {
+        case .heldAtHighRateLimit, .found(_, aboveFails: false): true
+        case .limitedByGenerator(_, let rate): rate != nil
+        case .found, .notFound: false
+        }
+    }
+}
+
 extension RateSearch.Conclusion: CustomStringConvertible {
     /// One sentence for the table's end.
     public var description: String {

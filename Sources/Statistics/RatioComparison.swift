@@ -10,7 +10,7 @@ public enum Verdict: String, Sendable, CaseIterable {
     case noDifferenceShown = "no difference shown"
 }
 
-/// Where a ratio lies with 95 % confidence.
+/// Where a ratio lies with 95 % confidence. An end that nothing is known of is infinite, or 0.
 public struct RatioInterval: Sendable, Equatable {
     public let low: Double
     public let high: Double
@@ -63,7 +63,19 @@ public struct RatioComparison: Sendable, Equatable {
         }
     }
 
+    /// What the figures say of the ratio where some of them are lower bounds of what they stand for.
+    public enum Knowledge: Sendable, Equatable {
+        case exact
+        /// A figure of the candidate may be higher: the interval has no upper end, and "less" can't be shown.
+        case atLeast
+        /// A figure of the baseline may be higher: the interval has no lower end but 0, and "more" can't be shown.
+        case atMost
+        /// Figures of both may be higher: there is no ratio.
+        case none
+    }
+
     public let isHigherBetter: Bool
+    public let knowledge: Knowledge
     /// By repetition.
     public let pairs: [Pair]
     /// Repetitions of which one side alone has a figure: they are in nothing that follows.
@@ -76,8 +88,12 @@ public struct RatioComparison: Sendable, Equatable {
     public let ratio: Double?
     /// Nil for fewer than two pairs, or where a pair has no ratio.
     public let interval: RatioInterval?
-    /// The standard deviation of the pairs' log ratios.
+    /// The standard deviation of the pairs' log ratios; nil where figures are lower bounds, whose spread means nothing.
     public let logRatioStandardDeviation: Double?
+    /// How likely equals are to show a difference as clear as this one, by the two-sided paired t test on log ratios. Below
+    /// 0.05 exactly where the interval leaves out 1. Nil without an interval, and where the difference seen is one that
+    /// lower bounds can't show.
+    public let pValue: Double?
     public let baselineCoefficientOfVariation: Double?
     public let candidateCoefficientOfVariation: Double?
     public let outliers: [Outlier]
@@ -85,8 +101,12 @@ public struct RatioComparison: Sendable, Equatable {
     /// In words, why there is no interval or what weakens it; nil where there is nothing to say.
     public let reason: String?
 
-    /// `baseline` and `candidate` hold a figure for each repetition that was valid and verified.
-    public init(baseline: [Int: Double], candidate: [Int: Double], isHigherBetter: Bool) {
+    /// `baseline` and `candidate` hold a figure for each repetition that was valid and verified; the lower bounds are the
+    /// repetitions whose figure is the least that it can be.
+    public init(
+        baseline: [Int: Double], candidate: [Int: Double], isHigherBetter: Bool,
+        baselineLowerBounds: Set<Int> = [], candidateLowerBounds: Set<Int> = []
+    ) {
         self.isHigherBetter = isHigherBetter
         let pairs = baseline.keys.sorted().compactMap { repetition -> Pair? in
             guard let ours = baseline[repetition], let theirs = candidate[repetition] else { return nil }
@@ -100,7 +120,14 @@ public struct RatioComparison: Sendable, Equatable {
         let medians = (baseline: sides.baseline.median(rule), candidate: sides.candidate.median(rule))
         baselineMedian = medians.baseline
         candidateMedian = medians.candidate
-        if let below = medians.baseline, let above = medians.candidate, below > 0, above > 0 {
+        let bounds = (
+            baseline: pairs.map(\.repetition).filter { baselineLowerBounds.contains($0) },
+            candidate: pairs.map(\.repetition).filter { candidateLowerBounds.contains($0) }
+        )
+        let knowledge = Knowledge(
+            isBaselineBound: !bounds.baseline.isEmpty, isCandidateBound: !bounds.candidate.isEmpty)
+        self.knowledge = knowledge
+        if knowledge == .exact, let below = medians.baseline, let above = medians.candidate, below > 0, above > 0 {
             ratioOfMedians = above / below
         } else {
             ratioOfMedians = nil
@@ -119,20 +146,30 @@ public struct RatioComparison: Sendable, Equatable {
         let withoutRatio = pairs.filter {
             !($0.baseline > 0 && $0.candidate > 0) || !($0.candidate / $0.baseline).isFinite
         }
-        let logRatios = Sample(withoutRatio.isEmpty ? pairs.map { log($0.candidate / $0.baseline) } : [])
+        let hasRatios = withoutRatio.isEmpty && knowledge != .none
+        let logRatios = Sample(hasRatios ? pairs.map { log($0.candidate / $0.baseline) } : [])
         ratio = logRatios.mean.map { exp($0) }
-        logRatioStandardDeviation = logRatios.standardDeviation
+        logRatioStandardDeviation = knowledge == .exact ? logRatios.standardDeviation : nil
         guard let mean = logRatios.mean, let deviation = logRatios.standardDeviation else {
             interval = nil
+            pValue = nil
             verdict = .noDifferenceShown
-            reason = RatioComparison.reasonForNoInterval(pairs: pairs.count, withoutRatio: withoutRatio)
+            reason =
+                knowledge == .none
+                ? RatioComparison.reason(knowledge, bounds.baseline, bounds.candidate)
+                : RatioComparison.reasonForNoInterval(pairs: pairs.count, withoutRatio: withoutRatio)
             return
         }
-        let count = Double(pairs.count)
-        let standardErrors = TDistribution(degreesOfFreedom: pairs.count - 1).twoSided(confidence: Self.confidence)
-        let reach = standardErrors * deviation / count.squareRoot()
-        let interval = RatioInterval(low: exp(mean - reach), high: exp(mean + reach))
+        let distribution = TDistribution(degreesOfFreedom: pairs.count - 1)
+        let standardError = deviation / Double(pairs.count).squareRoot()
+        let reach = distribution.twoSided(confidence: Self.confidence) * standardError
+        let interval = RatioInterval(
+            low: knowledge == .atMost ? 0 : exp(mean - reach),
+            high: knowledge == .atLeast ? .infinity : exp(mean + reach))
         self.interval = interval
+        let canBeShown = knowledge == .exact || (knowledge == .atLeast) == (mean > 0)
+        // Without any spread the quotient is infinite, or 0 by 0 between equals.
+        pValue = !canBeShown ? nil : mean == 0 ? 1 : distribution.twoSidedProbability(beyond: mean / standardError)
         if interval.low > 1 {
             verdict = isHigherBetter ? .better : .worse
         } else if interval.high < 1 {
@@ -140,10 +177,15 @@ public struct RatioComparison: Sendable, Equatable {
         } else {
             verdict = .noDifferenceShown
         }
-        // Equal to the last bit is what counted figures are, and what figures are that were rounded too coarsely.
-        reason =
-            deviation < 1e-12
-            ? "all pairs have the same ratio, so the interval has no width: counted, or coarser than its spread" : nil
+        if knowledge != .exact {
+            reason = RatioComparison.reason(knowledge, bounds.baseline, bounds.candidate)
+        } else {
+            // Equal to the last bit is what counted figures are, and what figures are that were rounded too coarsely.
+            reason =
+                deviation < 1e-12
+                ? "all pairs have the same ratio, so the interval has no width: counted, or coarser than its spread"
+                : nil
+        }
     }
 
     /// Figures in the order of the repetitions, from repetition 1.
@@ -184,6 +226,20 @@ public struct RatioComparison: Sendable, Equatable {
         return high
     }
 
+    /// What lower bounds do to the ratio.
+    private static func reason(_ knowledge: Knowledge, _ baseline: [Int], _ candidate: [Int]) -> String? {
+        func listed(_ side: String, _ repetitions: [Int]) -> String {
+            "the \(side)'s figure is a lower bound in repetition \(repetitions.map(String.init).joined(separator: ", "))"
+        }
+        switch knowledge {
+        case .exact: return nil
+        case .atLeast: return "\(listed("candidate", candidate)), so the ratio is at least this"
+        case .atMost: return "\(listed("baseline", baseline)), so the ratio is at most this"
+        case .none:
+            return "no ratio: \(listed("baseline", baseline)), and \(listed("candidate", candidate))"
+        }
+    }
+
     private static func reasonForNoInterval(pairs: Int, withoutRatio: [Pair]) -> String {
         if let first = withoutRatio.first {
             return "no interval: repetition \(first.repetition) has a figure that isn't above 0, so it has no ratio"
@@ -191,6 +247,17 @@ public struct RatioComparison: Sendable, Equatable {
         switch pairs {
         case 0: return "no interval: no repetition has a figure on both sides"
         default: return "no interval: one pair of repetitions shows no spread"
+        }
+    }
+}
+
+extension RatioComparison.Knowledge {
+    fileprivate init(isBaselineBound: Bool, isCandidateBound: Bool) {
+        switch (isBaselineBound, isCandidateBound) {
+        case (false, false): self = .exact
+        case (false, true): self = .atLeast
+        case (true, false): self = .atMost
+        case (true, true): self = .none
         }
     }
 }

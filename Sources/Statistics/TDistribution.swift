@@ -25,6 +25,10 @@ public struct TDistribution: Sendable, Equatable {
         return probability < 0.5 ? -quantile(upperTail: probability) : quantile(upperTail: 1 - probability)
     }
 
+    /// The probability of a value at least as far from 0 as `t`, on either side. Exact also far out, where 1 less the
+    /// cumulative probability would be 0.
+    public func twoSidedProbability(beyond t: Double) -> Double { 2 * upperTail(abs(t)) }
+
     /// How many standard errors on either side of the mean hold the truth with this confidence: 0.95 is 95 %.
     public func twoSided(confidence: Double) -> Double { quantile((1 + confidence) / 2) }
 

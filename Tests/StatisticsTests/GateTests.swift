@@ -78,4 +78,23 @@ import Testing
         #expect(
             result.sentence == "c8 by row: undecided, no interval: one pair of repetitions shows no spread.")
     }
+
+    @Test func `a lower bound can pass a gate and not fail it`() {
+        func judge(_ candidate: [Int: Double]) -> GateResult {
+            Gate(configuration: "c8", bound: .minRatio(1, to: "row")).evaluate(
+                RatioComparison(
+                    baseline: [1: 100, 2: 104, 3: 98], candidate: candidate, isHigherBetter: true,
+                    candidateLowerBounds: [1, 2, 3]))
+        }
+        let passed = judge([1: 200, 2: 208, 3: 199])
+        #expect(passed.outcome == .pass, "\(passed.sentence)")
+        #expect(
+            passed.sentence.hasPrefix("c8 is at least 2.01 times as good as row, 95 % bound "), "\(passed.sentence)")
+        let open = judge([1: 50, 2: 52, 3: 49])
+        #expect(open.outcome == .undecided)
+        #expect(
+            open.sentence.hasSuffix(
+                ": that decides nothing about 1; the candidate's figure is a lower bound in repetition 1, 2, 3, so the ratio is "
+                    + "at least this."), "\(open.sentence)")
+    }
 }

@@ -23,6 +23,7 @@ import Testing
         #expect(isClose(comparison.minimumDetectableEffect, 0.0212461322905069))
         #expect(isClose(comparison.baselineCoefficientOfVariation, 0.027386127875258306))
         #expect(isClose(comparison.candidateCoefficientOfVariation, 0.02946278254943948))
+        #expect(isClose(comparison.pValue, 5.5244174832357e-06))
         #expect(comparison.verdict == .better && comparison.reason == nil)
         // The middle half of the candidate's figures is 118 to 120, so everything above 123 stands apart.
         #expect(comparison.outliers == [RatioComparison.Outlier(side: .candidate, repetition: 2, value: 126)])
@@ -45,6 +46,7 @@ import Testing
         #expect(isClose(comparison.interval?.low, 0.969831067708349))
         #expect(isClose(comparison.interval?.high, 1.061264666874211))
         #expect(isClose(comparison.minimumDetectableEffect, 0.06066656345949478))
+        #expect(isClose(comparison.pValue, 0.38350492655869817))
         #expect(comparison.verdict == .noDifferenceShown && comparison.reason == nil)
         #expect(comparison.repetitionsToShowRatio() == 33)
         #expect(comparison.repetitionsToShowRatio(most: 20) == nil)
@@ -59,6 +61,7 @@ import Testing
         #expect(isClose(comparison.interval?.low, 0.4299857611231646))
         #expect(isClose(comparison.interval?.high, 4.360609512050627))
         #expect(isClose(comparison.minimumDetectableEffect, 2.610259168018352))
+        #expect(isClose(comparison.pValue, 0.17971405253628703))
         #expect(comparison.verdict == .noDifferenceShown)
     }
 
@@ -104,6 +107,7 @@ import Testing
         #expect(same.minimumDetectableEffect == 0 && same.repetitionsToShowRatio() == nil)
         let counted = RatioComparison(baseline: [512, 512], candidate: [256, 256], isHigherBetter: false)
         #expect(counted.verdict == .better && counted.reason != nil)
+        #expect(same.pValue == 1 && counted.pValue == 0)
     }
 
     @Test func `outliers are listed on their side and stay in`() {
@@ -126,6 +130,65 @@ import Testing
         #expect(Sample([7, 15, 36, 39, 40, 69.1]).outlierIndices == [5])
         // Three figures have no outlier, however far apart.
         #expect(Sample([1, 1, 1_000_000]).outlierIndices.isEmpty)
+    }
+
+    // MARK: Figures that are lower bounds
+
+    @Test func `a candidate's lower bounds can show that it is more, and never that it is less`() {
+        let low = [100.0, 104, 98, 101, 97]
+        let high = [120.0, 126, 117, 119, 118]
+        func compare(_ baseline: [Double], _ candidate: [Double], isHigherBetter: Bool = true) -> RatioComparison {
+            RatioComparison(
+                baseline: Dictionary(uniqueKeysWithValues: zip(1..., baseline)),
+                candidate: Dictionary(uniqueKeysWithValues: zip(1..., candidate)), isHigherBetter: isHigherBetter,
+                candidateLowerBounds: [2, 4, 9])
+        }
+        let more = compare(low, high)
+        #expect(more.knowledge == .atLeast && more.verdict == .better && more.interval?.high == .infinity)
+        #expect(more.pValue.map { $0 < 0.001 } == true && more.minimumDetectableEffect == nil)
+        #expect(
+            more.reason
+                == "the candidate's figure is a lower bound in repetition 2, 4, so the ratio is at least this")
+        #expect(compare(low, high, isHigherBetter: false).verdict == .worse)
+        let less = compare(high, low)
+        #expect(less.verdict == .noDifferenceShown && less.pValue == nil && less.interval?.contains(7) == true)
+    }
+
+    @Test func `a baseline's lower bounds can show that the candidate is less, and never that it is more`() {
+        func compare(_ baseline: [Int: Double], _ candidate: [Int: Double]) -> RatioComparison {
+            RatioComparison(
+                baseline: baseline, candidate: candidate, isHigherBetter: true, baselineLowerBounds: [1])
+        }
+        let low = [1: 100.0, 2: 104, 3: 98]
+        let high = [1: 220.0, 2: 226, 3: 217]
+        #expect(compare(high, low).verdict == .worse && compare(high, low).knowledge == .atMost)
+        #expect(compare(low, high).verdict == .noDifferenceShown && compare(low, high).pValue == nil)
+        #expect(compare(low, high).interval?.low == 0)
+    }
+
+    @Test func `between two lower bounds there is no ratio, whichever repetitions they are of`() {
+        let both = RatioComparison(
+            baseline: [1: 100, 2: 104, 3: 98], candidate: [1: 900, 2: 908, 3: 904], isHigherBetter: true,
+            baselineLowerBounds: [1], candidateLowerBounds: [3])
+        #expect(both.knowledge == .none && both.verdict == .noDifferenceShown)
+        #expect(both.ratio == nil && both.interval == nil && both.pValue == nil && both.ratioOfMedians == nil)
+        #expect(
+            both.reason
+                == "no ratio: the baseline's figure is a lower bound in repetition 1, and the candidate's figure is a lower "
+                + "bound in repetition 3")
+        let unpaired = RatioComparison(
+            baseline: [1: 100, 2: 104], candidate: [1: 900, 2: 908, 3: 904], isHigherBetter: true,
+            candidateLowerBounds: [3])
+        #expect(unpaired.knowledge == .exact, "a repetition without a partner is in nothing")
+    }
+
+    @Test func `the p-value is below 0.05 exactly where the verdict shows a difference`() {
+        var random = SeededRandom(seed: 45)
+        for _ in 0..<200 {
+            let comparison = experiment(factor: 0.93, repetitions: 4, &random)
+            let isBelow = comparison.pValue.map { $0 < 0.05 }
+            #expect(isBelow == (comparison.verdict != .noDifferenceShown), "seed 45")
+        }
     }
 
     // MARK: Experiments whose truth is known
