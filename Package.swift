@@ -158,7 +158,7 @@ let package = Package(
             dependencies: ["Allocations", "Measurement", "Model", "Oracle", "TestSupport", "Trades"],
             swiftSettings: quick),
         tests("ReportTests", ["Report", "Diagnostics", "Measurement", "Model", "Statistics"]),
-        tests("ScenarioTests", ["Scenario", "Diagnostics", "Measurement", "Model", "TestSupport"]),
+        tests("ScenarioTests", ["Scenario", "Diagnostics", "Measurement", "Model", "Report", "TestSupport"]),
         tests(
             "IntegrationTests",
             [

@@ -86,8 +86,3 @@ public struct ComparisonTable: Sendable {
         return notes
     }
 }
-
-/// A ratio for a reader: three decimals below 10, fewer above.
-func readableRatio(_ ratio: Double) -> String {
-    ratio < 9.9995 ? decimal(ratio, decimals: 3) : readable(ratio)
-}

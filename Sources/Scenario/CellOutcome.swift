@@ -54,7 +54,7 @@ extension CellOutcome {
     }
 
     private var sentence: String {
-        let took = seconds(.nanoseconds(row.elapsedNanoseconds))
+        let took = readableSeconds(.nanoseconds(row.elapsedNanoseconds))
         if let note, row.verified { return note }
         if let requests = row.requests, let rate = row.requestsPerSecond {
             return "\(requests) requests in \(took) s, \(Int(rate))/s, verified"

@@ -78,11 +78,11 @@ struct RateProbes {
         }
         let p99Ms = Double(p99) / 1e6
         if p99Ms > load.p99LimitMs {
-            return .failed(reason: "p99 \(short(p99Ms)) ms, the limit is \(short(load.p99LimitMs)) ms")
+            return .failed(reason: "p99 \(tenths(p99Ms)) ms, the limit is \(tenths(load.p99LimitMs)) ms")
         }
         let lagMs = behindMs(outcome, plan)
         if lagMs > load.lagLimitMs {
-            return .failed(reason: "\(short(lagMs)) ms behind at the end, the limit is \(short(load.lagLimitMs)) ms")
+            return .failed(reason: "\(tenths(lagMs)) ms behind at the end, the limit is \(tenths(load.lagLimitMs)) ms")
         }
         return .held
     }
@@ -100,9 +100,9 @@ struct RateProbes {
         ResultTable.probes.row(
             key,
             [
-                String(number), purpose(probe), short(probe.rate), String(plan.executions),
-                outcome.row.executionsPerSecond.map(short) ?? "",
-                outcome.row.timeToVisible.map { short(Double($0.p99) / 1e6) } ?? "", short(behindMs(outcome, plan)),
+                String(number), purpose(probe), tenths(probe.rate), String(plan.executions),
+                outcome.row.executionsPerSecond.map(tenths) ?? "",
+                outcome.row.timeToVisible.map { tenths(Double($0.p99) / 1e6) } ?? "", tenths(behindMs(outcome, plan)),
                 word(judged), reason(judged),
             ])
     }
@@ -130,10 +130,6 @@ struct RateProbes {
         case .failed(let reason), .invalid(let reason): reason
         }
     }
-
-    /// With one decimal, the same in every locale.
-    private func short(_ value: Double) -> String {
-        let tenths = Int64((value * 10).rounded())
-        return "\(tenths / 10).\(abs(tenths % 10))"
-    }
 }
+
+private func tenths(_ value: Double) -> String { decimal(value, decimals: 1) }

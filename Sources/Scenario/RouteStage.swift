@@ -33,7 +33,7 @@ struct RouteStage: StageRun {
         let securities = min(500, max(1, given.scenario.workload.blocks / 16))
         let seed = try SeededOrders.seed(
             given.scenario, securities: securities, target: given.target, stop: given.stop)
-        given.say("seeded \(seed.rowCount) rows in \(seconds(seed.duration)) s")
+        given.say("seeded \(seed.rowCount) rows in \(readableSeconds(seed.duration)) s")
         date = seed.routingDate
         fingerprint = try given.withConnection {
             AllocationsVerification.digest(of: try SeedLoader.tableChecksums(on: $0))

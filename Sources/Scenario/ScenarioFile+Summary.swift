@@ -3,6 +3,7 @@
 import Glibc
 import Measurement
 import Model
+import Report
 
 extension ScenarioFile {
     /// Configurations × repetitions.

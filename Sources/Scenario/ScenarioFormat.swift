@@ -2,6 +2,7 @@
 // Schema and the names that `allocbench check` suggests. Plain values.
 
 import Model
+import Report
 
 /// What each number may be. The upper ends are far beyond use: they catch a slip of the keyboard.
 enum Limit {
@@ -411,9 +412,4 @@ enum ScenarioFormat {
             setting.rawValue, .integer(Limit.range(of: setting)), "Of mode \(modes): \(about)",
             standard: standards.count == 1 ? standards.first.map(String.init) : nil)
     }
-}
-
-/// `5` or `0.05`: a whole number has no point.
-func plain(_ number: Double) -> String {
-    number == number.rounded() && abs(number) < 1e15 ? String(Int64(number)) : String(number)
 }

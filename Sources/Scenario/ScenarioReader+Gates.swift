@@ -3,6 +3,7 @@
 import Diagnostics
 import Measurement
 import Model
+import Report
 
 extension ScenarioReader {
     /// After the configurations, whose names gates refer to.

@@ -3,6 +3,7 @@
 import Diagnostics
 import Measurement
 import Model
+import Report
 
 private let models = ["backlog", "open", "search"]
 private let loadForms = "backlog, { model: open, rate: 5000 } or { model: search, p99_ms: 50 }"

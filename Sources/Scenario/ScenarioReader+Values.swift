@@ -2,6 +2,7 @@
 
 import Diagnostics
 import Model
+import Report
 
 extension ScenarioReader {
     mutating func entries(_ node: YAMLNode, field: String?, level: Level) -> [String: YAMLEntry]? {

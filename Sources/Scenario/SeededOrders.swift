@@ -9,6 +9,7 @@ import Model
 import Orders
 import Postgres
 import Reference
+import Report
 import Seeding
 import Threads
 import Trades
@@ -28,7 +29,7 @@ struct SeededOrders: Sendable {
         _ scenario: ScenarioFile, topic: String, target: Target, stop: StopFlag, say: (String) -> Void
     ) throws -> SeededOrders {
         let seed = try seed(scenario, target: target, stop: stop)
-        say("seeded \(seed.rowCount) rows in \(seconds(seed.duration)) s")
+        say("seeded \(seed.rowCount) rows in \(readableSeconds(seed.duration)) s")
         let connection = try PostgresConnection.connect(to: target.connection)
         defer { connection.close() }
         let routing = try route(scenario, seed.routingDate, topic: topic, target: target, on: connection, stop: stop)

@@ -7,6 +7,7 @@ import Measurement
 import Model
 import Postgres
 import Reference
+import Report
 import Seeding
 import Threads
 
@@ -146,17 +147,4 @@ private func leftPadded(_ text: String, _ width: Int) -> String {
     String(repeating: " ", count: max(0, width - text.count)) + text
 }
 
-/// `1234567` as `1,234,567`.
-private func grouped(_ number: Int) -> String {
-    var text = ""
-    for (offset, digit) in String(number).reversed().enumerated() {
-        if offset > 0 && offset % 3 == 0 { text.append(",") }
-        text.append(digit)
-    }
-    return String(text.reversed())
-}
-
-private func tenths(_ seconds: Double) -> String {
-    let tenths = Int((seconds * 10).rounded())
-    return "\(tenths / 10).\(tenths % 10)"
-}
+private func tenths(_ seconds: Double) -> String { decimal(seconds, decimals: 1) }

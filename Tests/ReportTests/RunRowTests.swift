@@ -198,10 +198,15 @@ func makeFields(
         #expect(grouped(999) == "999")
         #expect(grouped(1000) == "1,000")
         #expect(grouped(-1_234_567) == "-1,234,567")
-        #expect(grouped(.min) == "-9,223,372,036,854,775,808")
+        #expect(grouped(Int64.min) == "-9,223,372,036,854,775,808")
         #expect(readableMilliseconds(9.994999) == "9.99")
         #expect(readableMilliseconds(9.995001) == "10.0")
         #expect(readableMilliseconds(99.96) == "100")
         #expect(readableMilliseconds(12_345.6) == "12,346")
+        #expect(plain(5) == "5" && plain(0.05) == "0.05" && groupedWhole(.nan) == "-")
+        #expect(readableSeconds(.milliseconds(1234)) == "1.23" && readableSeconds(.milliseconds(60_050)) == "60.05")
+        #expect(readableRatio(1.23456) == "1.235" && readableRatio(12.3456) == "12.35")
+        #expect(readableProbability(0.03124) == "p 0.0312" && readableProbability(0.00004) == "p < 0.0001")
+        #expect(readableFigure(1000, isAtLeast: true) == "≥1,000" && readableFigure(1000, isAtLeast: false) == "1,000")
     }
 }

@@ -3,6 +3,7 @@
 
 import Foundation
 import Model
+import Report
 import Testing
 
 @testable import Scenario

@@ -1,4 +1,7 @@
-// Numbers as text, the same in every locale.
+// Every figure's text, the same in every locale. What stands in a file keeps all its decimals; what a reader gets has as
+// many digits as mean something.
+
+// MARK: In files
 
 /// `value` with exactly `decimals` decimals, rounded half away from zero; empty for what is no number.
 public func decimal(_ value: Double, decimals: Int) -> String {
@@ -15,8 +18,15 @@ public func milliseconds(_ nanoseconds: Int64) -> String {
     return decimal(scaled: microseconds, scale: 1000, decimals: 3)
 }
 
+/// A number as a user would have written it: `5` or `0.05`; a whole number has no point.
+public func plain(_ number: Double) -> String {
+    number == number.rounded() && abs(number) < 1e15 ? String(Int64(number)) : String(number)
+}
+
+// MARK: For a reader
+
 /// Thousands apart by commas: `12,345`.
-func grouped(_ value: Int64) -> String {
+public func grouped(_ value: some BinaryInteger) -> String {
     var groups: [Substring] = []
     var digits = String(value.magnitude)[...]
     while digits.count > 3 {
@@ -27,19 +37,38 @@ func grouped(_ value: Int64) -> String {
     return (value < 0 ? "-" : "") + groups.joined(separator: ",")
 }
 
+/// A figure without its decimals, thousands apart.
+func groupedWhole(_ value: Double) -> String {
+    guard value.isFinite, abs(value) < 9e15 else { return "-" }
+    return grouped(Int64(value.rounded()))
+}
+
 /// Milliseconds for a reader: two decimals below 10, one below 100, none above.
 func readableMilliseconds(_ value: Double) -> String {
     if abs(value) < 9.995 { return decimal(value, decimals: 2) }
     if abs(value) < 99.95 { return decimal(value, decimals: 1) }
-    return grouped(Int64(value.rounded()))
+    return groupedWhole(value)
 }
 
 /// A figure of any size for a reader: four significant digits, none of them a decimal from 1,000 on.
 func readable(_ value: Double) -> String {
     guard value.isFinite, abs(value) < 9e15 else { return "-" }
-    if abs(value) >= 999.95 { return grouped(Int64(value.rounded())) }
+    if abs(value) >= 999.95 { return groupedWhole(value) }
     let decimals = abs(value) >= 99.995 ? 1 : abs(value) >= 9.9995 ? 2 : 3
     return decimal(value, decimals: decimals)
+}
+
+/// A figure that may be only the least that it can be: `≥1,000`.
+func readableFigure(_ value: Double, isAtLeast: Bool) -> String { (isAtLeast ? "≥" : "") + readable(value) }
+
+/// A ratio for a reader: three decimals below 10, fewer above.
+func readableRatio(_ ratio: Double) -> String {
+    ratio < 9.9995 ? decimal(ratio, decimals: 3) : readable(ratio)
+}
+
+/// A p-value for a reader: `p 0.0312`, `p < 0.0001`.
+func readableProbability(_ probability: Double) -> String {
+    probability < 0.00005 ? "p < 0.0001" : "p \(decimal(probability, decimals: 4))"
 }
 
 /// A share as a percentage: `3.4 %`, without the decimal from 10 on.
@@ -48,6 +77,9 @@ func readablePercent(_ share: Double) -> String {
     return abs(share) < 0.0995
         ? "\(decimal(share * 100, decimals: 1)) %" : "\(grouped(Int64((share * 100).rounded()))) %"
 }
+
+/// Seconds for a reader, with two decimals.
+public func readableSeconds(_ duration: Duration) -> String { decimal(duration / .seconds(1), decimals: 2) }
 
 private func decimal(scaled: Int64, scale: Int64, decimals: Int) -> String {
     let sign = scaled < 0 ? "-" : ""
