@@ -12,25 +12,35 @@ public struct ComparedRun: Sendable, Equatable {
     public var isVerified: Bool
     /// By the metric's name; without those that the run has no value of.
     public var metrics: [String: Double]
+    /// What was found isn't the limit but the least that it can be: the search met nothing that fails above it.
+    public var isRateLowerBound: Bool
+    /// The configuration's settings by column, without columns that the file lacks.
+    public var settings: [String: String] = [:]
 
     public init(
         configuration: String, repetition: Int, isValid: Bool = true, isVerified: Bool = true,
-        metrics: [String: Double]
+        metrics: [String: Double], isRateLowerBound: Bool = false
     ) {
         self.configuration = configuration
         self.repetition = repetition
         self.isValid = isValid
         self.isVerified = isVerified
         self.metrics = metrics
+        self.isRateLowerBound = isRateLowerBound
     }
+
+    /// The metrics that are then lower bounds: the rate, and the throughput, which is the rate at which executions came.
+    static let rateMetrics: Set<String> = ["sustained_rate_per_s", "executions_per_s"]
 
     /// The columns that every runs.csv has.
     static let requiredColumns = ["format_version", "configuration", "repetition", "verified"]
 
-    /// A row of runs.csv. A missing `validity` means valid: before version 3 nothing was marked.
+    /// A row of runs.csv; `bounds` come from the searches' probes. A missing `validity` means valid: before version 3 nothing was marked.
     ///
     /// Throws: the first field that isn't what its column holds, with `source` and `line` in it.
-    public init(_ fields: RunFields, source: String, line: Int? = nil) throws(InputFault) {
+    public init(
+        _ fields: RunFields, bounds: RateBounds = RateBounds(), source: String, line: Int? = nil
+    ) throws(InputFault) {
         func fault(_ field: String, _ expected: String) -> InputFault {
             InputFault(source: source, line: line, field: field, value: fields[field], expected: expected)
         }
@@ -55,6 +65,9 @@ public struct ComparedRun: Sendable, Equatable {
         }
         self.init(
             configuration: fields.configuration, repetition: fields.repetition, isValid: fields.isValid,
-            isVerified: isVerified, metrics: figures)
+            isVerified: isVerified, metrics: figures,
+            isRateLowerBound: bounds.isLowerBound(
+                RunKey(configuration: fields.configuration, repetition: fields.repetition)))
+        for name in RunRow.settingColumnNames where fields.has(name) { settings[name] = fields[name] }
     }
 }

@@ -33,6 +33,8 @@ public struct ComparisonReport: Sendable {
     /// In the order of the runs; between two runs with the run's name before it.
     let configurations: [String]
     private let figures: [String: [String: [Int: Double]]]
+    /// The repetitions of each configuration whose rate may be higher than its figure.
+    let lowerBounds: [String: Set<Int>]
 
     /// Every configuration against `baseline`, or else against the first one. `baseline` must be one of them.
     public init(_ runs: [ComparedRun], load: LoadModel, baseline: String? = nil) {
@@ -84,6 +86,9 @@ public struct ComparisonReport: Sendable {
             }
         }
         self.figures = figures
+        lowerBounds = Dictionary(
+            grouping: runs.filter { $0.isRateLowerBound && $0.isValid && $0.isVerified }, by: \.configuration
+        ).mapValues { Set($0.map(\.repetition)) }
         leftOut = configurations.flatMap { name in
             let own = runs.filter { $0.configuration == name }
             return [
@@ -93,25 +98,47 @@ public struct ComparisonReport: Sendable {
         let measured = Set(figures.values.flatMap { $0.keys })
         let primary = ComparisonReport.preferred(under: load).first { measured.contains($0) }.flatMap(Metric.named)
         self.primary = primary
-        rows = pairings.flatMap { pairing in
-            Metric.all.compactMap { metric in
-                let row = ComparisonRow(
-                    baseline: pairing.baseline, candidate: pairing.candidate, metric: metric,
-                    comparison: RatioComparison(
-                        baseline: figures[pairing.baseline]?[metric.name] ?? [:],
-                        candidate: figures[pairing.candidate]?[metric.name] ?? [:],
-                        isHigherBetter: metric.isHigherBetter))
-                // A metric that one of the two never has isn't compared; the one that decides is, to say that it is missing.
-                return row.comparison.pairs.isEmpty && metric != primary ? nil : row
-            }
-        }
+        let lowerBounds = self.lowerBounds
+        rows = ComparisonRow.correctedByMetric(
+            pairings.flatMap { pairing in
+                Metric.all.compactMap { metric in
+                    let row = ComparisonRow(
+                        baseline: pairing.baseline, candidate: pairing.candidate, metric: metric,
+                        comparison: ComparisonReport.compare(
+                            pairing.candidate, with: pairing.baseline, in: metric, figures, lowerBounds))
+                    // A metric that one of the two never has isn't compared; the one that decides is, to say that it is
+                    // missing.
+                    return row.comparison.pairs.isEmpty && metric != primary ? nil : row
+                }
+            })
     }
 
     /// Any two configurations, whichever is the baseline.
     func comparison(of candidate: String, with baseline: String, in metric: Metric) -> RatioComparison {
-        RatioComparison(
+        ComparisonReport.compare(candidate, with: baseline, in: metric, figures, lowerBounds)
+    }
+
+    /// Comparisons in one metric that an assertion rests on together: a family of their own.
+    func family(_ pairs: [(candidate: String, baseline: String)], in metric: Metric) -> [ComparisonRow] {
+        ComparisonRow.correctedByMetric(
+            pairs.map {
+                ComparisonRow(
+                    baseline: $0.baseline, candidate: $0.candidate, metric: metric,
+                    comparison: comparison(of: $0.candidate, with: $0.baseline, in: metric))
+            })
+    }
+
+    private static func compare(
+        _ candidate: String, with baseline: String, in metric: Metric, _ figures: [String: [String: [Int: Double]]],
+        _ lowerBounds: [String: Set<Int>]
+    ) -> RatioComparison {
+        func bounds(_ name: String) -> Set<Int> {
+            ComparedRun.rateMetrics.contains(metric.name) ? lowerBounds[name] ?? [] : []
+        }
+        return RatioComparison(
             baseline: figures[baseline]?[metric.name] ?? [:], candidate: figures[candidate]?[metric.name] ?? [:],
-            isHigherBetter: metric.isHigherBetter)
+            isHigherBetter: metric.isHigherBetter, baselineLowerBounds: bounds(baseline),
+            candidateLowerBounds: bounds(candidate))
     }
 
     private static func names(of runs: [ComparedRun]) -> [String] {

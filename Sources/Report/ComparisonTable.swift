@@ -49,12 +49,52 @@ public struct ComparisonTable: Sendable {
         let variations = [comparison.baselineCoefficientOfVariation, comparison.candidateCoefficientOfVariation]
         let outliers = comparison.outliers.count
         let marks = outliers == 0 ? "" : outliers == 1 ? ", 1 outlier" : ", \(outliers) outliers"
+        let least = comparison.knowledge
         return [
-            "  \(row.candidate)", comparison.baselineMedian.map(readable) ?? "-",
-            comparison.candidateMedian.map(readable) ?? "-", comparison.ratio.map(readableRatio) ?? "-",
-            comparison.interval.map { "\(readableRatio($0.low))-\(readableRatio($0.high))" } ?? "-",
+            "  \(row.candidate)",
+            comparison.baselineMedian.map { readableFigure($0, isAtLeast: least == .atMost || least == .none) } ?? "-",
+            comparison.candidateMedian.map { readableFigure($0, isAtLeast: least == .atLeast || least == .none) }
+                ?? "-",
+            ratio(comparison), interval(comparison),
             comparison.minimumDetectableEffect.map(readablePercent) ?? "-",
             variations.compactMap { $0 }.max().map(readablePercent) ?? "-", comparison.verdict.rawValue + marks,
+        ]
+    }
+
+    private func ratio(_ comparison: RatioComparison) -> String {
+        guard let ratio = comparison.ratio else { return "-" }
+        switch comparison.knowledge {
+        case .exact, .none: return readableRatio(ratio)
+        case .atLeast: return "≥\(readableRatio(ratio))"
+        case .atMost: return "≤\(readableRatio(ratio))"
+        }
+    }
+
+    private func interval(_ comparison: RatioComparison) -> String {
+        guard let interval = comparison.interval else { return "-" }
+        switch comparison.knowledge {
+        case .exact, .none: return "\(readableRatio(interval.low))-\(readableRatio(interval.high))"
+        case .atLeast: return "≥\(readableRatio(interval.low))"
+        case .atMost: return "≤\(readableRatio(interval.high))"
+        }
+    }
+
+    /// Which verdicts of the table wouldn't outlast that there are many of them.
+    private var correction: [String] {
+        let shown = report.rows.filter { row in
+            metrics.contains(row.metric) && row.familyCount > 1 && row.comparison.verdict != .noDifferenceShown
+        }
+        guard let most = shown.map(\.familyCount).max() else { return [] }
+        let lost = metrics.compactMap { metric -> String? in
+            let names = shown.filter { $0.metric == metric && $0.holdsOnlyBeforeCorrection }.map(\.candidate)
+            return names.isEmpty ? nil : "\(metric.label) of \(names.joined(separator: ", "))"
+        }
+        let corrected = "corrected for the number of comparisons of their metric (Holm, up to \(most))"
+        guard !lost.isEmpty else {
+            return ["Each verdict is that of its own interval; \(corrected), all of them hold."]
+        }
+        return [
+            "Each verdict is that of its own interval; \(corrected), these no longer hold: \(lost.joined(separator: "; "))."
         ]
     }
 
@@ -63,11 +103,23 @@ public struct ComparisonTable: Sendable {
         if !report.rows.isEmpty {
             let counts = Set(report.rows.map(\.comparison.pairs.count)).sorted().map(String.init)
             notes.append(
-                "Medians of \(counts.joined(separator: " or ")) paired repetition\(counts == ["1"] ? "" : "s"); ratio: candidate / baseline, the geometric "
-                    + "mean over the pairs, with its 95 % interval (t on log ratios).")
+                "Baseline and candidate: medians of \(counts.joined(separator: " or ")) paired repetition\(counts == ["1"] ? "" : "s"). "
+                    + "Ratio: not of these medians, but the geometric mean of the repetitions' own ratios candidate / baseline, "
+                    + "so that what disturbed both sides of a repetition cancels out; its 95 % interval is t on log ratios."
+            )
             notes.append(
                 "Detectable: the smallest difference that would have been shown four times in five; CV: the larger of both sides."
             )
+        }
+        notes += correction
+        if !report.lowerBounds.isEmpty {
+            let listed = report.configurations.compactMap { name in
+                report.lowerBounds[name].map {
+                    "\(name) in repetition \($0.sorted().map(String.init).joined(separator: ", "))"
+                }
+            }
+            notes.append(
+                "≥: at least, not confirmed from above: no higher rate failed for \(listed.joined(separator: "; ")).")
         }
         if !report.isWithinOneRun {
             notes.append(

@@ -19,8 +19,16 @@ public struct FinishedRun: Sendable {
         public var fingerprint: String
         /// Rows and checksum of each seeded table, as text, by table.
         public var dataSets: [String: String]
+        /// How the run ended, and how much of it is there; nil in manifests that are older than it.
+        public var outcome: Outcome?
         /// What may differ between comparable runs, by name: versions, machine, settings of the server.
         public var surroundings: [String: String]
+    }
+
+    public struct Outcome: Sendable, Equatable {
+        /// A word of `Manifest.Outcome.Ending`.
+        public var ending: String
+        public var runsPlanned: Int
     }
 
     /// As given, without a slash at the end.
@@ -45,7 +53,66 @@ public struct FinishedRun: Sendable {
         identity = try FinishedRun.readIdentity(in: self.path)
     }
 
+    // MARK: What it lacks, and what it measured
+
+    /// A run that was cut, in a sentence with what it lacks; nil for one that is complete.
+    ///
+    /// - Parameter planned: the configurations of its scenario; nil where nobody knows, so that those with a run have to do.
+    public func cutNote(planned: [String]?) -> String? {
+        guard let outcome = identity.outcome, outcome.ending != Manifest.Outcome.Ending.complete.rawValue else {
+            return nil
+        }
+        let names = planned ?? configurations
+        let most = runs.map(\.repetition).max() ?? 0
+        let repetitions = names.isEmpty ? most : max(most, outcome.runsPlanned / names.count)
+        let missing = names.compactMap { name -> String? in
+            let finished = Set(runs.filter { $0.configuration == name }.map(\.repetition))
+            guard !finished.isEmpty else { return "\(name) altogether" }
+            let lacking = (1...max(1, repetitions)).filter { !finished.contains($0) }
+            return lacking.isEmpty
+                ? nil : "\(name) in repetition \(lacking.map { String($0) }.joined(separator: ", "))"
+        }
+        return
+            "\(path) was cut (\(outcome.ending)), with \(runs.count) of \(outcome.runsPlanned) runs in runs.csv. "
+            + (missing.isEmpty ? "What else is missing isn't known." : "Missing: \(missing.joined(separator: "; ")).")
+            + " Only what is there is compared."
+    }
+
+    /// The first setting in which a configuration of the same name isn't the same; nil where all that both have agree.
+    public func settingDifference(
+        from other: FinishedRun
+    ) -> (configuration: String, setting: String, own: String, other: String)? {
+        for name in configurations {
+            guard let own = runs.first(where: { $0.configuration == name })?.settings,
+                let others = other.runs.first(where: { $0.configuration == name })?.settings
+            else { continue }
+            // A column that only one version of the file has says nothing.
+            for setting in RunRow.settingColumnNames {
+                guard let value = own[setting], let theirs = others[setting], value != theirs else { continue }
+                return (name, setting, value, theirs)
+            }
+        }
+        return nil
+    }
+
     // MARK: runs.csv
+
+    /// What the searches' probes say of their rates; runs of early versions have no probes.csv.
+    private static func readBounds(in folder: String) throws(InputError) -> RateBounds {
+        let path = "\(folder)/\(ResultTable.probes.rawValue)"
+        guard FileManager.default.fileExists(atPath: path) else { return RateBounds() }
+        let reader: CSVReader
+        do { reader = try CSVReader(path: path) } catch { throw InputError(error) }
+        _ = try reader.readHeader(["configuration", "repetition", "purpose", "rate_per_s", "outcome"])
+        let header = reader.header
+        var probes: [RunFields] = []
+        do throws(InputFault) {
+            while try reader.next() {
+                probes.append(RunFields(columns: header, fields: header.indices.map { reader.text($0) }))
+            }
+        } catch { throw InputError(error) }
+        return RateBounds(probes)
+    }
 
     private static func readRuns(in folder: String) throws(InputError) -> [ComparedRun] {
         let path = "\(folder)/runs.csv"
@@ -61,6 +128,7 @@ public struct FinishedRun: Sendable {
             throw refusal(
                 folder, isCut ? "a run that was finished; runs.csv is still .partial" : "a folder with a runs.csv")
         }
+        let bounds = try readBounds(in: folder)
         let reader: CSVReader
         do { reader = try CSVReader(path: path) } catch { throw InputError(error) }
         // The version before the columns: another one may lack some of them for good reasons.
@@ -84,7 +152,7 @@ public struct FinishedRun: Sendable {
                         source: path, line: reader.line, field: "format_version", value: version,
                         expected: "\(formatVersions.lowerBound) to \(formatVersions.upperBound)")
                 }
-                let run = try ComparedRun(fields, source: path, line: reader.line)
+                let run = try ComparedRun(fields, bounds: bounds, source: path, line: reader.line)
                 let cell = "\(run.repetition) \(run.configuration)"
                 if let first = lines[cell] {
                     throw InputFault(
@@ -139,6 +207,11 @@ public struct FinishedRun: Sendable {
             }
             dataSets[name] = "\(described(set["rows"])) rows, checksum \(checksum)"
         }
+        var outcome: Outcome?
+        if let told = root["outcome"] as? [String: Any], let ending = told["ending"] as? String {
+            outcome = Outcome(
+                ending: ending, runsPlanned: told["runs_planned"] as? Int ?? 0)
+        }
         var surroundings: [String: String] = [:]
         for part in ["build", "versions", "machine", "server_settings"] {
             for (name, value) in root[part] as? [String: Any] ?? [:] {
@@ -148,7 +221,8 @@ public struct FinishedRun: Sendable {
         return Identity(
             scenarioName: scenario["name"] as? String ?? "", seed: described(scenario["seed"]),
             scenarioText: copy ?? text,
-            fingerprint: root["fingerprint"] as? String ?? "", dataSets: dataSets, surroundings: surroundings)
+            fingerprint: root["fingerprint"] as? String ?? "", dataSets: dataSets,
+            outcome: outcome, surroundings: surroundings)
     }
 
     private static func described(_ value: Any?) -> String {

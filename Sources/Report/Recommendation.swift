@@ -1,5 +1,6 @@
 // What the comparisons come down to, in plain words: which configuration, by how much, at which cost, and what would
-// change the answer. Where nothing was shown it says just that. Pure: comparisons in, sentences out.
+// change the answer. Where nothing was shown it says just that. What is asserted was picked out of many comparisons, so it
+// must outlast Holm's correction for their number. Pure: comparisons in, sentences out.
 
 import Statistics
 
@@ -50,11 +51,11 @@ private struct Advice {
     // MARK: Within a run
 
     /// The best of those that were shown to be better than the baseline; the baseline itself where all others were shown to
-    /// be worse; else nil.
+    /// be worse; else nil. Shown is what outlasts the correction for the number of these comparisons.
     var winner: String? {
-        let better = primaryRows.filter { $0.comparison.verdict == .better }
+        let better = primaryRows.filter { $0.correctedVerdict == .better }
         if let best = best(of: better) { return best.candidate }
-        return primaryRows.allSatisfy { $0.comparison.verdict == .worse } ? baseline : nil
+        return primaryRows.allSatisfy { $0.correctedVerdict == .worse } ? baseline : nil
     }
 
     func lines(winner: String?) -> [String] {
@@ -64,20 +65,7 @@ private struct Advice {
     }
 
     private func opening(_ winner: String?) -> [String] {
-        guard let winner else {
-            let names = primaryRows.filter { $0.comparison.verdict == .noDifferenceShown }.map(\.candidate)
-            let worse = primaryRows.filter { $0.comparison.verdict == .worse }
-            var lines = [
-                "No recommendation: no difference in \(primary.label) is shown between \(baseline) and \(list(names)), "
-                    + "so these repetitions don't speak for any of them."
-            ]
-            if !worse.isEmpty {
-                lines.append(
-                    "Worse than \(baseline): \(list(worse.map { "\($0.candidate), \(times($0.comparison))" })).")
-            }
-            let reasons = Set(primaryRows.compactMap(\.comparison.reason)).sorted()
-            return lines + reasons.map { "Note: \($0)." }
-        }
+        guard let winner else { return withoutWinner }
         if winner == baseline {
             let listed = primaryRows.map { "\($0.candidate) has \(times($0.comparison))" }
             return [
@@ -85,33 +73,80 @@ private struct Advice {
             ]
         }
         let comparison = report.comparison(of: winner, with: baseline, in: primary)
+        let row = primaryRows.first { $0.candidate == winner }
         var lines = [
             "Recommended: \(winner). It has \(times(comparison, of: "the \(primary.label) of \(baseline)")), "
-                + "\(figures(comparison, primary, baseline)), in \(comparison.pairs.count) repetitions."
+                + "\(figures(comparison, primary, baseline)), in \(comparison.pairs.count) repetitions"
+                + (row.map { $0.familyCount > 1 ? "; \(correction($0))." : "." } ?? ".")
         ]
-        // The best of many by its median isn't yet better than the second best.
-        let ties = primaryRows.map(\.candidate).filter {
-            $0 != winner
-                && report.comparison(of: winner, with: $0, in: primary).verdict == .noDifferenceShown
-        }
+        lines += onlyBeforeCorrection(primaryRows)
+        if let reason = comparison.reason { lines.append("Note: \(reason).") }
+        return lines + rivalLines(winner)
+    }
+
+    /// The best of many by its median isn't yet better than the second best: a family of comparisons of its own.
+    private func rivalLines(_ winner: String) -> [String] {
+        let rivals = primaryRows.map(\.candidate).filter { $0 != winner }
+        let family = report.family(rivals.map { (candidate: winner, baseline: $0) }, in: primary)
+        let ties = family.filter { $0.correctedVerdict == .noDifferenceShown }
+        let beaten = family.filter { $0.correctedVerdict == .worse }
+        var lines: [String] = []
         if !ties.isEmpty {
             lines.append(
-                "No difference in \(primary.label) is shown between \(winner) and \(list(ties)): choose among them by what "
-                    + "they cost.")
+                "No difference in \(primary.label) is shown between \(winner) and \(list(ties.map(\.baseline))): choose "
+                    + "among them by what they cost.")
         }
-        if let reason = comparison.reason { lines.append("Note: \(reason).") }
+        if !beaten.isEmpty {
+            lines.append(
+                "Better than \(winner) in the repetitions that both have: \(list(beaten.map(\.baseline))); the baseline has "
+                    + "others.")
+        }
+        lines += onlyBeforeCorrection(family, namesBaseline: true)
+        let bounded = ties.filter { $0.comparison.knowledge != .exact }
         return lines
+            + bounded.compactMap { row in
+                row.comparison.reason.map { "Note: \(winner) and \(row.baseline): \($0)." }
+            }
+    }
+
+    private var withoutWinner: [String] {
+        let unshown = primaryRows.filter { $0.correctedVerdict == .noDifferenceShown }
+        let worse = primaryRows.filter { $0.correctedVerdict == .worse }
+        var lines = [
+            "No recommendation: no difference in \(primary.label) is shown between \(baseline) and "
+                + "\(list(unshown.map(\.candidate))), so these repetitions don't speak for any of them."
+        ]
+        if !worse.isEmpty {
+            lines.append("Worse than \(baseline): \(list(worse.map { "\($0.candidate), \(times($0.comparison))" })).")
+        }
+        let reasons = Set(primaryRows.compactMap(\.comparison.reason)).sorted()
+        return lines + onlyBeforeCorrection(primaryRows) + reasons.map { "Note: \($0)." }
+    }
+
+    /// Which verdicts of the table aren't asserted, because they are among many.
+    private func onlyBeforeCorrection(_ family: [ComparisonRow], namesBaseline: Bool = false) -> [String] {
+        let lost = family.filter(\.holdsOnlyBeforeCorrection)
+        guard let first = lost.first else { return [] }
+        let listed = lost.map { row in
+            "\(row.candidate) is \(row.comparison.verdict.rawValue)"
+                + (namesBaseline ? " than \(row.baseline)" : "") + " (\(probabilities(row)))"
+        }
+        return [
+            "Only before the correction for \(first.familyCount) comparisons (Holm), so not taken as shown: \(list(listed))."
+        ]
     }
 
     /// What the winner costs, or saves, beside what it wins by.
     private func costs(of winner: String?) -> [String] {
         guard let winner, winner != baseline else { return [] }
         let lines = otherMetrics.compactMap { metric -> String? in
-            let comparison = report.comparison(of: winner, with: baseline, in: metric)
-            guard !comparison.pairs.isEmpty else { return nil }
+            guard let row = report.rows.first(where: { $0.metric == metric && $0.candidate == winner }),
+                !row.comparison.pairs.isEmpty
+            else { return nil }
             return
-                "- \(metric.label): \(figures(comparison, metric, baseline)): \(comparison.verdict.rawValue), "
-                + "\(times(comparison))"
+                "- \(metric.label): \(figures(row.comparison, metric, baseline)): \(row.comparison.verdict.rawValue), "
+                + "\(times(row.comparison))"
+                + (row.holdsOnlyBeforeCorrection ? "; only before the correction, \(probabilities(row))" : "")
         }
         let missing = ["p99 time-to-visible", "WAL per execution", "database CPU"].filter { label in
             !(otherMetrics + [primary]).contains { $0.label.hasPrefix(label) }
@@ -126,11 +161,8 @@ private struct Advice {
         var lines: [String] = []
         var unbeaten: [String] = []
         for metric in otherMetrics {
-            let better = rivals.map {
-                ComparisonRow(
-                    baseline: chosen, candidate: $0, metric: metric,
-                    comparison: report.comparison(of: $0, with: chosen, in: metric))
-            }.filter { $0.comparison.verdict == .better }
+            let better = report.family(rivals.map { (candidate: $0, baseline: chosen) }, in: metric)
+                .filter { $0.correctedVerdict == .better }
             if let best = best(of: better) {
                 lines.append(
                     "if \(metric.label) counts most: \(best.candidate), with "
@@ -155,29 +187,43 @@ private struct Advice {
     /// What the repetitions couldn't have shown.
     private func limits(of winner: String?, _ others: [ComparisonRow]) -> [String] {
         var lines: [String] = []
-        let unshown = others.filter { $0.comparison.verdict == .noDifferenceShown }
+        let unshown = others.filter {
+            $0.comparison.verdict == .noDifferenceShown && $0.comparison.knowledge == .exact
+        }
         let effects = unshown.compactMap(\.comparison.minimumDetectableEffect)
         if let largest = effects.max() {
+            let before = unshown.contains { $0.familyCount > 1 } ? ", even before the correction" : ""
             lines.append(
                 "more repetitions: against \(baseline), differences in \(primary.label) below \(readablePercent(largest)) may "
-                    + "have gone unseen.")
+                    + "have gone unseen\(before).")
         }
         let needed = unshown.compactMap { $0.comparison.repetitionsToShowRatio() }
         if let most = needed.max() {
             lines.append(
-                "about \(grouped(Int64(most))) repetitions would show the differences seen, if they are real"
+                "about \(grouped(most)) repetitions would show the differences seen, if they are real"
                     + (needed.count == unshown.count ? "." : "; some are too small even for 1,000."))
         }
-        if report.rows.contains(where: { $0.metric == primary && $0.comparison.interval == nil }) {
+        if others.contains(where: \.holdsOnlyBeforeCorrection) {
+            lines.append(
+                "more repetitions, or a scenario of fewer configurations: what holds only before the correction.")
+        }
+        let bounded = primaryRows.contains { $0.comparison.knowledge != .exact }
+        if bounded {
+            lines.append(
+                "searches that meet a rate which fails (a higher `to`, or longer probes): what is at least so much may be more."
+            )
+        }
+        if primaryRows.contains(where: { $0.comparison.interval == nil && $0.comparison.knowledge != .none }) {
             lines.append(
                 "two repetitions or more that are valid and verified on both sides: without them there is no interval.")
         }
-        let tested = report.rows.count { $0.comparison.interval != nil }
+        let tested = report.rows.count { $0.comparison.pValue != nil }
         if tested >= 10 {
-            let byChance = max(1, Int((Double(tested) * (1 - RatioComparison.confidence)).rounded()))
+            let byChance = Double(tested) * (1 - RatioComparison.confidence)
             lines.append(
-                "chance: of \(tested) comparisons at 95 %, about \(byChance) would show a difference between equals, too."
-            )
+                "chance: what is asserted here is corrected for the number of comparisons in its metric, the table isn't: "
+                    + "between equals, \(decimal(byChance, decimals: 1)) of its \(tested) comparisons, all metrics counted, would "
+                    + "show a difference on average.")
         }
         return lines
     }
@@ -192,7 +238,10 @@ private struct Advice {
                     ", where differences below \(readablePercent($0)) may go unseen"
                 } ?? ""
             let reason = comparison.reason.map { "; \($0)" } ?? ""
-            let ending = comparison.verdict == .noDifferenceShown && comparison.reason == nil ? effect : ""
+            let ending =
+                row.holdsOnlyBeforeCorrection
+                ? ", but only before the correction for \(row.familyCount) comparisons (Holm), \(probabilities(row))"
+                : comparison.verdict == .noDifferenceShown && comparison.reason == nil ? effect : ""
             return
                 "\(row.candidate): \(primary.label) \(comparison.verdict.rawValue), \(times(comparison))\(ending)\(reason)."
         }
@@ -200,9 +249,10 @@ private struct Advice {
             otherMetrics.contains($0.metric) && $0.comparison.verdict != .noDifferenceShown
         }
         lines += others.map {
-            "\($0.candidate): \($0.metric.label) \($0.comparison.verdict.rawValue), \(times($0.comparison))."
+            "\($0.candidate): \($0.metric.label) \($0.comparison.verdict.rawValue), \(times($0.comparison))"
+                + ($0.holdsOnlyBeforeCorrection ? ", but only before the correction, \(probabilities($0))." : ".")
         }
-        let decided = report.rows.filter { $0.metric == primary && $0.comparison.verdict != .noDifferenceShown }
+        let decided = primaryRows.filter { $0.correctedVerdict != .noDifferenceShown }
         if decided.isEmpty {
             lines.insert("No difference in \(primary.label) is shown between the two runs.", at: 0)
         }
@@ -222,20 +272,41 @@ private struct Advice {
         }
     }
 
-    /// `1.203 times the throughput of row (95 % interval 1.180 to 1.219)`.
+    /// `1.203 times the throughput of row (95 % interval 1.180 to 1.219)`, `at least 1.203 times (95 % bound 1.180)`.
     private func times(_ comparison: RatioComparison, of what: String = "") -> String {
         guard let ratio = comparison.ratio else { return "no ratio" }
         let factor = "\(readableRatio(ratio)) times" + (what.isEmpty ? "" : " \(what)")
-        guard let interval = comparison.interval else { return "\(factor) (no interval)" }
-        return "\(factor) (95 % interval \(readableRatio(interval.low)) to \(readableRatio(interval.high)))"
+        let bound = comparison.knowledge == .atLeast ? "at least " : comparison.knowledge == .atMost ? "at most " : ""
+        guard let interval = comparison.interval else { return "\(bound)\(factor) (no interval)" }
+        switch comparison.knowledge {
+        case .exact, .none:
+            return "\(factor) (95 % interval \(readableRatio(interval.low)) to \(readableRatio(interval.high)))"
+        case .atLeast: return "\(bound)\(factor) (95 % bound \(readableRatio(interval.low)))"
+        case .atMost: return "\(bound)\(factor) (95 % bound \(readableRatio(interval.high)))"
+        }
     }
 
-    /// `12.30 ms instead of 15.10 ms`.
+    /// `12.30 ms instead of 15.10`, `at least 1,000 executions/s instead of 500`.
     private func figures(_ comparison: RatioComparison, _ metric: Metric, _ baseline: String) -> String {
         guard let candidate = comparison.candidateMedian, let other = comparison.baselineMedian else {
             return "no figure"
         }
-        return "\(readable(candidate)) \(metric.unit) instead of \(readable(other))"
+        let knowledge = comparison.knowledge
+        return (knowledge == .atLeast || knowledge == .none ? "at least " : "")
+            + "\(readable(candidate)) \(metric.unit) instead of "
+            + (knowledge == .atMost || knowledge == .none ? "at least " : "") + readable(other)
+    }
+
+    /// `p 0.0312, corrected 0.0936`.
+    private func probabilities(_ row: ComparisonRow) -> String {
+        guard let own = row.comparison.pValue, let corrected = row.correctedPValue else { return "no p" }
+        return "\(readableProbability(own)), corrected \(readableProbability(corrected).dropFirst(2))"
+    }
+
+    /// `corrected for 6 comparisons, p 0.0021`.
+    private func correction(_ row: ComparisonRow) -> String {
+        guard let corrected = row.correctedPValue else { return "not corrected" }
+        return "corrected for \(row.familyCount) comparisons (Holm), \(readableProbability(corrected))"
     }
 
     private func list(_ items: [String]) -> String {

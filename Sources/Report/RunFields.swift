@@ -22,6 +22,8 @@ public struct RunFields: Sendable, Equatable {
     /// Empty where the column is missing.
     public subscript(column: String) -> String { values[column] ?? "" }
 
+    public func has(_ column: String) -> Bool { values[column] != nil }
+
     /// Nil where the column is empty or holds no number.
     public func number(_ column: String) -> Double? { Double(self[column]) }
 

@@ -42,6 +42,9 @@ extension RunRow {
         Column("order_index", "place in the order of all runs, from 1") { String($0.orderIndex) },
     ]
 
+    /// The columns that tell two configurations apart.
+    static let settingColumnNames = settingColumns.map(\.name)
+
     private static let settingColumns: [Column<RunRow>] =
         [
             Column("mode", "allocate: what one transaction holds; route: the way; execute: what the feed does") {

@@ -15,9 +15,12 @@ public struct TerminalTable: Sendable {
     private let groups: [ConfigurationRuns]
     private let rows: [RunFields]
     private let ranking: Ranking
+    private let bounds: RateBounds
 
-    public init(_ rows: [RunFields], ranking: Ranking = .throughput) {
+    /// - Parameter bounds: which rates of a search are only lower bounds.
+    public init(_ rows: [RunFields], ranking: Ranking = .throughput, bounds: RateBounds = RateBounds()) {
         self.rows = rows
+        self.bounds = bounds
         self.ranking = ranking
         var order: [String] = []
         var byName: [String: [RunFields]] = [:]
@@ -39,7 +42,7 @@ public struct TerminalTable: Sendable {
             "configuration", unit, "min-max", "p50 ms", "p95 ms", "p99 ms", "max ms", "transactions", "retries",
             "verified",
         ]
-        let table = [header] + groups.map { $0.cells(by: ranking) }
+        let table = [header] + groups.map { $0.cells(by: ranking, bounds) }
         return (TerminalTable.aligned(table) + [""] + notes).map { $0 + "\n" }.joined()
     }
 
@@ -55,6 +58,9 @@ public struct TerminalTable: Sendable {
         let failed = groups.filter { !$0.isVerified }.map(\.name)
         if !failed.isEmpty {
             notes.append("FAILED verification, so without a result: \(failed.joined(separator: ", ")); see verify.csv.")
+        }
+        if ranking == .sustainedRate, groups.contains(where: { $0.isLowerBound(bounds) }) {
+            notes.append("≥: at least, not confirmed from above: in a repetition no higher rate failed.")
         }
         if groups.contains(where: { $0.rows.count < 2 }) {
             notes.append("A single repetition shows no spread: repeat before trusting a difference.")
@@ -75,7 +81,7 @@ public struct TerminalTable: Sendable {
 
     private var harness: String {
         let peak = rows.compactMap { $0.number("harness_peak_rss_mb") }.max() ?? 0
-        let memory = "peak memory \(grouped(Int64(peak.rounded()))) MB"
+        let memory = "peak memory \(groupedWhole(peak)) MB"
         let shares = rows.compactMap { $0.number("harness_cpu_share") }.sorted()
         guard let least = shares.first, let most = shares.last else {
             let seconds = rows.compactMap { $0.number("harness_cpu_s") }.max() ?? 0
@@ -116,9 +122,9 @@ private struct ConfigurationRuns {
         comparable = isVerified ? rows.filter(\.isValid) : []
     }
 
-    func cells(by ranking: TerminalTable.Ranking) -> [String] {
+    func cells(by ranking: TerminalTable.Ranking, _ bounds: RateBounds) -> [String] {
         let counts = ["transactions", "retries"].map { column in
-            grouped(Int64(upperMedian(rows.compactMap { $0.number(column) })))
+            groupedWhole(upperMedian(rows.compactMap { $0.number(column) }))
         }
         guard isVerified else {
             return [name, "FAILED", "-", "-", "-", "-", "-"] + counts + ["FAILED"]
@@ -127,8 +133,14 @@ private struct ConfigurationRuns {
             latencyMs("time_to_visible_\(percentile)_ms").map(readableMilliseconds) ?? "-"
         }
         let rates = rates(by: ranking)
-        return [name, median(rates).map { grouped(Int64($0.rounded())) } ?? "-", spread(rates)] + latencies + counts
+        let mark = ranking == .sustainedRate && isLowerBound(bounds) ? "≥" : ""
+        return [name, median(rates).map { mark + groupedWhole($0) } ?? "-", spread(rates)] + latencies + counts
             + [comparable.isEmpty ? "INVALID" : "yes"]
+    }
+
+    /// Whether the limit may lie above the rate that a repetition found.
+    func isLowerBound(_ bounds: RateBounds) -> Bool {
+        comparable.contains { bounds.isLowerBound(RunKey(configuration: name, repetition: $0.repetition)) }
     }
 
     /// Ascending.
@@ -146,7 +158,7 @@ private struct ConfigurationRuns {
 
     private func spread(_ rates: [Double]) -> String {
         guard rates.count > 1, let least = rates.first, let most = rates.last else { return "-" }
-        return "\(grouped(Int64(least.rounded())))-\(grouped(Int64(most.rounded())))"
+        return "\(groupedWhole(least))-\(groupedWhole(most))"
     }
 
     /// Percentiles are never averaged: of two in the middle the greater stands.

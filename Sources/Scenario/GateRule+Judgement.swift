@@ -6,14 +6,18 @@ import Statistics
 extension ScenarioFile.GateRule {
     /// What became of every gate: a rule without a configuration is one gate for each of them.
     static func judge(
-        _ rules: [ScenarioFile.GateRule], by runs: [RunFields], configurations: [String], load: ScenarioFile.Load
+        _ rules: [ScenarioFile.GateRule], by runs: [RunFields], _ bounds: RateBounds = RateBounds(),
+        configurations: [String],
+        load: ScenarioFile.Load
     ) -> [GateResult] {
         rules.flatMap { rule in
-            (rule.configuration.map { [$0] } ?? configurations).map { rule.judge($0, by: runs, load: load) }
+            (rule.configuration.map { [$0] } ?? configurations).map { rule.judge($0, by: runs, bounds, load: load) }
         }
     }
 
-    private func judge(_ configuration: String, by runs: [RunFields], load: ScenarioFile.Load) -> GateResult {
+    private func judge(
+        _ configuration: String, by runs: [RunFields], _ bounds: RateBounds, load: ScenarioFile.Load
+    ) -> GateResult {
         func figures(_ name: String, _ column: String) -> [Int: Double] {
             var figures: [Int: Double] = [:]
             for run in runs where run.configuration == name && run.isVerified && run.isValid {
@@ -32,10 +36,19 @@ extension ScenarioFile.GateRule {
             let metric = metric ?? load.metric
             let (own, others) = (figures(configuration, metric.column), figures(other, metric.column))
             let gate = Gate(configuration: configuration, bound: .minRatio(ratio, to: other))
+            func lowerBounds(_ name: String) -> Set<Int> {
+                guard case .search = load else { return [] }
+                return Set(
+                    runs.map(\.repetition).filter {
+                        bounds.isLowerBound(RunKey(configuration: name, repetition: $0))
+                    })
+            }
             // Of milliseconds, half of them are twice as good.
             return gate.evaluate(
                 metric.isMoreBetter
-                    ? RatioComparison(baseline: others, candidate: own, isHigherBetter: true)
+                    ? RatioComparison(
+                        baseline: others, candidate: own, isHigherBetter: true, baselineLowerBounds: lowerBounds(other),
+                        candidateLowerBounds: lowerBounds(configuration))
                     : RatioComparison(baseline: own, candidate: others, isHigherBetter: true))
         }
     }

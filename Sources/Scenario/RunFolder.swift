@@ -121,16 +121,17 @@ public struct RunFolder {
             try file.finish()
         }
         try writeHistograms(cells)
-        let report = try comparisons(rows, scenario)
+        let bounds = RateBounds(cells)
+        let report = try comparisons(rows, bounds, scenario)
         let gates = ScenarioFile.GateRule.judge(
-            scenario.gates, by: rows, configurations: scenario.competitors.map(\.name), load: scenario.load)
+            scenario.gates, by: rows, bounds, configurations: scenario.competitors.map(\.name), load: scenario.load)
         var manifest = begun
         manifest.outcome.ending = ending
         manifest.outcome.runsFinished = cells.count
         manifest.endedAtUnixMs = Int64(Date().timeIntervalSince1970 * 1000)
         try manifest.write(to: manifestPath)
         let parts =
-            [TerminalTable(rows, ranking: scenario.ranking).text]
+            [TerminalTable(rows, ranking: scenario.ranking, bounds: bounds).text]
             + (scenario.competitors.count > 1 ? [ComparisonTable(report).text, Recommendation(report).text] : [])
             + (gates.isEmpty ? [] : ["Gates:\n" + gates.map { "  \($0.outcome.rawValue): \($0.sentence)\n" }.joined()])
         return RunOutcome(
@@ -139,8 +140,10 @@ public struct RunFolder {
     }
 
     /// Every configuration against the first of the scenario.
-    private func comparisons(_ rows: [RunFields], _ scenario: ScenarioFile) throws -> ComparisonReport {
-        let runs = try rows.map { try ComparedRun($0, source: "\(path)/runs.csv") }
+    private func comparisons(
+        _ rows: [RunFields], _ bounds: RateBounds, _ scenario: ScenarioFile
+    ) throws -> ComparisonReport {
+        let runs = try rows.map { try ComparedRun($0, bounds: bounds, source: "\(path)/runs.csv") }
         let first = scenario.competitors.first?.name
         let report = ComparisonReport(
             runs, load: scenario.comparedLoad, baseline: runs.contains { $0.configuration == first } ? first : nil)

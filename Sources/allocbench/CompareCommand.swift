@@ -22,6 +22,7 @@ enum CompareCommand {
         guard let first = folders.first, let workload = identities.first else { return .badInput }
         let load = ComparisonReport.LoadModel(rawValue: workload.loadModel) ?? .backlog
         let report: ComparisonReport
+        let cuts = zip(folders, identities).compactMap { $0.cutNote(planned: $1.configurations) }
         var notes: [String] = []
         if folders.count > 1 {
             let second = folders[1]
@@ -45,6 +46,7 @@ enum CompareCommand {
             for row in report.rows { try writer.append(row.fields) }
             try writer.finish()
         }
+        for cut in cuts { print("\(cut)\n") }
         print(table)
         for note in notes { print(note) }
         print(Recommendation(report).text, terminator: "")
@@ -99,6 +101,14 @@ enum CompareCommand {
                     value: second.configurations.joined(separator: ", "),
                     expected: "a configuration that \(first.path) has: \(first.configurations.joined(separator: ", "))")
             )
+        }
+        if let difference = first.settingDifference(from: second) {
+            throw InputError(
+                InputFault(
+                    source: "\(second.path)/runs.csv", field: "\(difference.setting) of \(difference.configuration)",
+                    value: difference.other,
+                    expected: "the settings that \(difference.configuration) has in \(first.path), where it is "
+                        + "\"\(difference.own)\""))
         }
     }
 

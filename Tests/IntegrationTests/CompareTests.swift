@@ -4,12 +4,15 @@ import Testing
 
 @Suite(.serialized, .timeLimit(.minutes(5))) struct CompareTests {
     /// Five repetitions of `row` and of `c8`, which is twice as fast; `factor` is the speed of the machine.
-    private func write(_ name: String, to place: Place, factor: Double = 1, seed: Int = 42, accounts: Int = 20) throws {
-        var lines = ["format_version,scenario,configuration,repetition,executions_per_s,verified,validity"]
+    private func write(
+        _ name: String, to place: Place, factor: Double = 1, seed: Int = 42, accounts: Int = 20, workers: Int = 8,
+        ending: String = "complete"
+    ) throws {
+        var lines = ["format_version,scenario,configuration,repetition,executions_per_s,verified,validity,workers"]
         for repetition in 1...5 {
             let noise = 1 + Double(repetition % 3 - 1) / 100
-            lines.append("3,t,row,\(repetition),\(1000 * factor * noise),true,valid")
-            lines.append("3,t,c8,\(repetition),\(2000 * factor / noise),true,valid")
+            lines.append("3,t,row,\(repetition),\(1000 * factor * noise),true,valid,4")
+            lines.append("3,t,c8,\(repetition),\(2000 * factor / noise),true,valid,\(workers)")
         }
         try place.write("\(name)/runs.csv", lines.joined(separator: "\r\n") + "\r\n")
         let text = "seed: \(seed)\\nworkload: { executions: 10, accounts_per_block: \(accounts) }\\nload: backlog"
@@ -17,6 +20,7 @@ import Testing
             "\(name)/manifest.json",
             """
             {"scenario": {"name": "t", "seed": "\(seed)", "text": "\(text)"}, "data_sets": [],
+             "outcome": {"ending": "\(ending)", "runs_finished": 10, "runs_planned": 12},
              "versions": {"database": "PostgreSQL \(factor == 1 ? 15 : 16)"}}
             """)
     }
@@ -31,7 +35,7 @@ import Testing
             #expect(compared.output.hasSuffix("\ncomparisons: x.csv\n"))
             let csv = try place.read("x.csv")
             #expect(csv.hasPrefix("format_version,baseline,candidate,metric,"))
-            #expect(csv.contains("\r\n1,row,c8,executions_per_s,executions/s,true,5,"))
+            #expect(csv.contains("\r\n2,row,c8,executions_per_s,executions/s,true,5,"))
             let named = try place.run("compare", "--baseline", "c8", "a/", state: false)
             #expect(named.output.contains("Recommended: c8, the baseline."))
             let unknown = try place.run("compare", "a", "--baseline", "c88", state: false)
@@ -61,6 +65,21 @@ import Testing
             try write("d", to: place, seed: 43)
             let seed = try place.run("compare", "a", "d", state: false)
             #expect(seed.errorLines == [#"d/manifest.json: seed: "43": expected the workload of a, where it is "42""#])
+            try write("e", to: place, workers: 16)
+            let settings = try place.run("compare", "a", "e", state: false)
+            #expect(settings.status == 2)
+            #expect(
+                settings.errorLines == [
+                    #"e/runs.csv: workers of c8: "16": expected the settings that c8 has in a, where it is "8""#
+                ])
+            try write("f", to: place, ending: "interrupted")
+            let cut = try place.run("compare", "a", "f", state: false)
+            #expect(cut.status == 0)
+            #expect(
+                cut.output.hasPrefix(
+                    "f was cut (interrupted), with 10 of 12 runs in runs.csv. Missing: row in repetition 6; c8 in repetition 6. "
+                ),
+                "\(cut.output)")
             let baseline = try place.run("compare", "a", "b", "--baseline", "row", state: false)
             #expect(
                 baseline.errorLines == ["--baseline: expected one run; of two runs the first is the baseline"])

@@ -160,7 +160,12 @@ private let otherNoise = [0.99, 1.00, 1.01, 0.98, 1.02]
                 == "  concurrent-8     1,000      1,200  1.200    1.185-1.215       1.7 %  0.7 %  better, 4 outliers",
             "\(lines[2])")
         #expect(lines[3] == "p99 time-to-visible, ms, less is better, against row")
-        #expect(lines[6].hasPrefix("Medians of 5 paired repetitions; "))
+        #expect(
+            lines[6]
+                == "Baseline and candidate: medians of 5 paired repetitions. Ratio: not of these medians, but the geometric mean of "
+                + "the repetitions' own ratios candidate / baseline, so that what disturbed both sides of a repetition cancels "
+                + "out; its 95 % interval is t on log ratios.")
+        #expect(!lines.contains { $0.contains("Holm") }, "one comparison has nothing to be corrected for")
         let alone = ComparisonReport(comparedRuns("row", throughput: 1000), load: .backlog)
         #expect(ComparisonTable(alone).text == "No comparison: row has no other configuration beside it.\n")
     }
@@ -169,8 +174,8 @@ private let otherNoise = [0.99, 1.00, 1.01, 0.98, 1.02]
         #expect(
             ComparisonRow.columnNames == [
                 "format_version", "baseline", "candidate", "metric", "unit", "higher_is_better", "repetitions_paired",
-                "baseline_median", "candidate_median", "ratio", "ratio_low", "ratio_high", "min_detectable_effect",
-                "baseline_cv", "candidate_cv", "outliers", "verdict", "note",
+                "baseline_median", "candidate_median", "ratio", "ratio_low", "ratio_high", "p_value", "p_value_holm",
+                "min_detectable_effect", "baseline_cv", "candidate_cv", "outliers", "verdict", "note",
             ])
         #expect(ComparisonRow.columns.allSatisfy { !$0.meaning.isEmpty })
         #expect(Set(Metric.all.map(\.name)).count == Metric.all.count)
@@ -186,8 +191,8 @@ private let otherNoise = [0.99, 1.00, 1.01, 0.98, 1.02]
         // The figures are SciPy's; see RatioComparisonTests.
         #expect(
             row.fields == [
-                "1", "row", "c8", "executions_per_s", "executions/s", "true", "5", "100.000000", "119.000000", "1.1999",
-                "1.1813", "1.2189", "0.0212", "0.0274", "0.0295", "1", "better",
+                "2", "row", "c8", "executions_per_s", "executions/s", "true", "5", "100.000000", "119.000000", "1.1999",
+                "1.1813", "1.2189", "0.000006", "0.000006", "0.0212", "0.0274", "0.0295", "1", "better",
                 "left out for want of a partner: repetition 6; outliers, not dropped: candidate repetition 2 with 126.0",
             ])
         let single = ComparisonRow(
@@ -195,7 +200,7 @@ private let otherNoise = [0.99, 1.00, 1.01, 0.98, 1.02]
             comparison: RatioComparison(baseline: [100], candidate: [120], isHigherBetter: true))
         #expect(
             single.fields.dropFirst(6) == [
-                "1", "100.000000", "120.000000", "1.2000", "", "", "", "", "", "0", "no difference shown",
+                "1", "100.000000", "120.000000", "1.2000", "", "", "", "", "", "", "", "0", "no difference shown",
                 "no interval: one pair of repetitions shows no spread",
             ])
     }
@@ -213,7 +218,11 @@ private let otherNoise = [0.99, 1.00, 1.01, 0.98, 1.02]
         #expect(
             lines[0].hasPrefix("Recommended: c8. It has 2.000 times the throughput of row (95 % interval 1.9"),
             "\(lines[0])")
-        #expect(lines[0].hasSuffix(", 2,000 executions/s instead of 1,000, in 5 repetitions."))
+        #expect(
+            lines[0].hasSuffix(
+                ", 2,000 executions/s instead of 1,000, in 5 repetitions; corrected for 2 comparisons (Holm), p < 0.0001."
+            ),
+            "\(lines[0])")
         #expect(lines.contains("What it costs or saves against row:"))
         #expect(lines.contains { $0.hasPrefix("- p99 time-to-visible: 30.00 ms instead of 20.00: worse, 1.500 times") })
         #expect(
@@ -288,5 +297,110 @@ private let otherNoise = [0.99, 1.00, 1.01, 0.98, 1.02]
         #expect(
             recommendation.lines[0].hasPrefix("Recommended: c8. It has 0.333 times the p99 time-to-visible of batch"))
         #expect(!recommendation.text.contains("measure it with an open load"))
+    }
+
+    // MARK: Many comparisons
+
+    /// Figures whose log ratios to a baseline of 1000 are `mean` and spread by `spread` on either side: p is known.
+    private func spread(_ name: String, mean: Double, _ deviations: [Double]) -> [ComparedRun] {
+        deviations.enumerated().map { index, deviation in
+            ComparedRun(
+                configuration: name, repetition: index + 1, metrics: ["executions_per_s": 1000 * (mean + deviation)])
+        }
+    }
+
+    @Test func `a difference that is one of many isn't asserted, and is told as such`() {
+        // Alone, 6 % above with this spread has p 0.02; of four comparisons the smallest must be below 0.0125.
+        let noise = [0.03, -0.03, 0.01, -0.01, 0.02]
+        let runs =
+            spread("row", mean: 1, [0, 0, 0, 0, 0]) + spread("lucky", mean: 1.035, noise)
+            + ["a", "b", "c"].flatMap { spread($0, mean: 1, noise.reversed()) }
+        let alone = Recommendation(ComparisonReport(Array(runs.prefix(10)), load: .backlog))
+        #expect(alone.configuration == "lucky", "\(alone.text)")
+        #expect(alone.lines[0].hasSuffix("in 5 repetitions."), "\(alone.lines[0])")
+        let report = ComparisonReport(runs, load: .backlog)
+        #expect(report.rows[0].comparison.verdict == .better && report.rows[0].correctedVerdict == .noDifferenceShown)
+        #expect(report.rows[0].familyCount == 4)
+        let recommendation = Recommendation(report)
+        #expect(recommendation.configuration == nil)
+        #expect(
+            recommendation.lines.contains {
+                $0.hasPrefix(
+                    "Only before the correction for 4 comparisons (Holm), so not taken as shown: lucky is better (p 0.0"
+                )
+            }, "\(recommendation.text)")
+        let text = ComparisonTable(report).text
+        #expect(text.contains("better"), "the table keeps its own verdict")
+        #expect(
+            text.contains(
+                "Each verdict is that of its own interval; corrected for the number of comparisons of their metric (Holm, up to 4), "
+                    + "these no longer hold: throughput of lucky.\n"), "\(text)")
+        #expect(report.rows[0].fields[13] == decimal((report.rows[0].comparison.pValue ?? 0) * 4, decimals: 6))
+    }
+
+    @Test func `what chance would show is told of the table, in true numbers`() {
+        let runs = ["row", "a", "b", "c", "d", "e"].flatMap { comparedRuns($0, throughput: 1000, walBytes: 5) }
+        let lines = Recommendation(ComparisonReport(runs, load: .backlog)).lines
+        #expect(
+            lines.contains(
+                "- chance: what is asserted here is corrected for the number of comparisons in its metric, the table isn't: "
+                    + "between equals, 0.8 of its 15 comparisons, all metrics counted, would show a difference on average."
+            ),
+            "\(lines)")
+    }
+
+    // MARK: Searches
+
+    /// Three repetitions of a search that found `rate`, as a limit or as the least that it may be.
+    private func search(_ name: String, rate: Double, isLowerBound: Bool) -> [ComparedRun] {
+        [1.0, 1.01, 0.99].enumerated().map { index, noise in
+            ComparedRun(
+                configuration: name, repetition: index + 1,
+                metrics: ["sustained_rate_per_s": rate * noise, "executions_per_s": rate * noise],
+                isRateLowerBound: isLowerBound)
+        }
+    }
+
+    @Test func `a difference between two lower bounds is none`() {
+        let report = ComparisonReport(
+            search("row", rate: 1000, isLowerBound: true) + search("c8", rate: 2000, isLowerBound: true), load: .search)
+        #expect(report.rows.count == 2 && report.rows.allSatisfy { $0.comparison.verdict == .noDifferenceShown })
+        let recommendation = Recommendation(report)
+        #expect(recommendation.configuration == nil)
+        #expect(
+            recommendation.text.contains("Note: no ratio: the baseline's figure is a lower bound in repetition 1, 2, 3")
+        )
+        #expect(recommendation.text.contains("- searches that meet a rate which fails"))
+        #expect(!recommendation.text.contains("two repetitions or more"))
+        let text = ComparisonTable(report).text
+        #expect(text.contains("≥1,000     ≥2,000      -              -"), "\(text)")
+        #expect(
+            text.contains(
+                "≥: at least, not confirmed from above: no higher rate failed for row in repetition 1, 2, 3; c8"))
+        #expect(Array(report.rows[0].fields[9...13]) == ["", "", "", "", ""])
+    }
+
+    @Test func `a lower bound above a limit is better by at least so much`() {
+        let report = ComparisonReport(
+            search("row", rate: 1000, isLowerBound: false) + search("c8", rate: 2000, isLowerBound: true)
+                + search("adaptive", rate: 3000, isLowerBound: true), load: .search)
+        let recommendation = Recommendation(report)
+        #expect(recommendation.configuration == "adaptive")
+        #expect(
+            recommendation.lines[0].hasPrefix(
+                "Recommended: adaptive. It has at least 3.000 times the sustained rate of row (95 % bound "),
+            "\(recommendation.text)")
+        #expect(recommendation.lines[0].contains(", at least 3,000 executions/s instead of 1,000, in 3 repetitions"))
+        #expect(
+            recommendation.lines.contains(
+                "No difference in sustained rate is shown between adaptive and c8: choose among them by what they cost."
+            ))
+        #expect(recommendation.text.contains("Note: adaptive and c8: no ratio: "))
+        #expect(ComparisonTable(report).text.contains("≥3.000"))
+        let other = ComparisonReport(
+            search("row", rate: 2000, isLowerBound: false) + search("c8", rate: 1000, isLowerBound: true), load: .search
+        )
+        #expect(other.rows[0].comparison.verdict == .noDifferenceShown)
+        #expect(Recommendation(other).configuration == nil)
     }
 }

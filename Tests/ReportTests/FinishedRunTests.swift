@@ -109,4 +109,62 @@ private func refusal(_ lines: String...) throws -> String {
             try refusal("format_version,configuration,verified", "2,row,true")
                 == "RUN/runs.csv:1: repetition: expected a column of this name in the header")
     }
+
+    @Test func `a run that was cut says what it lacks`() throws {
+        func note(_ outcome: String, _ lines: [String], planned: [String]?) throws -> String? {
+            let text = manifest.replacingOccurrences(of: #"{"scenario""#, with: #"{"outcome": \#(outcome), "scenario""#)
+            let files = ["runs.csv": ([header] + lines).joined(separator: "\n"), "manifest.json": text]
+            return try withFolder(files) { path in
+                try FinishedRun(path: path).cutNote(planned: planned)?.replacingOccurrences(of: path, with: "RUN")
+            }
+        }
+        let cut = #"{"ending": "interrupted", "runs_finished": 3, "runs_planned": 9}"#
+        let lines = ["3,row,1,5,true", "3,c8,1,6,true", "3,c8,2,6,true"]
+        #expect(
+            try note(cut, lines, planned: ["row", "c8", "batch"])
+                == "RUN was cut (interrupted), with 3 of 9 runs in runs.csv. Missing: row in repetition 2, 3; c8 in repetition 3; "
+                + "batch altogether. Only what is there is compared.")
+        #expect(try note(cut, lines, planned: nil)?.contains("Missing: row in repetition 2, 3, 4; c8") == true)
+        let complete = #"{"ending": "complete", "runs_finished": 3, "runs_planned": 3}"#
+        #expect(try note(complete, lines, planned: ["row", "c8"]) == nil)
+        try withFolder(["runs.csv": header + "\n3,row,1,5,true", "manifest.json": manifest]) { path in
+            let old = try FinishedRun(path: path)
+            #expect(old.identity.outcome == nil && old.cutNote(planned: nil) == nil, "manifests once had no outcome")
+        }
+    }
+
+    @Test func `a setting that isn't the same under the same name is found`() throws {
+        func write(_ columns: String, _ rows: [String]) -> [String: String] {
+            ["runs.csv": ([header + columns] + rows).joined(separator: "\n"), "manifest.json": manifest]
+        }
+        try withFolder(write(",workers,mode", ["3,row,1,5,true,4,row", "3,c8,1,5,true,8,concurrent"])) { a in
+            let first = try FinishedRun(path: a)
+            try withFolder(write(",workers,mode", ["3,c8,1,5,true,16,concurrent", "3,new,1,5,true,1,row"])) { b in
+                let difference = first.settingDifference(from: try FinishedRun(path: b))
+                #expect(difference?.configuration == "c8" && difference?.setting == "workers")
+                #expect(difference?.own == "8" && difference?.other == "16")
+            }
+            // A version without the column says nothing of it.
+            try withFolder(write(",mode", ["2,c8,1,5,true,concurrent"])) { b in
+                let second = try FinishedRun(path: b)
+                #expect(first.settingDifference(from: second) == nil)
+            }
+        }
+    }
+
+    @Test func `the probes beside runs.csv say which rates are lower bounds`() throws {
+        let probes = """
+            format_version,configuration,repetition,probe,purpose,rate_per_s,outcome
+            1,row,1,1,confirm,1000.0,held
+            1,c8,1,1,bracket,2000.0,failed
+            1,c8,1,2,confirm,1000.0,held
+            """
+        let files = [
+            "runs.csv": header + "\n3,row,1,5,true\n3,c8,1,5,true", "manifest.json": manifest, "probes.csv": probes,
+        ]
+        try withFolder(files) { path in
+            let bounds = try FinishedRun(path: path).runs.map(\.isRateLowerBound)
+            #expect(bounds == [true, false])
+        }
+    }
 }

@@ -1,8 +1,10 @@
 // Whether two scenarios ask for the same work.
 
 import Diagnostics
-import Scenario
+import Foundation
 import Testing
+
+@testable import Scenario
 
 @Suite struct WorkloadIdentityTests {
     private func identity(_ text: String) throws -> WorkloadIdentity {
@@ -16,7 +18,7 @@ import Testing
         let other = try identity(
             "name: b\nseed: 42\nload: backlog\nstage: allocate\nworkload:\n  policies: [pro_rata, fifo]\n  executions: 10\n"
         )
-        #expect(one == other && one.difference(from: other) == nil)
+        #expect(one.difference(from: other) == nil && one.values == other.values)
         #expect(one.values["workload.policies[1]"] == "fifo")
         #expect(one.loadModel == "backlog")
     }
@@ -40,5 +42,63 @@ import Testing
     @Test func `a text that is no YAML is refused`() {
         let error = #expect(throws: InputError.self) { try WorkloadIdentity(text: "a: [", path: "m.json") }
         #expect(error?.description.hasPrefix("m.json:") == true)
+    }
+
+    private let full = "workload: { executions: 1000, blocks: 10 }\nconfigurations: [{ mode: row }, { mode: batch }]\n"
+
+    @Test func `a default that is written out is the same as one that isn't`() throws {
+        let short = try identity(full)
+        let long = try identity(
+            """
+            seed: 42
+            workload:
+              blocks: 10
+              executions: 1000
+              partitions: 8
+              skew: uniform
+              busts: 0.0
+            load: { model: backlog }
+            configurations: [{ mode: row }]
+            """)
+        #expect(short.understood != nil && long.understood != nil)
+        #expect(short.values != long.values && short.difference(from: long) == nil)
+        #expect(short.configurations == ["row-w4", "batch-w4-b128"])
+        let other = short.difference(
+            from: try identity(full.replacingOccurrences(of: "blocks: 10", with: "blocks: 20")))
+        #expect(other?.key == "workload.blocks" && other?.own == "10" && other?.other == "20")
+    }
+
+    @Test func `rates, windows and limits are compared by what they mean`() throws {
+        func difference(_ a: String, _ b: String) throws -> String? {
+            let (one, other) = (try identity(full + a), try identity(full + b))
+            #expect(one.understood != nil && other.understood != nil, "\(a) and \(b) are scenarios")
+            return one.difference(from: other)?.key
+        }
+        #expect(
+            try difference(
+                "load: { model: open, rate: 100 }",
+                "load: { model: open, rate: 100.0, arrivals: uniform, through: topic }")
+                == nil)
+        #expect(
+            try difference("load: { model: open, rate: 100 }", "load: { model: open, rate: 200 }") == "load.arrivals")
+        #expect(
+            try difference("load: { model: search, p99_ms: 50 }", "load: { model: search, p99_ms: 50, precision: 0.1 }")
+                == "load.precision")
+        #expect(try difference("warm_up: { executions: 100 }", "warm_up: { executions: 200 }") == "warm_up")
+        #expect(try difference("measured: { executions: 100 }", "") == "measured")
+    }
+
+    @Test func `what another version wrote is compared as it stands`() throws {
+        let old = try identity(full + "load: { model: paced, rate: 100 }")
+        #expect(old.understood == nil && old.configurations == nil)
+        let current = try identity(full)
+        #expect(old.difference(from: current)?.key == "load")
+    }
+
+    @Test func `no field of a workload is forgotten`() throws {
+        let scenario = try ScenarioFile.parse(text: full, path: "s.yaml")
+        let told = scenario.workloadValues.keys.count { $0.hasPrefix("workload.") }
+        // The two paths of real data aren't compared: the manifest has the checksums of what they held.
+        #expect(told == Mirror(reflecting: scenario.workload).children.count - 2)
     }
 }
