@@ -44,7 +44,7 @@ import Testing
 
     @Test func `a child that was forked meanwhile doesn't keep the journal locked`() throws {
         try withTemporaryFolder { folder in
-            let path = URL(fileURLWithPath: folder + "/" + Journal.fileName).standardized.path
+            let path = folder + Journal.fileName
             var inherited: Int32 = -1
             do {
                 let journal = try Journal(folder: folder)
