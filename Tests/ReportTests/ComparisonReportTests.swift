@@ -329,6 +329,9 @@ private let otherNoise = [0.99, 1.00, 1.01, 0.98, 1.02]
                     "Only before the correction for 4 comparisons (Holm), so not taken as shown: lucky is better (p 0.0"
                 )
             }, "\(recommendation.text)")
+        #expect(
+            recommendation.lines.contains(
+                "- more repetitions, or a scenario of fewer configurations: what holds only before the correction."))
         let text = ComparisonTable(report).text
         #expect(text.contains("better"), "the table keeps its own verdict")
         #expect(
@@ -336,6 +339,22 @@ private let otherNoise = [0.99, 1.00, 1.01, 0.98, 1.02]
                 "Each verdict is that of its own interval; corrected for the number of comparisons of their metric (Holm, up to 4), "
                     + "these no longer hold: throughput of lucky.\n"), "\(text)")
         #expect(report.rows[0].fields[13] == decimal((report.rows[0].comparison.pValue ?? 0) * 4, decimals: 6))
+    }
+
+    @Test func `between two runs a verdict that is one of many is told as such`() {
+        let names = ["lucky", "a", "b", "c"]
+        let noise = [0.03, -0.03, 0.01, -0.01, 0.02]
+        let report = ComparisonReport(
+            baselineRuns: names.flatMap { spread($0, mean: 1, [0, 0, 0, 0, 0]) }, named: "monday",
+            candidateRuns: names.flatMap { spread($0, mean: $0 == "lucky" ? 1.035 : 1, noise) }, named: "tuesday",
+            load: .backlog)
+        let lines = Recommendation(report).lines
+        #expect(lines[0] == "No difference in throughput is shown between the two runs.", "\(lines)")
+        #expect(lines[1].hasPrefix("tuesday/lucky: throughput better, 1.039 times (95 % interval 1."), "\(lines)")
+        #expect(
+            lines[1].contains(
+                "), but only before the correction for 4 comparisons (Holm), p 0.0217, corrected 0.0868."),
+            "\(lines)")
     }
 
     @Test func `what chance would show is told of the table, in true numbers`() {

@@ -87,6 +87,23 @@ private let failure = """
         #expect(text.hasSuffix("Harness: at most 1.0 s of processor time a run, peak memory 124 MB.\n"))
     }
 
+    @Test func `a rate that is only a lower bound is marked`() {
+        var found = makeRow(row, executionsPerSecond: 900)
+        found.sustainedRatePerSecond = 900
+        var open = makeRow(batch, executionsPerSecond: 2000)
+        open.sustainedRatePerSecond = 2000
+        let columns = ["configuration", "repetition", "purpose", "rate_per_s", "outcome"]
+        let bounds = RateBounds([
+            RunFields(columns: columns, fields: ["row", "1", "confirm", "900", "held"]),
+            RunFields(columns: columns, fields: ["row", "1", "above", "1080", "failed"]),
+            RunFields(columns: columns, fields: ["batch-128", "1", "confirm", "2000", "held"]),
+        ])
+        let text = TerminalTable([RunFields(found), RunFields(open)], ranking: .sustainedRate, bounds: bounds).text
+        #expect(text.contains("\nbatch-128           ≥2,000 "), "\(text)")
+        #expect(text.contains("\nrow                    900 "), "\(text)")
+        #expect(text.contains("\n≥: at least, not confirmed from above: in a repetition no higher rate failed.\n"))
+    }
+
     @Test func `invalid runs are left out of the medians and named with their reason`() {
         var invalid = makeRow(batch, repetition: 2, executionsPerSecond: 90_000)
         invalid.invalidReason = "schedule lag"
