@@ -57,7 +57,8 @@ let package = Package(
         .target(name: "Postgres", dependencies: ["CLibPQ", "Threads"], swiftSettings: wrapperSettings),
         .target(name: "Kafka", dependencies: ["CRDKafka", "Diagnostics", "Threads"], swiftSettings: wrapperSettings),
         .target(
-            name: "Services", dependencies: ["CEpoll", "CSpawn", "Diagnostics", "Kafka", "Postgres", "Threads"],
+            name: "Services",
+            dependencies: ["CEpoll", "CSpawn", "Diagnostics", "Kafka", "Measurement", "Postgres", "Threads"],
             swiftSettings: settings),
 
         // The domain: the shared vocabulary, then one module per stage; stages never import each other.

@@ -19,7 +19,7 @@ struct AllocationsStore {
     {
         let connection = try PostgresConnection.connect(to: info, applicationName: "allocbench worker")
         try connection.execute("SET default_transaction_isolation = '\(configuration.isolation.sql.lowercased())'")
-        try setSynchronousCommit(configuration.synchronousCommit, on: connection)
+        try AllocationsSource.setSynchronousCommit(configuration.synchronousCommit, on: connection)
         let store = AllocationsStore(connection: connection, topic: topic)
         var names = ["take_snapshots", "lock_blocks", "park_block", "park_message", "move_offset"]
         switch configuration.mode {
@@ -35,20 +35,6 @@ struct AllocationsStore {
         try connection.prepare("begin", "BEGIN")
         try connection.prepare("commit", "COMMIT")
         return store
-    }
-
-    /// Of this session alone, and even where it is the server's default, so that what a row of results says was so. Only the
-    /// workers under test have it: bookings are the same under every configuration.
-    private static func setSynchronousCommit(_ setting: SynchronousCommit, on connection: PostgresConnection) throws {
-        if connection.isCockroachDB {
-            guard setting == .standard else {
-                throw OperatingError(
-                    "synchronous_commit \(setting.rawValue) means nothing to CockroachDB, which commits by consensus",
-                    remedy: "leave it out")
-            }
-        } else {
-            try connection.execute("SET synchronous_commit = '\(setting.rawValue)'")
-        }
     }
 
     /// Takes a partition over: raises its epoch, so that whoever had it can change nothing any more.

@@ -22,8 +22,10 @@ struct BookingTransaction {
     private let noParameters = ParameterBuffer(capacity: 64)
 
     /// Connects and prepares every statement.
-    init(connectingTo info: ConnectionInfo) throws {
+    /// - Parameter synchronousCommit: what commits wait for; nil for what the server says.
+    init(connectingTo info: ConnectionInfo, synchronousCommit: SynchronousCommit? = nil) throws {
         connection = try PostgresConnection.connect(to: info, applicationName: "allocbench booking")
+        if let synchronousCommit { try AllocationsSource.setSynchronousCommit(synchronousCommit, on: connection) }
         // Every row is found by its key. The tables have no statistics at first, and a plan made while they were empty must not
         // read all of them once they aren't; compiling a plan costs more than any of these statements.
         if !connection.isCockroachDB {

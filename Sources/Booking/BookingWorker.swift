@@ -5,6 +5,7 @@ import Allocations
 import Diagnostics
 import Holdings
 import Measurement
+public import Model
 public import Postgres
 import Threads
 
@@ -21,6 +22,9 @@ public struct BookingPlan: Sendable {
     public var reconnect = ReconnectPolicy()
     /// Seeds the jitter of back-off.
     public var seed: UInt64 = 0
+    /// What commits wait for, as the configuration under test has it; nil for what the server says. It is the only setting of a
+    /// configuration's sessions that bookings share: they are READ COMMITTED under every one.
+    public var synchronousCommit: SynchronousCommit?
 
     public init(connection: ConnectionInfo, workers: Int) {
         self.connection = connection
@@ -53,7 +57,8 @@ final class BookingWorker {
         self.noMoreSnapshots = noMoreSnapshots
         self.isStopped = isStopped
         random = SeededRandom(seed: plan.seed, stream: UInt64(index))
-        transaction = try BookingTransaction(connectingTo: plan.connection)
+        transaction = try BookingTransaction(
+            connectingTo: plan.connection, synchronousCommit: plan.synchronousCommit)
     }
 
     func close() { transaction.connection.close() }
@@ -160,7 +165,7 @@ final class BookingWorker {
         if isStopped() { return }
         do {
             transaction = try plan.reconnect.reconnect(since: monotonicNow(), now: monotonicNow, isStopped: isStopped) {
-                try BookingTransaction(connectingTo: plan.connection)
+                try BookingTransaction(connectingTo: plan.connection, synchronousCommit: plan.synchronousCommit)
             }
             figures.reconnectCount += 1
         } catch let failure as PostgresError where isStopped() && plan.reconnect.isPassing(failure) {

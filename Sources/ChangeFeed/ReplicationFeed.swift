@@ -214,7 +214,7 @@ public final class ReplicationFeed {
             guard tag != 0 else { return }
             let committedNs = progress.acknowledge(tag)
             let (committed, now) = (committedNs - serverLessMonotonicNs, figures.lastPublishedTime)
-            if window?.commit(count: 0, at: now).contains(arrival: committed) ?? true {
+            if window?.membership(at: now).contains(arrival: committed) ?? true {
                 figures.committedToPublished.record(now - committed)
             }
         case .failure(let error):

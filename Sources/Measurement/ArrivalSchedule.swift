@@ -153,6 +153,12 @@ public struct ArrivalSchedule: Sendable, Hashable, CustomStringConvertible {
         return pieces[low].offset(ofUnits: units)
     }
 
+    /// How many messages are due by `time`, on the clock that `start` is on; all that there are of a backlog: `max`.
+    public func dueCount(at time: Int64, start: Int64) -> Int64 {
+        if time < start { return 0 }
+        return isBacklog ? .max : firstSequence(dueAtOrAfter: time - start + 1)
+    }
+
     /// The first message that is due `offset` nanoseconds after the start or later; 0 for a backlog.
     func firstSequence(dueAtOrAfter offset: Int64) -> Int64 {
         guard !isBacklog else { return 0 }

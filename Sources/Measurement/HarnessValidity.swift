@@ -23,11 +23,16 @@ public struct HarnessFigures: Sendable, Equatable {
     public var throughputPerSecond: Double
     /// What the same harness reaches with a sink that does nothing.
     public var ceilingPerSecond: Double?
+    /// How much later than asked the emulated network passed bytes on.
+    public var proxyLatenessP99Ns: Int64?
+    /// What the emulated network was asked for: there and back.
+    public var roundTripTimeNs: Int64
 
     public init(
         scheduleLagP99Ns: Int64? = nil, generator: Generator = .workers, scheduleLagBoundNs: Int64? = nil,
         timerErrorP99Ns: Int64? = nil,
-        offeredRatePerSecond: Double? = nil, throughputPerSecond: Double, ceilingPerSecond: Double? = nil
+        offeredRatePerSecond: Double? = nil, throughputPerSecond: Double, ceilingPerSecond: Double? = nil,
+        proxyLatenessP99Ns: Int64? = nil, roundTripTimeNs: Int64 = 0
     ) {
         self.scheduleLagP99Ns = scheduleLagP99Ns
         self.generator = generator
@@ -36,6 +41,8 @@ public struct HarnessFigures: Sendable, Equatable {
         self.offeredRatePerSecond = offeredRatePerSecond
         self.throughputPerSecond = throughputPerSecond
         self.ceilingPerSecond = ceilingPerSecond
+        self.proxyLatenessP99Ns = proxyLatenessP99Ns
+        self.roundTripTimeNs = roundTripTimeNs
     }
 }
 
@@ -51,6 +58,10 @@ public enum HarnessValidity: Sendable, Equatable {
     /// A lag that stays below this doesn't change a p99 that people act upon; where it does, the scenario sets a lower bound.
     /// The timer's own error comes on top, because no harness can be more punctual than the machine wakes it.
     public static let scheduleLagBoundNs: Int64 = 5_000_000
+    /// How late the emulated network may be: a tenth of the round trip, and what is below this is no more than a busy machine
+    /// takes to wake a thread.
+    public static func proxyLatenessBoundNs(roundTripTimeNs: Int64) -> Int64 { max(roundTripTimeNs / 10, 200_000) }
+
     /// Judges one run.
     public static func judge(_ figures: HarnessFigures) -> HarnessValidity {
         var reasons: [String] = []
@@ -71,6 +82,15 @@ public enum HarnessValidity: Sendable, Equatable {
                     "The schedule lag's p99 of \(milliseconds(lag)) ms is above the bound of "
                         + "\(milliseconds(bound)) ms plus the timer error's p99 of \(milliseconds(timerError)) ms: "
                         + figures.generator.reproach)
+            }
+        }
+        if let lateness = figures.proxyLatenessP99Ns {
+            let bound = proxyLatenessBoundNs(roundTripTimeNs: figures.roundTripTimeNs)
+            if lateness > bound {
+                reasons.append(
+                    "The emulated network passed bytes on later than asked, its p99 of \(milliseconds(lateness)) ms above the "
+                        + "bound of \(milliseconds(bound)) ms for a round trip of \(milliseconds(figures.roundTripTimeNs)) ms: "
+                        + "the network was slower than the configuration says.")
             }
         }
         return reasons.isEmpty ? .valid : .invalid(reasons: reasons)

@@ -43,15 +43,16 @@ public enum LatencyStage: String, CaseIterable, Sendable {
             "From the commit of an execution in trades, by the time that the server stamps on it before it flushes its log, "
                 + "to the broker's acknowledgement of its message."
         case .publishedToPolled:
-            "From the time that the feed stamped on a message as it handed it to its producer, before the broker's "
-                + "acknowledgement, to the poll that gave it to a worker."
+            "From the producer's timestamp of a message, which is of the millisecond in which the feed handed it over and "
+                + "before the broker's acknowledgement, to the poll that gave it to a worker; through the feed."
         case .polledToBegun:
             "From the poll of a message, or its intended arrival if that is later, to the begin of the transaction that "
                 + "holds it; the wait to fill a batch is here."
         case .begunToCommitted:
             "From the first begin of the transaction that holds a message to its commit, retries included."
         case .committedToAllocated:
-            "From the commit that captured a message to the commit of the snapshot that allocated it; 0 where they are one."
+            "From the commit that captured a message to the commit of the snapshot that allocated it; 0 where they are one. "
+                + "Not measured where the topic is keyed by execution (topic_key), for workers share their blocks there."
         case .allocatedToBooked: "From the booking request of a block's snapshot to the commit that booked it."
         case .transactionLatency: "From the first begin of a transaction to its commit, retries included."
         case .firstTryLatency:

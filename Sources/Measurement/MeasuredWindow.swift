@@ -141,10 +141,18 @@ public final class MeasuredWindow: Sendable {
         return .all
     }
 
-    /// Whether no transaction that begins now can count any more. In an open run those messages that were due before the
-    /// closing and aren't committed yet still count.
-    public func isOver(at now: Int64) -> Bool { now > closing.load(ordering: .acquiring) }
+    /// Which messages count of what happens at `now`, without telling the window of it: nothing is counted and nothing opens or
+    /// closes. Never waits and allocates nothing.
+    public func membership(at now: Int64) -> Membership {
+        if isUnlimited { return .all }
+        let opening = opening.load(ordering: .acquiring)
+        let closing = closing.load(ordering: .acquiring)
+        if isByArrival { return Membership(firstArrival: opening, endArrival: closing) }
+        return now > opening && now <= closing ? .all : .nothing
+    }
 
+    /// When the run started; nil before.
+    public var startTime: Int64? { known(start) }
     /// When the measured part began, or will; nil while that isn't known, as during a warm-up by count.
     public var openingTime: Int64? { known(opening) }
     /// When the measured part ended, or will; nil while that isn't known, and where nothing closes it.

@@ -11,7 +11,7 @@ public enum TopicKey: String, Sendable, Hashable, CaseIterable {
     public static let standard = TopicKey.blockOrder
 }
 
-/// PostgreSQL's `synchronous_commit` of the allocation workers' sessions: what a commit waits for.
+/// PostgreSQL's `synchronous_commit` of the workers' sessions, allocating and booking: what a commit waits for.
 public enum SynchronousCommit: String, Sendable, Hashable, CaseIterable {
     /// Nothing: a crash may lose the last commits, but never tears one.
     case off

@@ -8,7 +8,7 @@ import Foundation
 /// A finished run as `compare` needs it.
 public struct FinishedRun: Sendable {
     /// The versions of runs.csv that can be read. Columns are found by name, so that later ones may have more of them.
-    public static let formatVersions = 2...max(3, RunRow.formatVersion)
+    public static let formatVersions = 2...RunRow.formatVersion
 
     /// What has to be the same for two runs to be about the same thing, and what only should be. From manifest.json.
     public struct Identity: Sendable, Equatable {

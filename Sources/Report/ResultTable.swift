@@ -70,7 +70,10 @@ public enum ResultTable: String, Sendable, CaseIterable {
                 ("retries", "attempts that failed and were repeated"),
                 ("p50_ms", "time-to-visible of these messages, within 3 %"), ("p99_ms", "the same"),
                 ("max_ms", "the same, exact"),
-                ("lag_messages", "messages due and not committed at its end; empty if the run ended before"),
+                (
+                    "lag_messages",
+                    "messages due and not committed at its end, wherever they were; empty if the run ended before"
+                ),
                 ("lag_ms", "how long the oldest of them was due"),
                 ("lock_waits", "sessions seen waiting for a lock; empty if not sampled"),
             ]
@@ -86,9 +89,12 @@ public enum ResultTable: String, Sendable, CaseIterable {
             [
                 ("partition", "number of the partition"), ("messages", "messages whose effect was committed"),
                 ("share", "messages / messages of all partitions"),
-                ("lag_max_messages", "the most that were due and not committed, sampled each second"),
+                (
+                    "lag_max_messages",
+                    "the most of its messages that were due and not committed, wherever they were, each second"
+                ),
                 ("lag_max_ms", "the longest that the oldest of them had waited, sampled each second"),
-                ("lag_end_messages", "the same as lag_max_messages in the last sample"),
+                ("lag_end_messages", "what was due and not committed at the last sample"),
             ]
         case .probes:
             [

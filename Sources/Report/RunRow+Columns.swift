@@ -66,9 +66,11 @@ extension RunRow {
         + [
             allocate("topic_key", "what the messages are keyed by") { $0.topicKey.rawValue },
             allocate("isolation", "isolation level") { $0.isolation.rawValue },
-            allocate("synchronous_commit", "what a worker's commit waits for") { $0.synchronousCommit.rawValue },
+            allocate("synchronous_commit", "what a commit of a worker waits for, allocating or booking") {
+                $0.synchronousCommit.rawValue
+            },
             allocate("key_strategy", "surrogate key of captured executions") { $0.keyStrategy.rawValue },
-            allocate("round_trip_us", "emulated round-trip time to the database; 0: none") {
+            allocate("round_trip_us", "emulated round-trip time to the database, in microseconds") {
                 String($0.roundTripTimeUs)
             },
             allocate("snapshot_policy", "when fills are allocated on the way") { $0.snapshots.name },
@@ -149,10 +151,13 @@ extension RunRow {
     ]
 
     private static let lagColumns: [Column<RunRow>] = [
-        Column("lag_max_messages", "the most messages that one partition was behind, sampled each second") {
+        Column(
+            "lag_max_messages",
+            "the most due and uncommitted messages of one partition, wherever they were, each second"
+        ) {
             count($0.lagMaxMessages)
         },
-        Column("lag_max_ms", "the longest that a due message had waited in a partition, sampled each second") {
+        Column("lag_max_ms", "the longest that a due message of a partition had waited for its commit, each second") {
             latency($0.lagMaxNanoseconds)
         },
         Column("partition_skew", "messages of the fullest partition / messages of the average one") {
@@ -178,6 +183,14 @@ extension RunRow {
         },
         Column("recovery_ms", "from the last injected fault until what was due then is committed") {
             latency($0.recoveredNanoseconds)
+        },
+        speed("feed_catch_up_ms", "from the last commit of an execution to the acknowledgement of the last message") {
+            latency($0.feedCatchUpNanoseconds)
+        },
+        Column(
+            "proxy_lateness_p99_ms", "how much later than asked the emulated network passed bytes on; empty without one"
+        ) {
+            latency($0.proxyLatenessP99Nanoseconds)
         },
     ]
 
@@ -211,6 +224,12 @@ extension RunRow {
             count($0.resources.lockWaits)
         },
         Column("deadlocks", "deadlocks that the server broke") { count($0.resources.deadlocks) },
+        Column("wal_full_page_images", "whole pages in that log: first changes of a page after a checkpoint") {
+            count($0.resources.walFullPageImages)
+        },
+        Column("checkpoints", "checkpoints that the server began meanwhile, timed and requested ones") {
+            count($0.resources.checkpoints)
+        },
     ]
 
     private static let outcomeColumns: [Column<RunRow>] = [

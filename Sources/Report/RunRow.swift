@@ -93,6 +93,9 @@ public struct ResourceSummary: Sendable, Equatable {
     /// Rows inserted, updated and deleted.
     public var rowsWritten: Int64?
     public var commitsPerSync: Double?
+    /// Whole pages in the log: the first change of a page after a checkpoint.
+    public var walFullPageImages: Int64?
+    public var checkpoints: Int64?
     /// Sessions seen waiting for a lock, summed over samples of one each second.
     public var lockWaits: Int64?
     public var deadlocks: Int64?
@@ -108,7 +111,7 @@ public struct ResourceSummary: Sendable, Equatable {
 
 /// One configuration in one repetition.
 public struct RunRow: Sendable, Equatable {
-    public static let formatVersion = 3
+    public static let formatVersion = 4
 
     public var scenario: String
     public var competitor: Competitor
@@ -144,6 +147,10 @@ public struct RunRow: Sendable, Equatable {
     public var partitionSkew: Double?
     /// From the commit of an execution to the broker's acknowledgement, where the feed ran beside.
     public var committedToPublished: LatencySummary?
+    /// From the last execution's commit to the acknowledgement of its message, where the feed ran beside.
+    public var feedCatchUpNanoseconds: Int64?
+    /// How much later than asked the emulated network passed bytes on; nil without one.
+    public var proxyLatenessP99Nanoseconds: Int64?
     /// The server's clock less this machine's, where the feed ran beside; corrected for only beyond its uncertainty.
     public var clockOffsetNanoseconds: Int64?
     public var clockUncertaintyNanoseconds: Int64?

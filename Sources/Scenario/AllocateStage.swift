@@ -113,6 +113,12 @@ final class AllocateStage: StageRun {
         var feed: FeedFigures?
         /// Of whoever committed the executions on schedule.
         var executor: ExecutionFigures?
+
+        /// From the last commit of an execution to the broker's acknowledgement of the last message.
+        var feedCatchUpNanoseconds: Int64? {
+            guard let feed, let executor, executor.lastCommitTime > 0 else { return nil }
+            return max(0, feed.lastPublishedTime - executor.lastCommitTime)
+        }
     }
 
     private func measure(_ run: MeasuredRun, _ stream: RecordedStream) throws -> CellOutcome {
@@ -126,8 +132,9 @@ final class AllocateStage: StageRun {
         defer { connection.close() }
         let tables = try CellTables.prepare(topic, configuration, target: given.target, on: connection)
         defer { try? AllocationsSource.setKeyStrategy(.natural, on: connection) }
+        // What the proxy itself costs must not be a difference between two round trip times.
         let proxy =
-            configuration.roundTripTimeUs == 0
+            !given.scenario.emulatesNetwork
             ? nil
             : try RoundTripProxy.start(to: given.target.connection, roundTripTimeUs: configuration.roundTripTimeUs)
         defer { proxy?.stop() }
@@ -141,8 +148,13 @@ final class AllocateStage: StageRun {
         plan.firstExecution = stream.execution.firstExecution
 
         let meter = try UsageMeter(given.target, on: connection)
+        let expected = run.executions ?? topic.messageCount
+        // Workers don't see what is due and still on its way through the feed.
+        let due = { @Sendable [schedule = run.schedule] (now: Int64) in
+            window.startTime.map { min(expected, schedule.dueCount(at: now, start: $0)) } ?? 0
+        }
         let printer = ProgressClock(
-            counters, expected: run.executions ?? topic.messageCount, report: run.progress)
+            counters, expected: expected, due: run.through == .feed ? due : nil, report: run.progress)
         let processed: Processed
         do {
             defer { printer.end() }
@@ -151,6 +163,8 @@ final class AllocateStage: StageRun {
             meter.abandon()
             throw error
         }
+        // Nobody works behind it any more, and only now it tells how late it was.
+        proxy?.stop()
         let (resources, lockWaits) = try meter.finish(on: connection, start: processed.drain.startTime)
         try requireNotStopped(given.stop)
 
@@ -161,6 +175,8 @@ final class AllocateStage: StageRun {
         row.waitingBusts = try AllocationsVerification.waitingBustCount(on: connection)
         row.fill(from: processed.drain)
         row.committedToPublished = processed.feed.flatMap { LatencySummary($0.committedToPublished) }
+        row.feedCatchUpNanoseconds = processed.feedCatchUpNanoseconds
+        row.proxyLatenessP99Nanoseconds = proxy?.figures.latenessP99Ns
         row.clockOffsetNanoseconds = processed.feed?.clock?.offsetNs
         row.clockUncertaintyNanoseconds = processed.feed?.clock?.spanUncertaintyNs
         if run.through == .topic {
@@ -189,6 +205,7 @@ final class AllocateStage: StageRun {
     ) throws -> Processed {
         var bookings = BookingPlan(connection: plan.connection, workers: run.configuration.bookingWorkers)
         bookings.seed = plan.seed
+        bookings.synchronousCommit = run.configuration.synchronousCommit
         let beside = bookings.workers == 0 ? nil : bookings
         var processed: Processed
         if run.through == .feed {
@@ -274,7 +291,9 @@ final class AllocateStage: StageRun {
                 scheduleLagP99Ns: row.scheduleLagP99Nanoseconds, generator: run.through == .feed ? .executor : .workers,
                 timerErrorP99Ns: selfCheck.timerError.p99Ns,
                 offeredRatePerSecond: run.schedule.ratePerSecond,
-                throughputPerSecond: processed.drain.messagesPerSecond, ceilingPerSecond: row.sinkCeilingPerSecond))
+                throughputPerSecond: processed.drain.messagesPerSecond, ceilingPerSecond: row.sinkCeilingPerSecond,
+                proxyLatenessP99Ns: row.proxyLatenessP99Nanoseconds,
+                roundTripTimeNs: Int64(run.configuration.roundTripTimeUs) * 1000))
     }
 }
 

@@ -9,23 +9,17 @@ public import Postgres
 public struct DatabaseActivity: Sendable, Equatable {
     /// The write-ahead log of the whole server: what was written to it, and how often it was brought to the disk.
     public var walBytes: Int64 = 0
-    public var walRecords: Int64 = 0
     /// Whole pages in the log: the first change of a page after a checkpoint.
     public var walFullPageImages: Int64 = 0
     public var walSyncs: Int64 = 0
     /// Of the database.
     public var commits: Int64 = 0
-    public var rollbacks: Int64 = 0
     public var rowsInserted: Int64 = 0
     public var rowsUpdated: Int64 = 0
     public var rowsDeleted: Int64 = 0
     public var deadlocks: Int64 = 0
-    public var tempBytes: Int64 = 0
     /// Of the server, timed ones and requested ones.
     public var checkpoints: Int64 = 0
-    /// False when a session that worked in the meantime still lived at the second reading: the last second of its
-    /// statistics may be missing.
-    public var isSettled = true
 
     public init() {}
 
@@ -33,9 +27,9 @@ public struct DatabaseActivity: Sendable, Equatable {
     public var commitsPerSync: Double? { walSyncs == 0 ? nil : Double(commits) / Double(walSyncs) }
 
     private static let counters: [any WritableKeyPath<DatabaseActivity, Int64> & Sendable] = [
-        \.walBytes, \.walRecords, \.walFullPageImages, \.walSyncs, \.commits, \.rollbacks, \.rowsInserted,
-        \.rowsUpdated,
-        \.rowsDeleted, \.deadlocks, \.tempBytes, \.checkpoints,
+        \.walBytes, \.walFullPageImages, \.walSyncs, \.commits, \.rowsInserted, \.rowsUpdated, \.rowsDeleted,
+        \.deadlocks,
+        \.checkpoints,
     ]
 
     static func - (later: DatabaseActivity, earlier: DatabaseActivity) -> DatabaseActivity {
@@ -53,8 +47,8 @@ public struct DatabaseActivity: Sendable, Equatable {
             ? "(SELECT num_timed + num_requested FROM pg_stat_checkpointer)"
             : "(SELECT checkpoints_timed + checkpoints_req FROM pg_stat_bgwriter)"
         return """
-            SELECT w.wal_bytes::INT8, w.wal_records, w.wal_fpi, coalesce(\(syncs), 0)::INT8, d.xact_commit, d.xact_rollback,
-                   d.tup_inserted, d.tup_updated, d.tup_deleted, d.deadlocks, d.temp_bytes, \(checkpoints)::INT8
+            SELECT w.wal_bytes::INT8, w.wal_fpi, coalesce(\(syncs), 0)::INT8, d.xact_commit,
+                   d.tup_inserted, d.tup_updated, d.tup_deleted, d.deadlocks, \(checkpoints)::INT8
             FROM pg_stat_wal AS w, pg_stat_database AS d WHERE d.datname = current_database()
             """
     }
@@ -116,8 +110,6 @@ public struct DatabaseMeter {
         if try connection.query("SELECT 1 FROM pg_proc WHERE proname = 'pg_stat_force_next_flush'").rowCount > 0 {
             try connection.query("SELECT pg_stat_force_next_flush()")
         }
-        var activity = DatabaseActivity(try connection.query(statement))
-        activity.isSettled = isSettled
-        return activity
+        return DatabaseActivity(try connection.query(statement))
     }
 }

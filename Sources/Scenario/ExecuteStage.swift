@@ -51,6 +51,7 @@ struct ExecuteStage: StageRun {
         row.transactions.committed = figures.transactionCount
         row.duplicates = result.feed?.duplicateCount
         row.committedToPublished = result.feed.flatMap { LatencySummary($0.committedToPublished) }
+        row.feedCatchUpNanoseconds = result.catchUpNanoseconds
         var outcome = CellOutcome(row: row)
         outcome.checks = result.checks
         outcome.finalTables = ["trades.executions": result.checksum]

@@ -8,8 +8,13 @@ final class ProgressClock: Sendable {
     private let stop = StopFlag()
     private let thread: WorkerThread<Void>
 
-    /// - Parameter expected: messages that the cell will process; nil where that isn't known.
-    init(_ counters: WorkerProgress, expected: Int64?, report: @escaping @Sendable (CellProgress) -> Void) {
+    /// - Parameters:
+    ///   - expected: messages that the cell will process; nil where that isn't known.
+    ///   - due: how many of them are due at a time; nil where the workers see for themselves what is due.
+    init(
+        _ counters: WorkerProgress, expected: Int64?, due: (@Sendable (_ now: Int64) -> Int64)? = nil,
+        report: @escaping @Sendable (CellProgress) -> Void
+    ) {
         let stop = stop
         thread = WorkerThread(name: "progress") {
             var last = counters.committedMessageCount
@@ -23,7 +28,8 @@ final class ProgressClock: Sendable {
                     CellProgress(
                         messages: count, messagesExpected: expected,
                         ratePerSecond: Double(count - last) * 1e9 / Double(now - lastTime),
-                        lagMessages: counters.lagMessageCount, retries: counters.retryCount))
+                        lagMessages: due.map { max(0, $0(now) - count) } ?? counters.lagMessageCount,
+                        retries: counters.retryCount))
                 (last, lastTime) = (count, now)
             }
         }

@@ -2,6 +2,7 @@
 // Plain values; the readers of the same names check them.
 
 public import Measurement
+import Model
 
 extension ScenarioFile {
     /// How executions reach the workers.
@@ -47,6 +48,10 @@ extension ScenarioFile {
         public var probeSeconds: Double
         public var through: Through
     }
+
+    /// Whether some configuration asks for a round-trip time. All of them then reach the database through the proxy, those of 0 as
+    /// well: what the proxy costs would else be taken for the cost of the round trips.
+    var emulatesNetwork: Bool { configurations.contains { $0.roundTripTimeUs > 0 } }
 
     /// In which order the cells of an experiment run.
     public enum Order: String, Sendable, CaseIterable {

@@ -62,5 +62,7 @@ extension ResourceSummary {
         rowsWritten = activity.rowsInserted + activity.rowsUpdated + activity.rowsDeleted
         commitsPerSync = activity.commitsPerSync
         deadlocks = activity.deadlocks
+        walFullPageImages = activity.walFullPageImages
+        checkpoints = activity.checkpoints
     }
 }

@@ -5,6 +5,7 @@
 import CEpoll
 import Diagnostics
 import Glibc
+import Measurement
 import Synchronization
 import Threads
 
@@ -20,6 +21,8 @@ final class ProxyLoop: @unchecked Sendable {
         fileprivate let wake = eventfd(0, O_CLOEXEC | O_NONBLOCK)
         /// The CPU clock of the thread while it runs, what it showed at last afterwards.
         private let clock = Mutex<(id: clockid_t?, lastNs: Int64)>((nil, 0))
+        /// Handed over once, when the loop ends.
+        private let lateness = Mutex<Histogram?>(nil)
 
         deinit { if wake >= 0 { Glibc.close(wake) } }
 
@@ -32,6 +35,11 @@ final class ProxyLoop: @unchecked Sendable {
         }
 
         var cpuTimeNs: Int64 { clock.withLock { state in state.id.map(nanoseconds) ?? state.lastNs } }
+
+        /// Nil while the loop runs, and if no bytes were passed on.
+        var latenessP99Ns: Int64? {
+            lateness.withLock { $0.flatMap { $0.count == 0 ? nil : $0.percentile(99) } }
+        }
 
         fileprivate func count(_ size: Int, isToServer: Bool) {
             if isToServer {
@@ -46,11 +54,12 @@ final class ProxyLoop: @unchecked Sendable {
             if pthread_getcpuclockid(pthread_self(), &id) == 0 { clock.withLock { $0.id = id } }
         }
 
-        fileprivate func endCounting() {
+        fileprivate func endCounting(_ lateness: Histogram) {
             clock.withLock { state in
                 state.lastNs = state.id.map(nanoseconds) ?? 0
                 state.id = nil
             }
+            self.lateness.withLock { $0 = lateness }
         }
     }
 
@@ -121,6 +130,8 @@ final class ProxyLoop: @unchecked Sendable {
     /// Sockets that had more than their turn allowed.
     private var unfinished: [(link: Link, lane: Lane)] = []
     private var isAccepting = true
+    /// By how much later than asked bytes were passed on.
+    private var lateness = Histogram()
 
     init(listeningAt path: String, target: SocketAddress, delayNs: Int64, shared: Shared) throws(OperatingError) {
         self.target = target
@@ -148,6 +159,7 @@ final class ProxyLoop: @unchecked Sendable {
     /// Serves until it is told to stop, and cuts what is still connected.
     func run() {
         shared.beginCounting()
+        Self.takePrecedence()
         var events = [epoll_event](repeating: epoll_event(), count: 64)
         while !shared.isStopped {
             releaseWhatIsDue()
@@ -156,7 +168,15 @@ final class ProxyLoop: @unchecked Sendable {
             for event in events.prefix(Int(max(0, count))) { handle(event) }
         }
         for link in links.values { close(link) }
-        shared.endCounting()
+        shared.endCounting(lateness)
+    }
+
+    /// A network doesn't wait for the processors of those that use it: this thread goes before all others, where the system
+    /// allows that. It does so to root; to others the proxy's lateness says what that costs.
+    private static func takePrecedence() {
+        var priority = sched_param()
+        priority.sched_priority = sched_get_priority_min(Int32(SCHED_FIFO))
+        _ = pthread_setschedparam(pthread_self(), Int32(SCHED_FIFO), &priority)
     }
 
     private func handle(_ event: epoll_event) {
@@ -182,7 +202,7 @@ final class ProxyLoop: @unchecked Sendable {
         guard queueStart < queue.count else { return }
         let now = nanoseconds(CLOCK_MONOTONIC)
         while queueStart < queue.count, queue[queueStart].dueNs <= now {
-            let (_, link, lane, item) = queue[queueStart]
+            let (dueNs, link, lane, item) = queue[queueStart]
             queueStart += 1
             if link.isClosed { continue }
             switch item {
@@ -193,6 +213,8 @@ final class ProxyLoop: @unchecked Sendable {
                 continue
             }
             write(lane, of: link)
+            // If the other side takes nothing just now, what follows is its delay and not ours.
+            if case .bytes = item { lateness.record(nanoseconds(CLOCK_MONOTONIC) - dueNs) }
         }
         if queueStart == queue.count {
             queue.removeAll(keepingCapacity: true)

@@ -27,6 +27,9 @@ public final class RoundTripProxy: Sendable {
         public var bytesFromServer: Int64
         /// CPU time of the proxy's thread: part of the harness' share.
         public var cpuTimeNs: Int64
+        /// The p99, over all pieces that came in at once, of how much later than asked they were passed on; nil while the proxy
+        /// runs, and without any. How long bytes waited for the proxy to read them can't be seen, and isn't in it.
+        public var latenessP99Ns: Int64?
     }
 
     /// How clients connect: the database, user and password of the target.
@@ -87,7 +90,8 @@ public final class RoundTripProxy: Sendable {
         Figures(
             connectionCount: shared.connectionCount.load(ordering: .relaxed),
             bytesToServer: shared.bytesToServer.load(ordering: .relaxed),
-            bytesFromServer: shared.bytesFromServer.load(ordering: .relaxed), cpuTimeNs: shared.cpuTimeNs)
+            bytesFromServer: shared.bytesFromServer.load(ordering: .relaxed), cpuTimeNs: shared.cpuTimeNs,
+            latenessP99Ns: shared.latenessP99Ns)
     }
 
     // MARK: The socket's folder

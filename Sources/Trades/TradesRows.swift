@@ -163,7 +163,7 @@ public struct ExecutionFigures: Sendable, Equatable {
     ///   - dues: the intended arrivals of its execution reports; empty without a schedule.
     ///   - window: which of them count in the histograms by message; nil for all.
     mutating func noteTransaction(dues: [Int64], began: Int64, committed: Int64, window: MeasuredWindow? = nil) {
-        let measured = window?.commit(count: 0, at: committed)
+        let measured = window?.membership(at: committed)
         for due in dues where measured?.contains(arrival: due) ?? true {
             scheduleLag.record(began - max(due, lastCommitTime))
             dueToBegun.record(began - due)

@@ -4,6 +4,7 @@
 import Booking
 import Holdings
 import Measurement
+import Model
 import Postgres
 import Testing
 import Threads
@@ -54,6 +55,27 @@ import Threads
             #expect(
                 try bench.lines("SELECT * FROM holdings.position_movements ORDER BY 2") == ["8 1 8 -60", "8 2 8 -40"])
             #expect(try bench.differences() == [])
+        }
+    }
+
+    @Test(arguments: [SynchronousCommit.off, .local, nil])
+    func `bookings wait for the disk as the configuration says`(_ setting: SynchronousCommit?) throws {
+        try withBookingBench { bench in
+            try bench.connection.execute(
+                """
+                CREATE TABLE seen (setting TEXT);
+                CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                  INSERT INTO seen SELECT current_setting('synchronous_commit'); RETURN NULL;
+                END $$;
+                CREATE TRIGGER see AFTER INSERT ON allocations.block_bookings FOR EACH STATEMENT EXECUTE FUNCTION see()
+                """)
+            try bench.addBlock(7, intended: [60])
+            try bench.snapshot(7, [60], notional: "60.00")
+            var plan = bench.plan()
+            plan.synchronousCommit = setting
+            _ = try BookingPool.run(plan, stop: bench.stop)
+            let server = try bench.lines("SHOW synchronous_commit")
+            #expect(try bench.lines("SELECT DISTINCT setting FROM seen") == (setting.map { [$0.rawValue] } ?? server))
         }
     }
 

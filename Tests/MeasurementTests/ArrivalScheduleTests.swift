@@ -41,6 +41,20 @@ import Testing
         #expect(schedule.ratePerSecond == 0.5)
     }
 
+    @Test func `what is due by a time are the messages whose arrival isn't later`() {
+        let ramp = ArrivalSchedule.Phase(ratePerSecondFrom: 10, to: 1000, durationMs: 3_000)
+        for schedule in [
+            .uniform(ratePerSecond: 700), .poisson(ratePerSecond: 700, seed: 3), ArrivalSchedule(phases: [ramp]),
+        ] {
+            let arrivals = (0..<2_000).map { schedule.intendedArrival(sequence: $0, start: 50) }
+            for time in [0, 49, 50, 51, 1_000_000_050, arrivals[77], arrivals[77] - 1, arrivals[1_500]] {
+                let due = Int64(arrivals.count(where: { $0 <= time }))
+                #expect(schedule.dueCount(at: time, start: 50) == due, "\(schedule) at \(time)")
+            }
+        }
+        #expect(ArrivalSchedule.backlog.dueCount(at: 50, start: 50) == .max)
+    }
+
     @Test func `a schedule describes itself`() {
         #expect(ArrivalSchedule.backlog.description == "backlog")
         #expect(ArrivalSchedule.uniform(ratePerSecond: 5000).description == "paced at 5000/s")

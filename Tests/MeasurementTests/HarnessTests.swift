@@ -58,6 +58,23 @@ import Testing
         #expect(reason?.contains("idle workers") == false)
     }
 
+    @Test func `an emulated network that is later than a tenth of its round trip makes a run invalid`() {
+        func verdict(_ lateness: Int64?, roundTripTimeUs: Int64) -> HarnessValidity {
+            .judge(
+                HarnessFigures(
+                    throughputPerSecond: 100, proxyLatenessP99Ns: lateness, roundTripTimeNs: roundTripTimeUs * 1000))
+        }
+        #expect(verdict(1_000_000, roundTripTimeUs: 10_000).isValid)
+        let reason = verdict(1_010_000, roundTripTimeUs: 10_000).reason
+        #expect(reason?.contains("its p99 of 1.01 ms above the bound of 1.00 ms for a round trip of 10.00 ms") == true)
+        // Short ones may be late by what a busy machine takes to wake a thread, those of 0 behind the same proxy as well.
+        for roundTrip in [0, 100, 2_000] as [Int64] {
+            #expect(verdict(200_000, roundTripTimeUs: roundTrip).isValid)
+            #expect(!verdict(200_001, roundTripTimeUs: roundTrip).isValid)
+        }
+        #expect(verdict(nil, roundTripTimeUs: 0).isValid)
+    }
+
     @Test func `the tightest sample tells the offset, which lies within its uncertainty`() {
         let seed = UInt64.random(in: 0...UInt64.max)
         print("seed \(seed)")

@@ -21,6 +21,12 @@ import Testing
         for stage in LatencyStage.allCases { #expect(stage.meaning.hasSuffix("."), "\(stage)") }
     }
 
+    @Test func `what a stage leaves out is said with it`() {
+        #expect(
+            LatencyStage.committedToAllocated.meaning.contains("Not measured where the topic is keyed by execution"))
+        #expect(LatencyStage.publishedToPolled.meaning.hasPrefix("From the producer's timestamp"))
+    }
+
     @Test func `a duration counts in its stage alone`() {
         var latencies = StageLatencies()
         for stage in LatencyStage.allCases {

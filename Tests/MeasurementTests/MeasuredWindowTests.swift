@@ -21,7 +21,8 @@ import Testing
         #expect(window.closingTime == nil)
         #expect(window.elapsedNs(atEnd: 3500) == 2500)
         #expect(window.committedCount == nil)
-        #expect(!window.isOver(at: .max - 1))
+        #expect(window.startTime == 1000)
+        #expect(window.membership(at: 1001) == membership)
     }
 
     @Test func `with a backlog a count of commits opens and closes the window, each at the end of a transaction`() {
@@ -37,7 +38,28 @@ import Testing
         #expect(window.closingTime == 1500)
         #expect(window.committedCount == 18)
         #expect(window.elapsedNs(atEnd: 1900) == 300)
-        #expect(window.isOver(at: 1501) && !window.isOver(at: 1500))
+    }
+
+    @Test func `asking which messages count tells the window of nothing, and answers as a commit would`() {
+        let window = window(.count(10), .count(20))
+        func counts(at time: Int64) -> Bool { window.membership(at: time).contains(arrival: 1000) }
+        #expect((1...50).allSatisfy { !counts(at: 1000 + $0) }, "asking doesn't warm up")
+        _ = window.commit(count: 10, at: 1100)
+        #expect(!counts(at: 1100) && counts(at: 1101))
+        #expect(window.openingTime == 1100 && window.committedCount == 0)
+        _ = window.commit(count: 20, at: 1200)
+        #expect(counts(at: 1200) && !counts(at: 1201) && window.committedCount == 20)
+
+        let schedule = ArrivalSchedule.uniform(ratePerSecond: 10_000_000)
+        let open = MeasuredWindow(plan: WindowPlan(warmUp: .count(5), measured: .count(10)), schedule: schedule)
+        #expect(!open.membership(at: 900).contains(arrival: 900), "it hasn't begun")
+        open.begin(at: 1000)
+        for time in stride(from: Int64(1400), through: 9_000, by: 200) {
+            #expect(open.membership(at: time) == open.commit(count: 1, at: time))
+        }
+        let committed = open.committedCount
+        _ = open.membership(at: 2000)
+        #expect(open.committedCount == committed)
     }
 
     @Test func `with a backlog a commit belongs to a window by time`() {

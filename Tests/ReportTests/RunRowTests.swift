@@ -36,6 +36,8 @@ func makeRow(
     row.partitionSkew = 1.25
     row.scheduleLagP99Nanoseconds = 40_000
     row.sinkCeilingPerSecond = 900_000
+    row.feedCatchUpNanoseconds = 12_500_000
+    row.proxyLatenessP99Nanoseconds = 150_000
     row.resources.harnessCPUSeconds = 1
     row.resources.databaseCPUSeconds = databaseCPUSeconds
     row.resources.harnessPeakResidentBytes = 123_456_789
@@ -44,6 +46,8 @@ func makeRow(
     row.resources.commitsPerSync = 1.5
     row.resources.lockWaits = 4
     row.resources.deadlocks = 0
+    row.resources.walFullPageImages = 17
+    row.resources.checkpoints = 1
     row.finalTables = "1f2e"
     row.verified = verified
     return row
@@ -76,9 +80,11 @@ func makeFields(
             txn_latency_p999_ms txn_latency_max_ms transactions retries retried_messages retried_ms ambiguous_commits
             reconnects duplicates snapshots waiting_busts booked_blocks account_bookings booking_p50_ms booking_p99_ms
             booking_elapsed_s lag_max_messages lag_max_ms partition_skew committed_to_published_p50_ms
-            committed_to_published_p99_ms clock_offset_ms clock_uncertainty_ms schedule_lag_p99_ms sink_ceiling_per_s recovery_ms harness_cpu_s
+            committed_to_published_p99_ms clock_offset_ms clock_uncertainty_ms schedule_lag_p99_ms sink_ceiling_per_s recovery_ms feed_catch_up_ms
+            proxy_lateness_p99_ms harness_cpu_s
             harness_cpu_share database_cpu_s database_cpu_us_per_execution harness_peak_rss_mb wal_bytes
-            wal_bytes_per_execution rows_written commits_per_sync lock_waits deadlocks final_tables verified validity
+            wal_bytes_per_execution rows_written commits_per_sync lock_waits deadlocks
+            wal_full_page_images checkpoints final_tables verified validity
             invalid_reason
             """
         #expect(RunRow.columnNames == published.split { $0 == " " || $0 == "\n" }.map(String.init))
@@ -89,10 +95,10 @@ func makeFields(
         let configuration = Configuration(name: "c8", mode: .concurrent, workers: 8, pipelineDepth: 4)
         let row = makeRow(configuration, repetition: 2, executionsPerSecond: 800)
         let expected = """
-            3,test,allocate,c8,2,2,concurrent,8,8,1,4,,,,block_order,read_committed,on,natural,0,parts4,1,0.000000,\
+            4,test,allocate,c8,2,2,concurrent,8,8,1,4,,,,block_order,read_committed,on,natural,0,parts4,1,0.000000,\
             backlog,topic,,1000,,,1250.000,800.0,,811.2,,3.000,15.000,30.000,300.000,1500.000,1.235,2.000,2.000,3.000,\
-            9.000,1250,3,12,7.000,0,0,2,400,2,60,1200,3.000,7.654,1.260,77,88.000,1.250,,,,,0.040,900000.0,,1.000,0.2500,\
-            3.000,3000.0,123.5,2000000,2000.0,5000,1.50,4,0,1f2e,true,valid,
+            9.000,1250,3,12,7.000,0,0,2,400,2,60,1200,3.000,7.654,1.260,77,88.000,1.250,,,,,0.040,900000.0,,12.500,0.150,1.000,0.2500,\
+            3.000,3000.0,123.5,2000000,2000.0,5000,1.50,4,0,17,1,1f2e,true,valid,
             """
         #expect(row.fields.joined(separator: ",") == expected)
     }

@@ -18,6 +18,14 @@ import Testing
             ])
     }
 
+    @Test func `one configuration with a round trip time puts all of them behind the emulated network`() throws {
+        func emulates(_ configurations: String) throws -> Bool {
+            try parsed(scenarioText(configurations: configurations)).emulatesNetwork
+        }
+        #expect(try !emulates("[{ mode: row }, { mode: batch, round_trip_us: 0 }]"))
+        #expect(try emulates("[{ mode: row }, { mode: batch, round_trip_us: [0, 1] }]"))
+    }
+
     @Test func `a name is a prefix of what the lists make, and says only what varies`() throws {
         let fields =
             "isolation: [read_committed, serializable], topic_key: [block_order, execution], "

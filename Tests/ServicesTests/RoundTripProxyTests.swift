@@ -76,6 +76,11 @@ private func connect(_ proxy: RoundTripProxy) throws -> UnixSocket {
                 #expect(answers >= 20)
             }
             #expect(pipeline[0] >= 5 && pipeline[2] < 15, "\(pipeline)")
+            // How late it was is told once it has ended: at most by what a statement took beyond its round trip.
+            #expect(proxy.figures.latenessP99Ns == nil)
+            proxy.stop()
+            let lateness = try #require(proxy.figures.latenessP99Ns)
+            #expect(lateness > 0 && lateness < 1_000_000_000, "\(lateness) ns")
         }
     }
 

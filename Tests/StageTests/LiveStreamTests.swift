@@ -54,6 +54,23 @@ private struct LiveBench {
         }
     }
 
+    /// Keeps everybody else from writing executions for a while, once there are so many.
+    func lockExecutions(afterCount count: Int64, nanoseconds: Int64) -> WorkerThread<Void> {
+        let info = target.connection
+        return WorkerThread(name: "lock") {
+            let other = try PostgresConnection.connect(to: info)
+            defer { other.close() }
+            // Those of the recorded stream are forgotten first.
+            let counting = "SELECT count(*) FROM trades.executions"
+            let first = try other.number(counting)
+            while try other.number(counting) == first { sleepThread(for: .milliseconds(1)) }
+            while try other.number(counting) < count { sleepThread(for: .milliseconds(1)) }
+            try other.execute("BEGIN; LOCK TABLE trades.executions IN SHARE ROW EXCLUSIVE MODE")
+            sleepThread(for: .nanoseconds(nanoseconds))
+            try other.commit()
+        }
+    }
+
     /// Slots and feeds that were left behind.
     var leftovers: [String] {
         get throws {
@@ -99,12 +116,16 @@ private func withOrders<R>(
             let replayed = try bench.replay(topic, configuration)
             #expect(replayed.differences.isEmpty, "\(replayed.differences)")
 
+            let schedule = ArrivalSchedule.uniform(ratePerSecond: 2_000)
             let liveTopic = RecordedTopic(topic: "live-live-\(kind)", key: .blockOrder, ends: topic.ends)
             let live = try bench.process(liveTopic, configuration) { plan, bookings in
                 var plan = plan
-                plan.schedule = .uniform(ratePerSecond: 2_000)
+                plan.schedule = schedule
+                // Others have the table in the middle of the stream: what is due waits where no worker sees it.
+                let lock = bench.lockExecutions(afterCount: 300, nanoseconds: 700_000_000)
                 let result = try LiveStream.run(
                     plan, bookings: bookings, orders: bench.orders, target: bench.target, stop: StopFlag())
+                try lock.join()
                 return (result, result.ends)
             }
             #expect(live.differences.isEmpty, "\(live.differences)")
@@ -128,6 +149,9 @@ private func withOrders<R>(
             let due = Double(count - 1) / 2_000
             #expect(Double(result.drain.elapsedNanoseconds) / 1e9 >= due, "\(due) s")
             #expect(figures.timeToVisible.min > 0)
+            expectExactLag(figures, schedule: schedule, count: count)
+            let behind = figures.lag.samples.map(\.messages).max() ?? 0
+            #expect(behind > 500, "\(behind): what the executor couldn't commit was due all the same")
             let published = result.feed.committedToPublished
             #expect(published.count == count && result.feed.publishedCount == count)
             #expect(published.percentile(50) < 2_000_000_000 && published.clippedCount == 0)

@@ -15,6 +15,18 @@ import Trades
 
 private func ms(_ nanoseconds: Int64) -> Int64 { nanoseconds / 1_000_000 }
 
+/// What is due by the schedule and not committed is the lag of each second, wherever it was then.
+func expectExactLag(_ figures: WorkerFigures, schedule: ArrivalSchedule, count: Int64) {
+    var committed: Int64 = 0
+    for (second, interval) in figures.series.intervals.enumerated() {
+        committed += interval.messageCount
+        guard second < figures.lag.samples.count else { break }
+        let time = Int64(second + 1) * 1_000_000_000
+        let due = min(count, schedule.dueCount(at: time, start: 0))
+        #expect(figures.lag.samples[second].messages == due - committed, "second \(second + 1)")
+    }
+}
+
 extension WorkerBench {
     /// The messages as a topic has them that is keyed by execution: blocks are all over the partitions.
     fileprivate var messagesKeyedByExecution: [TopicMessage] {
@@ -194,6 +206,8 @@ extension WorkerBench {
             let longest = result.figures.lag.samples.map(\.nanoseconds).max() ?? 0
             #expect((900...2_100).contains(ms(longest)), "\(ms(longest)) ms")
             #expect((result.figures.lag.samples.map(\.messages).max() ?? 0) > Int64(rate * 0.9))
+            expectExactLag(
+                result.figures, schedule: .uniform(ratePerSecond: rate), count: Int64(bench.executions.count))
             #expect(try bench.verify().isClean)
         }
     }
@@ -333,6 +347,97 @@ extension WorkerBench {
             #expect((result.faults.first?.recoveredAfterNs ?? 0) > 0)
             #expect(try bench.verify().isClean)
         }
+    }
+}
+
+@Suite struct PartitionLagTests {
+    /// One message: when it was due, polled (more than once, if it was forgotten) and committed.
+    private struct Message {
+        var due: Int64
+        var polls: [Int64]
+        var committed: Int64
+    }
+
+    private enum Event {
+        case poll(Int)
+        case commit(Int)
+        case forget
+    }
+
+    @Test func `each sample ends up as what was due and not committed, whatever was known when it was taken`() {
+        let seed = UInt64.random(in: 0...UInt64.max)
+        print("seed \(seed)")
+        var random = SeededRandom(seed: seed)
+        let second: Int64 = 1_000_000_000
+        for _ in 0..<200 {
+            let start = random.integer(in: 0...5 * second)
+            let forgotten = start + random.integer(in: 0...8 * second)
+            var messages: [Message] = []
+            var (due, polled, committed) = (start, start, start)
+            for _ in 0..<random.integer(in: 1...60) {
+                due += random.integer(in: 0...second / 2)
+                // Before it is due, as from a recorded topic, or long after it, as from a feed that is behind.
+                polled = max(polled, due + random.integer(in: -2 * second...2 * second), start)
+                committed = max(committed, max(due, polled) + random.integer(in: 0...second / 2)) + 1
+                messages.append(Message(due: due, polls: [polled], committed: committed))
+            }
+            // Once, everything that is polled and not committed is dropped and comes again.
+            for index in messages.indices
+            where messages[index].polls[0] <= forgotten && messages[index].committed > forgotten {
+                messages[index].polls.append(forgotten + 1)
+            }
+            var events: [(time: Int64, event: Event)] = []
+            for (index, message) in messages.enumerated() {
+                events += message.polls.map { ($0, .poll(index)) }
+                events.append((max(message.committed, (message.polls.last ?? 0) + 1), .commit(index)))
+                messages[index].committed = events[events.count - 1].time
+            }
+            events.append((forgotten, .forget))
+            events.sort { $0.time < $1.time }
+            check(events, messages, start: start, seed: seed)
+        }
+    }
+
+    /// Plays the worker that sees these events, and compares what it says with what was.
+    private func check(_ events: [(time: Int64, event: Event)], _ messages: [Message], start: Int64, seed: UInt64) {
+        let second: Int64 = 1_000_000_000
+        var lag = PartitionLag()
+        lag.begin(at: start)
+        var known: Set<Int> = []
+        var next = start + second
+        func sample(upTo now: Int64) {
+            while next <= now {
+                let waiting = known.filter { messages[$0].due <= next }
+                let oldest = waiting.map { messages[$0].due }.min()
+                lag.sample(messages: Int64(waiting.count), nanoseconds: oldest.map { next - $0 } ?? 0, at: next)
+                next += second
+            }
+        }
+        for (time, event) in events {
+            switch event {
+            case .poll(let index):
+                // Samples are taken late or not: what is polled meanwhile is in them by its arrival.
+                if index % 2 == 0 { sample(upTo: time) }
+                lag.add(arrival: messages[index].due, offset: Int64(index))
+                known.insert(index)
+            case .commit(let index):
+                sample(upTo: time)
+                known.remove(index)
+            case .forget:
+                sample(upTo: time)
+                lag.forget(below: known.max().map { Int64($0 + 1) } ?? 0)
+                known.removeAll()
+            }
+        }
+        let truth = lag.series.samples.indices.map { index -> LagSeries.Sample in
+            let time = start + Int64(index + 1) * second
+            let waiting = messages.filter { $0.due <= time && $0.committed > time }
+            return LagSeries.Sample(
+                messages: Int64(waiting.count), nanoseconds: waiting.map { time - $0.due }.max() ?? 0)
+        }
+        #expect(lag.series.samples == truth, "seed \(seed)")
+        #expect(lag.maxMessages == truth.map(\.messages).max() ?? 0, "seed \(seed)")
+        #expect(lag.maxNs == truth.map(\.nanoseconds).max() ?? 0, "seed \(seed)")
     }
 }
 

@@ -133,7 +133,7 @@ extension AllocationWorker {
     /// Records a message that was published while workers run and was handed over by the consumer.
     /// - Parameter publishedMs: when it was published, on the wall clock; nil if that isn't known.
     func recordPolled(arrival: Int64, at now: Int64, publishedMs: Int64?) {
-        guard let publishedMs, plan.window?.commit(count: 0, at: now).contains(arrival: arrival) ?? true else { return }
+        guard let publishedMs, plan.window?.membership(at: now).contains(arrival: arrival) ?? true else { return }
         // The broker's timestamp is of the millisecond in which the message was published: half of one is its mean error.
         let published = clocks.monotonic(realtime: publishedMs * 1_000_000 + 500_000)
         figures.latencies.record(.publishedToPolled, max(0, now - published))
@@ -145,7 +145,7 @@ extension AllocationWorker {
     func recordDue(by now: Int64) {
         for index in queues.indices {
             while let arrival = queues[index].nextNewlyDue(by: now) {
-                guard plan.window?.commit(count: 0, at: now).contains(arrival: arrival) ?? true else { continue }
+                guard plan.window?.membership(at: now).contains(arrival: arrival) ?? true else { continue }
                 figures.latencies.record(.scheduleLag, max(0, now - max(arrival, idleSince)))
             }
         }
@@ -158,20 +158,17 @@ extension AllocationWorker {
     func sampleLag(upTo now: Int64) {
         while nextSampleTime <= now, nextSampleTime > 0 {
             sampleLag(at: nextSampleTime)
-            nextSampleTime += figures.lag.intervalNs
+            nextSampleTime += partitionLags[0].series.intervalNs
         }
     }
 
     private func sampleLag(at time: Int64) {
         var sum: Int64 = 0
-        var longest: Int64 = 0
         for index in queues.indices {
             let lag = lag(of: index, at: time)
             sum += lag.messages
-            longest = max(longest, lag.nanoseconds)
-            partitionFigures[index].sample(lagMessages: lag.messages, lagNs: lag.nanoseconds)
+            partitionLags[index].sample(messages: lag.messages, nanoseconds: lag.nanoseconds, at: time)
         }
-        figures.lag.append(messages: sum, nanoseconds: longest)
         tellLag(sum)
     }
 
@@ -181,6 +178,7 @@ extension AllocationWorker {
         toldLag = messages
     }
 
+    /// What is known now; what is polled later and was due at `time` is added then.
     private func lag(of index: Int, at time: Int64) -> (messages: Int64, nanoseconds: Int64) {
         let partition = queues[index].partition
         let end = endOffsets?[partition]
@@ -193,16 +191,9 @@ extension AllocationWorker {
         let (arrivals, head) = (queues[index].arrivals, queues[index].head)
         // Executions come in their order but for repetitions, so the first that isn't due has nothing due behind it.
         let due = arrivals[head...].partitioningIndex { $0 > time }
-        var messages = stagedCount + Int64(due - head)
+        let messages = stagedCount + Int64(due - head)
         var oldest = stagedCount > 0 ? staged.first?.arrival : nil
         if oldest == nil, due > head { oldest = arrivals[head] }
-        if due == arrivals.count, due > head, let end, queues[index].polledOffset < end {
-            // Everything polled is due: what the broker still has is due at the rate of what it gave.
-            let span = arrivals[due - 1] - arrivals[head]
-            let rest = end - queues[index].polledOffset
-            let more = span > 0 ? Double(due - head) * Double(time - arrivals[due - 1]) / Double(span) : 0
-            messages += min(rest, Int64(more))
-        }
         return (messages, oldest.map { max(0, time - $0) } ?? 0)
     }
 
@@ -258,7 +249,12 @@ extension AllocationWorker {
     /// What the thread hands over in the end.
     func finishedFigures() -> WorkerFigures {
         var figures = figures
-        for (index, queue) in queues.enumerated() { figures.partitions[queue.partition] = partitionFigures[index] }
+        for (index, queue) in queues.enumerated() {
+            var partition = partitionFigures[index]
+            partition.take(partitionLags[index])
+            figures.partitions[queue.partition] = partition
+            figures.lag.merge(partitionLags[index].series)
+        }
         return figures
     }
 }

@@ -121,6 +121,7 @@ public final class AllocationWorker {
     var takenBlocks: [Int] = []
     /// By queue: what is told of its partition, and the latest arrival that is committed.
     var partitionFigures: [PartitionFigures]
+    var partitionLags: [PartitionLag]
     var lastArrivals: [Int64]
     /// Messages committed so far that had been captured before, and how many there were when the last fault came.
     var duplicatesSoFar: Int64 = 0
@@ -157,6 +158,7 @@ public final class AllocationWorker {
         isBacklog = plan.schedule.isBacklog
         measuresScheduleLag = !plan.schedule.isBacklog && !plan.measuresPublishing
         partitionFigures = plan.partitions.map { _ in PartitionFigures() }
+        partitionLags = plan.partitions.map { _ in PartitionLag() }
         lastArrivals = plan.partitions.map { _ in 0 }
         store = try AllocationsStore.connect(
             to: plan.connection, topic: plan.topic, configuration: plan.configuration)
@@ -210,7 +212,8 @@ public final class AllocationWorker {
     func begin(at start: Int64) {
         startTime = start
         nextCycleTime = start + Int64(plan.configuration.cycleIntervalMs) * 1_000_000
-        nextSampleTime = start + figures.lag.intervalNs
+        if let interval = partitionLags.first?.series.intervalNs { nextSampleTime = start + interval }
+        for index in partitionLags.indices { partitionLags[index].begin(at: start) }
         idleSince = start
         handicap.resume(at: start)
         plan.window?.begin(at: start)
@@ -418,6 +421,8 @@ public final class AllocationWorker {
                 if plan.measuresPublishing {
                     recordPolled(arrival: arrival, at: now, publishedMs: message.timestampMs)
                 }
+                // With a backlog the samples go to the topic's end, polled or not.
+                if !isBacklog { partitionLags[index].add(arrival: arrival, offset: offset) }
                 queues[index].append(
                     execution, bookPosition: position, offset: offset, arrival: arrival, polled: now)
             }
@@ -464,8 +469,11 @@ public final class AllocationWorker {
     func assignConsumer() throws {
         queueGeneration += 1
         parkedCodes = storedParkedCodes
+        // The seconds up to now are of what is forgotten here.
+        sampleLag(upTo: monotonicNow())
         for index in queues.indices {
             let queue = queues[index]
+            partitionLags[index].forget(below: queue.polledOffset)
             queues[index] = PartitionQueue(
                 partition: queue.partition, epoch: queue.epoch, nextOffset: queue.committedOffset,
                 unseenOffset: queue.unseenOffset)

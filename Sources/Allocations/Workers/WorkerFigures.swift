@@ -84,8 +84,8 @@ public struct WorkerFigures: Sendable {
 /// One partition of the topic, in constant memory. Its lag is sampled once a second.
 public struct PartitionFigures: Sendable, Equatable {
     public var messages: Int64 = 0
-    /// Messages that were due and not committed: behind the committed offset; with a backlog, up to the topic's end. What a
-    /// worker hasn't polled yet is reckoned from the rate of what it has.
+    /// Messages that were due and not committed, wherever they were: behind the committed offset; with a backlog, up to the
+    /// topic's end. Those that reached the worker only later count from their intended arrival.
     public var lagMaxMessages: Int64 = 0
     public var lagLastMessages: Int64 = 0
     /// How long the oldest of these was due.
@@ -96,11 +96,9 @@ public struct PartitionFigures: Sendable, Equatable {
 
     public init() {}
 
-    mutating func sample(lagMessages: Int64, lagNs: Int64) {
-        lagMaxMessages = max(lagMaxMessages, lagMessages)
-        lagMaxNs = max(lagMaxNs, lagNs)
-        (lagLastMessages, lagLastNs) = (lagMessages, lagNs)
-        samples += 1
+    mutating func take(_ lag: PartitionLag) {
+        (lagMaxMessages, lagMaxNs, samples) = (lag.maxMessages, lag.maxNs, lag.sampleCount)
+        if let last = lag.series.samples.last { (lagLastMessages, lagLastNs) = (last.messages, last.nanoseconds) }
     }
 
     /// Adds what another worker did with the same partition, later.
@@ -135,6 +133,22 @@ public struct LagSeries: Sendable, Equatable {
     mutating func append(messages: Int64, nanoseconds: Int64) {
         samples.append(Sample(messages: messages, nanoseconds: nanoseconds))
         if samples.count == Self.capacity { thin() }
+    }
+
+    /// Adds a message that was due `dueNs` after the start to the samples of `fromNs` and later, which were taken without it.
+    /// - Returns: the most of these samples; zeros without any.
+    mutating func add(dueNs: Int64, fromNs: Int64) -> Sample {
+        var most = Sample(messages: 0, nanoseconds: 0)
+        // The sample with index i is of (i + 1) intervals after the start.
+        var index = Int(max(0, (max(fromNs, dueNs) + intervalNs - 1) / intervalNs - 1))
+        while index < samples.count {
+            samples[index].messages += 1
+            samples[index].nanoseconds = max(samples[index].nanoseconds, Int64(index + 1) * intervalNs - dueNs)
+            most.messages = max(most.messages, samples[index].messages)
+            most.nanoseconds = max(most.nanoseconds, samples[index].nanoseconds)
+            index += 1
+        }
+        return most
     }
 
     /// Keeps every second sample.
