@@ -2,6 +2,7 @@
 // the database beside their effect. One thread: everything here runs on its owner's.
 
 internal import CRDKafka
+import Glibc
 
 /// Close it when done (`deinit` does, with the same deadline).
 public final class KafkaConsumer {
@@ -105,7 +106,17 @@ public final class KafkaConsumer {
     public func watermarks(
         topic: String, partition: Int32, timeoutMs: Int32 = 10_000
     ) throws(KafkaError) -> (low: Int64, high: Int64) {
-        try open().watermarks(topic: topic, partition: partition, timeoutMs: timeoutMs)
+        let deadline = monotonicNowMs() + Int64(timeoutMs)
+        while true {
+            do throws(KafkaError) {
+                return try open().watermarks(topic: topic, partition: partition, timeoutMs: timeoutMs)
+            } catch {
+                // Of a topic that was made a moment ago the brokers may not know yet who leads.
+                guard [.notLeaderForPartition, .leaderNotAvailable].contains(error.code), monotonicNowMs() < deadline
+                else { throw error }
+                usleep(10_000)
+            }
+        }
     }
 
     /// The last lines that librdkafka logged for this client.
