@@ -4,7 +4,7 @@
 import Allocations
 import Diagnostics
 import Holdings
-import Measurement
+public import Measurement
 public import Model
 public import Postgres
 import Threads
@@ -25,6 +25,8 @@ public struct BookingPlan: Sendable {
     /// What commits wait for, as the configuration under test has it; nil for what the server says. It is the only setting of a
     /// configuration's sessions that bookings share: they are READ COMMITTED under every one.
     public var synchronousCommit: SynchronousCommit?
+    /// Hears of retries and lost connections; nil tells nobody.
+    public var progress: WorkerProgress?
 
     public init(connection: ConnectionInfo, workers: Int) {
         self.connection = connection
@@ -131,6 +133,7 @@ final class BookingWorker {
         guard let state = error.sqlState, attempt < plan.retry.maxAttempts else { throw error }
         figures.retries.record(
             state, messages: Int64(taken.blocks.count), nanoseconds: monotonicNow() - began)
+        plan.progress?.addRetry()
         let jitter = Double(random.integer(in: 0...1_000_000)) / 1_000_000
         sleepThread(for: plan.retry.delay(attempt: attempt, jitter: jitter))
         attempt += 1
@@ -168,6 +171,7 @@ final class BookingWorker {
                 try BookingTransaction(connectingTo: plan.connection, synchronousCommit: plan.synchronousCommit)
             }
             figures.reconnectCount += 1
+            plan.progress?.addErrors()
         } catch let failure as PostgresError where isStopped() && plan.reconnect.isPassing(failure) {
             // A worker that was stopped meanwhile ends; it needs no connection for that.
         }

@@ -23,23 +23,24 @@ public enum OrdersSource {
 
     /// Routes one trade date, group by group. A routing that was interrupted is gone on with.
     /// - Parameter onReplace: runs in the transaction that forgets an earlier routing of the date, for what was made from it.
-    /// - Parameter onGroup: hears when a group's transaction has committed.
+    /// - Parameter onGroup: hears when a group's transaction has committed, and how many requests it routed.
     /// - Throws: `InputError` when the date has no prices although others have, `OperatingError` when no date has any or
     ///   this one is routed already; nothing is written then.
     public static func route(
         _ plan: RoutingPlan, on connection: PostgresConnection,
-        onReplace: (PostgresConnection) throws -> Void = { _ in }, onGroup: () -> Void = {}
+        onReplace: (PostgresConnection) throws -> Void = { _ in }, onGroup: (_ requests: Int) -> Void = { _ in }
     ) throws -> RoutingSummary {
         try begin(plan, on: connection, onReplace: onReplace)
         for group in try groups(plan.date, on: connection) {
-            try alone(plan.date) {
+            let routedCount = try alone(plan.date) {
                 try connection.transaction { connection in
                     if !group.isOpened { try openRequests(ofGroup: group.id, plan.date, on: connection) }
                     let requests = try pendingRequests(ofGroup: group.id, plan.date, on: connection)
                     if !requests.isEmpty { try routeRequests(requests, plan.date, on: connection) }
+                    return requests.count
                 }
             }
-            onGroup()
+            onGroup(routedCount)
         }
         return try close(plan, on: connection)
     }

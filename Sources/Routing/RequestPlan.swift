@@ -29,6 +29,8 @@ public struct RequestPlan: Sendable {
     public var visibilityTimeoutNs: Int64 = 10_000_000_000
     /// Of the delays between attempts.
     public var seed: UInt64 = 1
+    /// Hears what all workers have done so far; nil tells nobody.
+    public var progress: WorkerProgress?
 
     public init(
         connection: ConnectionInfo, kafka: KafkaClientSettings, topic: String, partitions: [Int32], date: TradeDate,

@@ -140,6 +140,7 @@ final class RequestWorker {
             figures.skippedCount += 1
         case .malformed(let field):
             figures.reject(RejectedMessage(partition: partition, offset: offset, field: field))
+            plan.progress?.addErrors()
         }
         return nil
     }
@@ -209,6 +210,7 @@ final class RequestWorker {
                 if let state = error.sqlState {
                     figures.retries.record(
                         state, messages: Int64(requests.count), nanoseconds: monotonicNow() - began)
+                    plan.progress?.addRetry()
                 }
                 if error.isConnectionLost {
                     try reconnect()
@@ -225,6 +227,7 @@ final class RequestWorker {
     private func record(routed: Int64, began: Int64) {
         let (now, wall) = (monotonicNow(), wallClockNow())
         figures.routedCount += routed
+        plan.progress?.addCommitted(routed)
         figures.transactionLatency.record(now - began)
         for opened in openedTimes where opened > 0 { figures.requestToRouted.record(wall - opened) }
         if figures.firstCommitTime == 0 { figures.firstCommitTime = now }
@@ -239,6 +242,7 @@ final class RequestWorker {
             since: monotonicNow(), now: monotonicNow, isStopped: { isStopped }
         ) { try Self.connect(plan) }
         figures.reconnectCount += 1
+        plan.progress?.addErrors()
     }
 
     private static func connect(_ plan: RequestPlan) throws -> PostgresConnection {

@@ -153,12 +153,12 @@ final class AllocateStage: StageRun {
         let due = { @Sendable [schedule = run.schedule] (now: Int64) in
             window.startTime.map { min(expected, schedule.dueCount(at: now, start: $0)) } ?? 0
         }
-        let printer = ProgressClock(
-            counters, expected: expected, due: run.through == .feed ? due : nil, report: run.progress)
         let processed: Processed
         do {
-            defer { printer.end() }
-            processed = try process(plan, run, stream, topic)
+            processed = try ProgressClock.during(
+                counters, .messages, expected: expected, isWholeCell: !given.scenario.isSearch,
+                due: run.through == .feed ? due : nil, report: run.progress
+            ) { try process(plan, run, stream, topic) }
         } catch {
             meter.abandon()
             throw error
@@ -206,6 +206,7 @@ final class AllocateStage: StageRun {
         var bookings = BookingPlan(connection: plan.connection, workers: run.configuration.bookingWorkers)
         bookings.seed = plan.seed
         bookings.synchronousCommit = run.configuration.synchronousCommit
+        bookings.progress = plan.progress
         let beside = bookings.workers == 0 ? nil : bookings
         var processed: Processed
         if run.through == .feed {
@@ -304,6 +305,11 @@ extension ScenarioFile {
         case .open(let open): LoadSummary(model: "open", through: open.through.rawValue)
         case .search(let search): LoadSummary(model: "search", through: search.through.rawValue)
         }
+    }
+
+    /// Whether a cell is many probes.
+    fileprivate var isSearch: Bool {
+        if case .search = load { true } else { false }
     }
 
     /// The same scenario for one configuration, so that only its topic is recorded.

@@ -47,10 +47,10 @@ extension CellOutcome {
         histograms = log.text.split(separator: "\n").map(String.init)
     }
 
-    func summary(remaining: Duration) -> CellSummary {
+    var summary: CellSummary {
         CellSummary(
             isVerified: row.verified, invalidReason: row.invalidReason, sentence: sentence,
-            differences: checks.differenceLines, remaining: remaining)
+            differences: checks.differenceLines)
     }
 
     private var sentence: String {

@@ -4,7 +4,7 @@
 import ChangeFeed
 import Diagnostics
 import Kafka
-import Measurement
+public import Measurement
 public import Model
 public import Orders
 public import Postgres
@@ -22,6 +22,8 @@ public struct EventRoutingPlan: Sendable {
     public var workers: Int
     public var batchSize: Int
     public var seed: UInt64 = 1
+    /// Hears what the workers have done so far; nil tells nobody.
+    public var progress: WorkerProgress?
 
     public init(
         _ routing: RoutingPlan, topic: String = topicDefault,
@@ -75,6 +77,7 @@ public enum EventRouting {
             partitions: (0..<Int32(partitions)).map { $0 }, date: plan.routing.date,
             workers: min(plan.workers, partitions), batchSize: plan.batchSize, group: "allocbench.routing.\(database)")
         requests.seed = plan.seed
+        requests.progress = plan.progress
         let end = TopicEnd()
         let pool = try RequestPool(requests, end: end, stop: stop)
         let start: Int64

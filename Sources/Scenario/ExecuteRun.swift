@@ -41,9 +41,10 @@ enum ExecuteRun {
     /// - Parameters:
     ///   - executions: how many execution reports at most; nil for all.
     ///   - topic: a name that no topic has yet.
+    ///   - progress: hears of every transaction.
     static func run(
         _ configuration: ExecuteConfiguration, orders: SeededOrders, executions: Int64? = nil, topic: String,
-        partitions: Int, target: Target, stop: StopFlag
+        partitions: Int, target: Target, stop: StopFlag, progress: WorkerProgress = WorkerProgress()
     ) throws -> ExecuteResult {
         guard let database = target.connection["dbname"] else {
             throw OperatingError("stage execute needs a database by name")
@@ -62,12 +63,12 @@ enum ExecuteRun {
         plan.drawsAhead = true
         switch configuration.feed {
         case .none:
-            return try measure(configuration, plan, nil, nil, target, connection, stop)
+            return try measure(configuration, plan, nil, nil, target, connection, stop, progress)
         case .slot:
             let slot = FeedSlot(database: database)
             try slot.create(topic: topic, scanTable: false, connection: target.connection)
             defer { try? slot.drop(connection: target.connection) }
-            return try measure(configuration, plan, nil, nil, target, connection, stop)
+            return try measure(configuration, plan, nil, nil, target, connection, stop, progress)
         case .running:
             try target.createTopic(topic, partitions: partitions)
             defer { try? target.deleteTopic(topic) }
@@ -75,7 +76,7 @@ enum ExecuteRun {
             feed.waitUntilReading()
             return try measure(
                 configuration, plan, feed, { try target.completeTopicEnds(topic).values.reduce(0, +) }, target,
-                connection, stop)
+                connection, stop, progress)
         }
     }
 
@@ -84,7 +85,9 @@ enum ExecuteRun {
     ///   - topicMessageCount: asks the broker, once the feed has ended.
     private static func measure(
         _ configuration: ExecuteConfiguration, _ plan: ExecutionPlan, _ feed: RunningFeed?,
-        _ topicMessageCount: (() throws -> Int64)?, _ target: Target, _ connection: PostgresConnection, _ stop: StopFlag
+        _ topicMessageCount: (() throws -> Int64)?, _ target: Target, _ connection: PostgresConnection,
+        _ stop: StopFlag,
+        _ progress: WorkerProgress
     ) throws -> ExecuteResult {
         let execution: ExecutionSummary
         let figures: FeedFigures?
@@ -95,7 +98,11 @@ enum ExecuteRun {
             let meter = try UsageMeter(target, on: connection)
             openMeter = meter
             let start = monotonicNow()
-            execution = try TradesStore.execute(plan, on: connection, stop: stop) { _ in }
+            var toldCount: Int64 = 0
+            execution = try TradesStore.execute(plan, on: connection, stop: stop) { count in
+                progress.addCommitted(count - toldCount)
+                toldCount = count
+            }
             try requireNotStopped(stop)
             openFeed = nil
             figures = try feed?.finish(on: connection)

@@ -15,13 +15,17 @@ struct ExecuteStage: StageRun {
     private let given: StageInput
     let orders: SeededOrders
     let fingerprint: String
+    /// What every cell executes.
+    private let executionCount: Int64
 
     /// Seeds and routes what the cells execute. Blocks.
     init(_ given: StageInput) throws {
         self.given = given
         let orders = try given.makeOrders()
         self.orders = orders
-        fingerprint = try given.withConnection { try orders.executedFingerprint(on: $0, stop: given.stop) }
+        (fingerprint, executionCount) = try given.withConnection {
+            try orders.executedFingerprint(on: $0, stop: given.stop)
+        }
     }
 
     var brokerEntries: [Manifest.Entry] { [Manifest.Entry("partitions", String(given.scenario.workload.partitions))] }
@@ -34,9 +38,15 @@ struct ExecuteStage: StageRun {
         guard case .execute(let configuration) = cell.competitor else {
             preconditionFailure("stage execute runs configurations of its own")
         }
-        let result = try ExecuteRun.run(
-            configuration, orders: orders, topic: given.topic("executions.\(orderIndex)"),
-            partitions: given.scenario.workload.partitions, target: given.target, stop: given.stop)
+        let counters = WorkerProgress()
+        let result = try ProgressClock.during(
+            counters, .executions, expected: executionCount, report: progress
+        ) {
+            try ExecuteRun.run(
+                configuration, orders: orders, topic: given.topic("executions.\(orderIndex)"),
+                partitions: given.scenario.workload.partitions, target: given.target, stop: given.stop,
+                progress: counters)
+        }
         let isFeeding = configuration.feed == .running
         var row = RunRow(
             scenario: given.scenario.name, competitor: cell.competitor, repetition: cell.repetition,

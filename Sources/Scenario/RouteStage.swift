@@ -11,7 +11,7 @@ import Routing
 import Seeding
 import Threads
 
-struct RouteStage: StageRun {
+final class RouteStage: StageRun {
     /// What a configuration did, whichever way it routes.
     private struct Routed {
         var summary: RoutingSummary
@@ -24,6 +24,8 @@ struct RouteStage: StageRun {
 
     private let given: StageInput
     private let date: TradeDate
+    /// What every cell routes, once one has.
+    private var requestCount: Int64?
     let fingerprint: String
 
     /// Seeds what the cells route. Blocks.
@@ -56,11 +58,14 @@ struct RouteStage: StageRun {
         defer { connection.close() }
         try OrdersSource.truncate(on: connection)
         if given.target.services != nil { try connection.execute("CHECKPOINT") }
+        let counters = WorkerProgress()
         let usage = try UsageMeter(given.target, on: connection)
         let start = monotonicNow()
         let routed: Routed
         do {
-            routed = try route(configuration, repetition: cell.repetition, topic: topic, on: connection)
+            routed = try ProgressClock.during(counters, .requests, expected: requestCount, report: progress) {
+                try route(configuration, repetition: cell.repetition, topic: topic, on: connection, counters)
+            }
         } catch {
             usage.abandon()
             throw error
@@ -73,6 +78,7 @@ struct RouteStage: StageRun {
         row.resources = try usage.finish(on: connection, start: start).summary
         try requireNotStopped(given.stop)
         row.requests = routed.summary.requestCount
+        requestCount = routed.summary.requestCount
         row.customerOrders = routed.summary.customerOrderCount
         row.elapsedNanoseconds = routed.elapsedNanoseconds
         row.timeToVisible = routed.requestToRouted.flatMap { LatencySummary($0) }
@@ -88,14 +94,16 @@ struct RouteStage: StageRun {
     }
 
     private func route(
-        _ configuration: RoutingConfiguration, repetition: Int, topic: String, on connection: PostgresConnection
+        _ configuration: RoutingConfiguration, repetition: Int, topic: String, on connection: PostgresConnection,
+        _ counters: WorkerProgress
     ) throws -> Routed {
         let plan = RoutingPlan(date: date)
-        guard configuration.way == .eventDriven else { return try routeBySets(plan, on: connection) }
+        guard configuration.way == .eventDriven else { return try routeBySets(plan, on: connection, counters) }
         var requests = EventRoutingPlan(
             plan, topic: topic, partitions: given.scenario.workload.partitions, workers: configuration.workers,
             batchSize: configuration.batchSize)
         requests.seed = given.scenario.seed &+ UInt64(repetition)
+        requests.progress = counters
         let result = try EventRouting.route(requests, target: given.target, on: connection, stop: given.stop)
         let figures = result.figures
         var transactions = TransactionCounts()
@@ -107,16 +115,19 @@ struct RouteStage: StageRun {
             transactions: transactions, duplicates: figures.duplicateCount)
     }
 
-    private func routeBySets(_ plan: RoutingPlan, on connection: PostgresConnection) throws -> Routed {
+    private func routeBySets(
+        _ plan: RoutingPlan, on connection: PostgresConnection, _ counters: WorkerProgress
+    ) throws -> Routed {
         var latency = Histogram()
         let start = monotonicNow()
         var last = start
         let summary = try OrdersSource.route(
             plan, on: connection,
-            onGroup: {
+            onGroup: { requests in
                 let now = monotonicNow()
                 latency.record(now - last)
                 last = now
+                counters.addCommitted(Int64(requests))
             })
         var transactions = TransactionCounts()
         transactions.committed = latency.count

@@ -76,23 +76,28 @@ public struct ScenarioRunner {
         }
         // Final tables are the same for every configuration, or something is wrong.
         var firstTables = FirstTables(of: folder.journal.cells)
-        var pace = Pace(cellCount: cells.count - folder.journal.cells.count)
+        let ahead = cells.enumerated().filter { !folder.isFinished($0.element.key) }
+        let watch = RunWatch(
+            RunTally(finished: cells.count - ahead.count, ahead: ahead.map(\.element.competitor.name)))
         do {
-            for (index, cell) in cells.enumerated() where !folder.isFinished(cell.key) {
+            for (index, cell) in ahead {
                 try requireNotStopped(stop)
                 let place = CellPlace(
                     index: index + 1, count: cells.count, configuration: cell.competitor.name,
                     repetition: cell.repetition)
                 let report = report
                 report(.cellStarted(place))
-                let (began, beganUnixNs) = (monotonicNow(), realtimeNow())
-                var outcome = try stage.run(cell, orderIndex: index + 1) { report(.cellProgress(place, $0)) }
+                watch.tell { $0.begin(at: $1) }
+                let beganUnixNs = realtimeNow()
+                var outcome = try stage.run(cell, orderIndex: index + 1) { progress in
+                    report(.cellProgress(place, progress, watch.tell { $0.note(progress, at: $1) }))
+                }
                 try requireNotStopped(stop)
                 outcome.judge(with: &firstTables)
                 outcome.writeHistograms(of: cell, beganUnixNs: beganUnixNs)
                 try folder.journal.append(outcome.record(of: cell))
-                pace.add(monotonicNow() - began)
-                report(.cellFinished(place, outcome.summary(remaining: pace.remaining)))
+                let summary = outcome.summary
+                report(.cellFinished(place, summary, watch.tell { $0.end(summary, at: $1) }))
             }
             return try folder.finish(manifest, scenario: scenario, ending: .complete)
         } catch {

@@ -55,11 +55,14 @@ struct SeededOrders: Sendable {
 
     /// Executes everything once, unmeasured, for a fingerprint that has the executions in it. What the trades tables hold is
     /// forgotten before. Blocks.
-    func executedFingerprint(on connection: PostgresConnection, stop: StopFlag) throws -> String {
+    /// - Returns: with it how many executions there are.
+    func executedFingerprint(
+        on connection: PostgresConnection, stop: StopFlag
+    ) throws -> (fingerprint: String, executions: Int64) {
         try TradesStore.truncate(on: connection)
-        _ = try TradesStore.execute(executionPlan, on: connection, stop: stop) { _ in }
+        let execution = try TradesStore.execute(executionPlan, on: connection, stop: stop) { _ in }
         try requireNotStopped(stop)
-        return try fingerprint(on: connection)
+        return (try fingerprint(on: connection), execution.writtenCount)
     }
 
     /// Makes the block orders in the way that the workload asks for.

@@ -20,6 +20,8 @@ final class ProgressPrinter: Sendable {
     private let isTerminal: Bool
     /// Whether a line that renews itself stands at the cursor, so that the next whole line must wipe it.
     private let hasLiveLine = Mutex(false)
+    /// How many whole lines of progress the cell's load has had.
+    private let lineCount = Mutex(0)
 
     init(_ form: Form) {
         self.form = form
@@ -31,8 +33,8 @@ final class ProgressPrinter: Sendable {
         case .text: printText(event)
         case .json: printJSON(EventJSON.object(event))
         case .quiet:
-            if case .cellFinished(let place, let cell) = event, !cell.isVerified || cell.invalidReason != nil {
-                printText(.cellFinished(place, cell))
+            if case .cellFinished(_, let cell, _) = event, !cell.isVerified || cell.invalidReason != nil {
+                printText(event)
             }
         }
     }
@@ -56,11 +58,12 @@ final class ProgressPrinter: Sendable {
     private func printText(_ event: RunEvent) {
         switch event {
         case .note(let line): whole(line)
-        case .cellStarted: break
-        case .cellProgress(let place, let progress):
-            if isTerminal { live(head(place) + sentence(progress)) }
-        case .cellFinished(let place, let cell):
-            whole(head(place) + cell.sentence + left(cell.remaining))
+        case .cellStarted: lineCount.withLock { $0 = 0 }
+        case .cellProgress(let place, let progress, let run):
+            let line = head(place) + progress.sentence + run.remainingWords
+            if isTerminal { live(line) } else if isLineDue(progress) { whole(line) }
+        case .cellFinished(let place, let cell, let run):
+            whole(head(place) + cell.sentence + run.remainingWords)
             if let reason = cell.invalidReason { whole("    INVALID: \(reason)") }
             for line in cell.differences { whole("    \(line)") }
         }
@@ -70,16 +73,14 @@ final class ProgressPrinter: Sendable {
         "[\(place.index)/\(place.count)] \(place.configuration), repetition \(place.repetition): "
     }
 
-    private func sentence(_ progress: CellProgress) -> String {
-        let share = progress.messagesExpected.map { " of \($0)" } ?? ""
-        return "\(progress.messages)\(share), \(Int(progress.ratePerSecond))/s, lag \(progress.lagMessages), "
-            + "\(progress.retries) retries"
-    }
-
-    private func left(_ remaining: Duration) -> String {
-        let seconds = remaining.components.seconds
-        if seconds < 1 { return "" }
-        return seconds < 100 ? "; about \(seconds) s left" : "; about \((seconds + 30) / 60) min left"
+    /// Without a terminal a long cell tells every ten seconds that it is alive.
+    private func isLineDue(_ progress: CellProgress) -> Bool {
+        let due = Int(progress.elapsed / .seconds(10))
+        return lineCount.withLock { count in
+            // A probe of a search begins at 0 again.
+            defer { count = due }
+            return due > count
+        }
     }
 
     private func whole(_ line: String) {

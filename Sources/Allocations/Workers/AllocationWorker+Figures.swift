@@ -72,6 +72,7 @@ extension AllocationWorker {
         figures.lastCommitTime = now
         if !isParked { duplicatesSoFar += count - captured }
         plan.progress?.addCommitted(count)
+        if isParked { plan.progress?.addErrors(count) }
         figures.series.recordCommit(at: now)
         // Throughput is of what was committed meanwhile, in an open run, too, where `measured` goes by the arrivals.
         if isBacklog && count > 0 ? measured > 0 : isMeasuring(at: now) { figures.committedCapturedCount += captured }

@@ -264,6 +264,7 @@ extension AllocationWorker {
             try AllocationsStore.connect(to: plan.connection, topic: plan.topic, configuration: plan.configuration)
         }
         figures.reconnectCount += 1
+        plan.progress?.addErrors()
     }
 
     /// Compares every partition's offset row with what this worker believes, and believes the row.
