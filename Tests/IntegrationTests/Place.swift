@@ -122,6 +122,17 @@ final class Place {
         return try PostgresConnection.connect(to: info.with(database: database))
     }
 
+    /// Makes a database, and says how a verb is given it and the broker as if both were the user's own.
+    func ownServers(_ database: String, password: String? = nil) throws -> [String] {
+        let connection = try connect("postgres")
+        defer { connection.close() }
+        try connection.execute("CREATE DATABASE \(database)")
+        let server = try service(.postgres).address.split(separator: " ").filter { !$0.hasPrefix("dbname") }
+        let words = server.map(String.init) + ["dbname=\(database)"] + (password.map { ["password=\($0)"] } ?? [])
+        let broker = try service(kafkaHome == nil ? .mockBroker : .kafka)
+        return ["--database", words.joined(separator: " "), "--brokers", broker.address]
+    }
+
     /// One value of one row.
     func value(_ sql: String, in database: String = "allocbench") throws -> String {
         let connection = try connect(database)

@@ -1,5 +1,6 @@
 // A run that is killed again and again, resumed, and repeated. What it ends with is what a run ends with that wasn't.
 
+import Postgres
 import Services
 import Testing
 
@@ -66,6 +67,56 @@ import Testing
         }
     }
 
+    @Test func `on a server of the user's own a killed run is resumed, and another run's tables are left alone`() throws
+    {
+        try withPlace { place in
+            // Without a feed there is no topic, which only a real Kafka would make.
+            let text = """
+                stage: execute
+                repetitions: 4
+                workload: { executions: 400, blocks: 8, accounts_per_block: 4 }
+                configurations: [{ name: alone, feed: none, batch_size: 1 }]
+
+                """
+            try place.write("own.yaml", "name: own\n" + text)
+            try place.write("other.yaml", "name: other\n" + text)
+            try place.succeed("services", "start")
+            let servers = try place.ownServers("mine")
+            func run(_ words: String...) throws -> FinishedProgram {
+                try place.start(["run"] + words + servers, state: false).wait()
+            }
+            let cut = try place.start(["run", "own.yaml"] + servers, state: false)
+            try #require(cut.waitFor("[2/4]"), "\(cut.errors)")
+            cut.killNow()
+            let folder = try place.onlyResult()
+            let done = try place.read("\(folder)/journal.jsonl").split(separator: "\n").count
+            let mark = try place.value("SELECT obj_description('trades'::REGNAMESPACE)", in: "mine")
+            #expect(mark == "allocbench run \(folder.dropFirst("results/".count))")
+
+            func expectRefusal(_ refused: FinishedProgram, _ what: Comment) throws {
+                #expect(refused.status == 1, what)
+                #expect(refused.errors.contains("has schemas of these names already"), "\(refused.errors)")
+                #expect(try place.value("SELECT count(*) > 0 FROM orders.block_orders", in: "mine") == "t", what)
+                #expect(try place.onlyResult() == folder, what)
+            }
+            try expectRefusal(run("other.yaml"), "these are the tables of a run of another scenario")
+            try expectRefusal(run("own.yaml"), "a new run of the same scenario is another run")
+            let connection = try place.connect("mine")
+            try connection.execute("COMMENT ON SCHEMA trades IS 'allocbench run own-20240101-000000-1'")
+            try expectRefusal(run("own.yaml", "--resume"), "another run has used the database since")
+            try connection.execute("COMMENT ON SCHEMA trades IS '\(mark)'")
+            connection.close()
+
+            let last = try run("own.yaml", "--resume")
+            #expect(last.status == 0, "\(last.errors)")
+            #expect(last.errors.contains("\(done) of 4 runs are finished already"), "\(last.errors)")
+            let rows = try rows(ofCSV: place.read("\(folder)/runs.csv"))
+            #expect(rows.map { $0["repetition"] } == (1...4).map(String.init))
+            #expect(rows.allSatisfy { $0["verified"] == "true" })
+            #expect(Set(rows.map { $0["final_tables"] }).count == 1)
+        }
+    }
+
     @Test func `a run is repeated from its folder, on the same data, and its events are JSON`() throws {
         try withPlace { place in
             try place.write(
@@ -88,9 +139,18 @@ import Testing
             let repeated = try place.onlyResult(in: "again")
             #expect(
                 try steady(place.read("\(repeated)/runs.csv")) == steady(place.read("\(folder)/runs.csv")))
-            let events = try again.output.split(separator: "\n").map { try manifest(String($0))["event"] as? String }
-            #expect(events.last == "finished")
-            #expect(events.contains("cell_started") && events.contains("cell_finished"))
+            let events = try again.output.split(separator: "\n").map { try manifest(String($0)) }
+            let words = events.compactMap { $0["event"] as? String }
+            #expect(words.last == "finished")
+            #expect(words.contains("cell_started") && words.contains("cell_finished"))
+            let progress = try #require(events.last { $0["event"] as? String == "cell_progress" })
+            #expect(progress["unit"] as? String == "messages")
+            #expect(progress["messages"] as? Int == progress["messages_expected"] as? Int)
+            for field in ["rate_per_s", "lag_messages", "retries", "errors", "elapsed_ms", "remaining_s"] {
+                #expect(progress[field] is Int, "\(field)")
+            }
+            let finished = try #require(events.first { $0["event"] as? String == "cell_finished" })
+            #expect(["cells_done", "cells_left", "cells_bad"].map { finished[$0] as? Int } == [1, 0, 0])
 
             let exported = try place.run("export", ".", "--csv", "all.csv", state: false)
             #expect(exported.status == 2, "no run lies there itself")

@@ -156,15 +156,7 @@ import Testing
         try withPlace(.kafka) { place in
             try place.write("tiny.yaml", Fixture.tiny)
             try place.succeed("services", "start")
-            let connection = try place.connect("postgres")
-            try connection.execute("CREATE DATABASE mine")
-            connection.close()
-            let server = try place.service(.postgres).address
-            let database =
-                server.split(separator: " ").filter { !$0.hasPrefix("dbname") }.joined(separator: " ")
-                + " dbname=mine password=hunter2secret"
-            let brokers = try place.service(.kafka).address
-            let arguments = ["run", "tiny.yaml", "--database", database, "--brokers", brokers]
+            let arguments = try ["run", "tiny.yaml"] + place.ownServers("mine", password: "hunter2secret")
             let run = try place.start(arguments, state: false).wait()
             #expect(run.status == 0, "\(run.errors)")
             let folder = try place.onlyResult()
