@@ -5,14 +5,14 @@ import Services
 import Testing
 
 @Suite(.serialized, .timeLimit(.minutes(5))) struct ResumeTests {
-    private static let cellCount = 6
+    private static let cellCount = 24
     private static let scenario = """
         name: matrix
         seed: 5
         repetitions: 2
-        workload: { executions: 400, blocks: 8, accounts_per_block: 4, partitions: 4, busts: 0.05 }
+        workload: { executions: 200, blocks: 8, accounts_per_block: 4, partitions: 4, busts: 0.05 }
         configurations:
-          matrix: { mode: [concurrent, adaptive, batch], workers: [2] }
+          matrix: { mode: [concurrent, adaptive, batch], workers: [1, 2, 3, 4] }
         """
 
     /// What doesn't depend on the machine's speed.
@@ -28,7 +28,7 @@ import Testing
     @Test func `a run killed twice with -9 and resumed ends in the table of one that wasn't`() throws {
         try withPlace { place in
             try place.write("matrix.yaml", Self.scenario)
-            for (flags, line) in [([], "[2/"), (["--resume"], "[4/")] {
+            for (flags, line) in [([], "[6/"), (["--resume"], "[12/")] {
                 let run = try place.start(["run", "matrix.yaml"] + flags)
                 try #require(run.waitFor(line), "\(run.errors)")
                 run.killNow()
@@ -42,7 +42,7 @@ import Testing
             let journal = try place.read("\(folder)/journal.jsonl")
             try place.write("\(folder)/journal.jsonl", journal + "{\"configuration\":\"half")
             let done = journal.split(separator: "\n").count
-            #expect((4..<Self.cellCount).contains(done), "\(done)")
+            #expect((12..<Self.cellCount).contains(done), "\(done)")
 
             let last = try place.run("run", "matrix.yaml", "--resume")
             #expect(last.status == 0, "\(last.errors)")
