@@ -159,7 +159,9 @@ let package = Package(
             dependencies: ["Allocations", "Measurement", "Model", "Oracle", "TestSupport", "Trades"],
             swiftSettings: quick),
         tests("ReportTests", ["Report", "Diagnostics", "Measurement", "Model", "Statistics"]),
-        tests("ScenarioTests", ["Scenario", "Diagnostics", "Measurement", "Model", "Report", "TestSupport"]),
+        tests(
+            "ScenarioTests",
+            ["Scenario", "Allocations", "Diagnostics", "Measurement", "Model", "Report", "Statistics", "TestSupport"]),
         tests(
             "IntegrationTests",
             [

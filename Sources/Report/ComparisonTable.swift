@@ -18,9 +18,11 @@ public struct ComparisonTable: Sendable {
     public var text: String {
         guard !report.rows.isEmpty else {
             let why =
-                report.isWithinOneRun
-                ? "No comparison: \(report.configurations.first ?? "this run") has no other configuration beside it."
-                : "No comparison: the two runs have no configuration in common."
+                !report.pairings.isEmpty
+                ? "No comparison: no valid and verified run has a figure to compare."
+                : report.isWithinOneRun
+                    ? "No comparison: \(report.configurations.first ?? "this run") has no other configuration beside it."
+                    : "No comparison: the two runs have no configuration in common."
             return ([why] + notes).map { $0 + "\n" }.joined()
         }
         let header = ["", "baseline", "candidate", "ratio", "95 % interval", "detectable", "CV", "verdict"]
@@ -112,6 +114,16 @@ public struct ComparisonTable: Sendable {
             )
         }
         notes += correction
+        switch report.load {
+        case .backlog: break
+        case .open:
+            notes.append(
+                "The throughput isn't compared: under an open load it is the rate at which executions arrived.")
+        case .search:
+            notes.append(
+                "Only the sustained rate is compared: every other figure of a search is of a probe at a rate of its own."
+            )
+        }
         if !report.lowerBounds.isEmpty {
             let listed = report.configurations.compactMap { name in
                 report.lowerBounds[name].map {

@@ -1,4 +1,4 @@
-// Every figure's text, the same in every locale. What stands in a file keeps all its decimals; what a reader gets has as
+// The text of every figure that module Report and its users print or write, the same in every locale. What stands in a file keeps all its decimals; what a reader gets has as
 // many digits as mean something.
 
 // MARK: In files

@@ -88,13 +88,13 @@ private struct Advice {
     private func rivalLines(_ winner: String) -> [String] {
         let rivals = primaryRows.map(\.candidate).filter { $0 != winner }
         let family = report.family(rivals.map { (candidate: winner, baseline: $0) }, in: primary)
-        let ties = family.filter { $0.correctedVerdict == .noDifferenceShown }
+        let ties = family.filter { $0.correctedVerdict == .noDifferenceShown && report.withoutRate[$0.baseline] == nil }
         let beaten = family.filter { $0.correctedVerdict == .worse }
         var lines: [String] = []
         if !ties.isEmpty {
             lines.append(
-                "No difference in \(primary.label) is shown between \(winner) and \(list(ties.map(\.baseline))): choose "
-                    + "among them by what they cost.")
+                "No difference in \(primary.label) is shown between \(winner) and \(list(ties.map(\.baseline)))"
+                    + (report.load == .search ? "." : ": choose among them by what they cost."))
         }
         if !beaten.isEmpty {
             lines.append(
@@ -102,9 +102,10 @@ private struct Advice {
                     + "others.")
         }
         lines += onlyBeforeCorrection(family, namesBaseline: true)
-        let bounded = ties.filter { $0.comparison.knowledge != .exact }
+        let reasoned =
+            ties.filter { $0.comparison.knowledge != .exact } + family.filter { report.withoutRate[$0.baseline] != nil }
         return lines
-            + bounded.compactMap { row in
+            + reasoned.compactMap { row in
                 row.comparison.reason.map { "Note: \(winner) and \(row.baseline): \($0)." }
             }
     }
@@ -139,6 +140,12 @@ private struct Advice {
     /// What the winner costs, or saves, beside what it wins by.
     private func costs(of winner: String?) -> [String] {
         guard let winner, winner != baseline else { return [] }
+        if report.load == .search {
+            return [
+                "What it costs isn't compared: every other figure of a search is of a probe at a rate of its own. Measure all of "
+                    + "them with an open load at one rate."
+            ]
+        }
         let lines = otherMetrics.compactMap { metric -> String? in
             guard let row = report.rows.first(where: { $0.metric == metric && $0.candidate == winner }),
                 !row.comparison.pairs.isEmpty
@@ -174,6 +181,10 @@ private struct Advice {
         }
         if !unbeaten.isEmpty {
             lines.append("in \(list(unbeaten)) nothing is shown to be better than \(chosen).")
+        }
+        if report.load == .search {
+            lines.append(
+                "another limit: each rate is the one at which the p99 of time-to-visible holds this scenario's.")
         }
         if report.load == .backlog, (otherMetrics + [primary]).contains(where: { $0.name.hasPrefix("time_to_visible") })
         {
@@ -213,7 +224,17 @@ private struct Advice {
                 "searches that meet a rate which fails (a higher `to`, or longer probes): what is at least so much may be more."
             )
         }
-        if primaryRows.contains(where: { $0.comparison.interval == nil && $0.comparison.knowledge != .none }) {
+        let without = report.configurations.filter { report.withoutRate[$0] != nil }
+        if !without.isEmpty {
+            lines.append(
+                "searches that find a rate in every repetition (a lower `from`, longer probes or another limit): \(list(without))."
+            )
+        }
+        let isMissing = primaryRows.contains { row in
+            row.comparison.interval == nil && row.comparison.knowledge != .none
+                && report.withoutRate[row.baseline] == nil && report.withoutRate[row.candidate] == nil
+        }
+        if isMissing {
             lines.append(
                 "two repetitions or more that are valid and verified on both sides: without them there is no interval.")
         }

@@ -104,11 +104,18 @@ extension RunRow {
             speed("elapsed_ms", "from the start of the measured window to its last commit") {
                 milliseconds($0.elapsedNanoseconds)
             },
-            speed("executions_per_s", "goodput: executions / elapsed") { rate($0.executionsPerSecond) },
+            speed("executions_per_s", "goodput: executions / elapsed; of an open load about the rate offered") {
+                rate($0.executionsPerSecond)
+            },
             speed("requests_per_s", "requests / elapsed (stage route)") { rate($0.requestsPerSecond) },
-            speed("attempted_messages_per_s", "goodput and duplicates and what retries threw away, per second") { row in
+            speed(
+                "attempted_messages_per_s",
+                "messages committed while measured, duplicates included, and what retries threw away, / elapsed"
+            ) { row in
                 guard let executions = row.executions, row.elapsedNanoseconds > 0 else { return "" }
-                let attempted = executions + (row.duplicates ?? 0) + row.transactions.retriedMessages
+                // A cycle may commit what an earlier worker had staged, which then is in no message of its own.
+                let committed = row.committedMessages.map { max($0, executions) } ?? executions + (row.duplicates ?? 0)
+                let attempted = committed + row.transactions.retriedMessages
                 return decimal(Double(attempted) * 1e9 / Double(row.elapsedNanoseconds), decimals: 1)
             },
             speed("sustained_rate_per_s", "the highest rate that held the SLO (load search)") {

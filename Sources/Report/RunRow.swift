@@ -124,6 +124,9 @@ public struct RunRow: Sendable, Equatable {
     public var load: LoadSummary
     /// Executions in the measured window.
     public var executions: Int64?
+    /// Messages committed in the same time, those that had been captured before included. Nil where it is `executions` and
+    /// `duplicates`; of an open load with a window it isn't, for `duplicates` go by their intended arrival.
+    public var committedMessages: Int64?
     /// Executions of the whole run, the warm-up included: what resources are divided by. Nil where it is `executions`.
     public var processedExecutions: Int64?
     /// Of stage route.

@@ -4,7 +4,8 @@
 
 /// The comparison of all configurations of a scenario.
 public struct TerminalTable: Sendable {
-    /// What a configuration wins by. At a fixed arrival rate the throughput is the rate, so latency decides.
+    /// What a configuration wins by. At a fixed arrival rate the throughput is the rate, so latency decides, and the table only
+    /// says which rate was offered and whether the configuration kept up with it.
     public enum Ranking: Sendable {
         case throughput
         case timeToVisibleP99
@@ -39,8 +40,8 @@ public struct TerminalTable: Sendable {
     public var text: String {
         guard !groups.isEmpty else { return "No run was finished.\n" }
         let header = [
-            "configuration", unit, "min-max", "p50 ms", "p95 ms", "p99 ms", "max ms", "transactions", "retries",
-            "verified",
+            "configuration", unit, ranking == .timeToVisibleP99 ? "kept up" : "min-max", "p50 ms", "p95 ms", "p99 ms",
+            "max ms", "transactions", "retries", "verified",
         ]
         let table = [header] + groups.map { $0.cells(by: ranking, bounds) }
         return (TerminalTable.aligned(table) + [""] + notes).map { $0 + "\n" }.joined()
@@ -59,6 +60,21 @@ public struct TerminalTable: Sendable {
         if !failed.isEmpty {
             notes.append("FAILED verification, so without a result: \(failed.joined(separator: ", ")); see verify.csv.")
         }
+        if ranking == .timeToVisibleP99 {
+            notes.append(
+                "Kept up: not where less than \(readablePercent(FallenBehind.shareMin)) of the offered rate was committed and an "
+                    + "execution was seen waiting for more than \(decimal(FallenBehind.lagLimitMs / 1000, decimals: 0)) s."
+            )
+        }
+        if ranking == .sustainedRate {
+            notes.append(
+                "Each line's milliseconds, transactions and retries are of one probe at its own rate: not for comparing."
+            )
+            for group in groups where group.isVerified && !group.repetitionsWithoutRate.isEmpty {
+                let listed = group.repetitionsWithoutRate.map(String.init).joined(separator: ", ")
+                notes.append("NO RATE was found for \(group.name) in repetition \(listed), so it has no median.")
+            }
+        }
         if ranking == .sustainedRate, groups.contains(where: { $0.isLowerBound(bounds) }) {
             notes.append("≥: at least, not confirmed from above: in a repetition no higher rate failed.")
         }
@@ -76,6 +92,7 @@ public struct TerminalTable: Sendable {
 
     private var unit: String {
         if ranking == .sustainedRate { return "sustained/s" }
+        if ranking == .timeToVisibleP99 { return "offered/s" }
         return rows.first?["stage"] == "route" ? "requests/s" : "executions/s"
     }
 
@@ -132,10 +149,31 @@ private struct ConfigurationRuns {
         let latencies = ["p50", "p95", "p99", "max"].map { percentile in
             latencyMs("time_to_visible_\(percentile)_ms").map(readableMilliseconds) ?? "-"
         }
+        let verified = comparable.isEmpty ? "INVALID" : "yes"
+        if ranking == .timeToVisibleP99 {
+            let offered = rows.compactMap { $0.number("offered_rate_per_s") }.max()
+            return [name, offered.map(groupedWhole) ?? "-", keptUp] + latencies + counts + [verified]
+        }
+        if ranking == .sustainedRate, !repetitionsWithoutRate.isEmpty {
+            return [name, "NO RATE", spread(rates(by: ranking)), "-", "-", "-", "-"] + counts + [verified]
+        }
         let rates = rates(by: ranking)
         let mark = ranking == .sustainedRate && isLowerBound(bounds) ? "≥" : ""
         return [name, median(rates).map { mark + groupedWhole($0) } ?? "-", spread(rates)] + latencies + counts
-            + [comparable.isEmpty ? "INVALID" : "yes"]
+            + [verified]
+    }
+
+    /// Of a search: the repetitions that ended without a rate, though nothing was wrong with them.
+    var repetitionsWithoutRate: [Int] {
+        comparable.filter { $0.number("sustained_rate_per_s") == nil }.map(\.repetition).sorted()
+    }
+
+    /// Of an open load.
+    private var keptUp: String {
+        guard !comparable.isEmpty else { return "-" }
+        let behind = comparable.count { FallenBehind.isBehind($0) }
+        return behind == 0
+            ? "yes" : behind == comparable.count ? "no" : "\(comparable.count - behind) of \(comparable.count)"
     }
 
     /// Whether the limit may lie above the rate that a repetition found.
@@ -170,9 +208,25 @@ private struct ConfigurationRuns {
     /// Greater is better; -∞ for what can't be ranked.
     func rank(by ranking: TerminalTable.Ranking) -> Double {
         switch ranking {
+        case .sustainedRate where !repetitionsWithoutRate.isEmpty: -.infinity
         case .throughput, .sustainedRate: median(rates(by: ranking)) ?? -.infinity
         case .timeToVisibleP99: latencyMs("time_to_visible_p99_ms").map { -$0 } ?? -.infinity
         }
+    }
+}
+
+/// When an open load was too much. By the rate committed alone a short run would be behind that only has what it is meant to
+/// wait for under way at its end, and one of several phases, whose highest rate is the offered one; by the lag alone one with a
+/// long cycle.
+private enum FallenBehind {
+    static let shareMin = 0.95
+    static let lagLimitMs = 1000.0
+
+    static func isBehind(_ row: RunFields) -> Bool {
+        guard let offered = row.number("offered_rate_per_s"), let rate = row.number("executions_per_s"),
+            let lagMs = row.number("lag_max_ms")
+        else { return false }
+        return rate < shareMin * offered && lagMs > lagLimitMs
     }
 }
 

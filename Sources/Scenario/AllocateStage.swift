@@ -185,7 +185,7 @@ final class AllocateStage: StageRun {
         }
         row.scheduleLagP99Nanoseconds = scheduleLag(processed, run)
         row.processedExecutions = processed.executions
-        row.invalidReason = emptyWindow(row, window) ?? validity(of: row, processed, run).reason
+        row.invalidReason = emptyWindow(row, window, processed, run) ?? validity(of: row, processed, run).reason
         var outcome = CellOutcome(row: row)
         outcome.drainNanoseconds = max(0, processed.drain.figures.lastCommitTime - processed.drain.startTime)
         outcome.checks = try tables.verify(ends: processed.ends, on: connection)
@@ -278,12 +278,17 @@ final class AllocateStage: StageRun {
         return lag.count == 0 ? nil : lag.percentile(99)
     }
 
-    /// Why nothing was measured: the run was over before its warm-up.
-    private func emptyWindow(_ row: RunRow, _ window: MeasuredWindow) -> String? {
+    /// Why nothing was measured; nil where something was.
+    private func emptyWindow(
+        _ row: RunRow, _ window: MeasuredWindow, _ processed: Processed, _ run: MeasuredRun
+    ) -> String? {
         guard row.timeToVisible == nil || row.elapsedNanoseconds == 0 else { return nil }
-        return window.plan == .everything
-            ? "The run had nothing to process."
-            : "The run was over before its warm-up, so nothing was measured: shorten the warm-up or lengthen the stream."
+        guard !run.schedule.isBacklog else {
+            return window.reasonForNothing(lastTime: processed.drain.figures.lastCommitTime, isByArrival: false)
+        }
+        let last = run.schedule.intendedArrival(
+            sequence: max(0, processed.executions - 1), start: processed.drain.startTime)
+        return window.reasonForNothing(lastTime: last, isByArrival: true)
     }
 
     private func validity(of row: RunRow, _ processed: Processed, _ run: MeasuredRun) -> HarnessValidity {
@@ -295,6 +300,24 @@ final class AllocateStage: StageRun {
                 throughputPerSecond: processed.drain.messagesPerSecond, ceilingPerSecond: row.sinkCeilingPerSecond,
                 proxyLatenessP99Ns: row.proxyLatenessP99Nanoseconds,
                 roundTripTimeNs: Int64(run.configuration.roundTripTimeUs) * 1000))
+    }
+}
+
+extension MeasuredWindow {
+    /// Why nothing was measured, of a window in which nothing is.
+    /// - Parameters:
+    ///   - lastTime: the last thing that could have counted: a commit, or of an open load an intended arrival.
+    ///   - isByArrival: which of the two it is.
+    func reasonForNothing(lastTime: Int64, isByArrival: Bool) -> String {
+        if plan == .everything { return "The run had nothing to process." }
+        // The transaction that opens a window isn't in it; an arrival at its opening is.
+        guard let openingTime, isByArrival ? openingTime <= lastTime : openingTime < lastTime else {
+            return
+                "The run was over before its warm-up, so nothing was measured: shorten the warm-up or lengthen the stream."
+        }
+        return isByArrival
+            ? "No execution was due in the measured part, so nothing was measured: lengthen `measured`."
+            : "Nothing was committed in the measured part, though there were commits after it: lengthen `measured`."
     }
 }
 

@@ -11,8 +11,10 @@ extension RunRow {
     mutating func fill(from result: DrainResult) {
         let figures = result.figures
         elapsedNanoseconds = result.elapsedNanoseconds
-        // Goodput: each execution once, of what was committed during the elapsed time.
+        // Goodput: each execution once, of what was committed during the elapsed time. Of an open load this is about the rate
+        // offered, off by what was under way at the opening and at the end, so no comparison has it.
         executions = result.committedCapturedCount
+        committedMessages = result.committedMessageCount
         timeToVisible = LatencySummary(figures.timeToVisible)
         transactionLatency = LatencySummary(figures.transactionLatency)
         transactions.committed = figures.transactionCount

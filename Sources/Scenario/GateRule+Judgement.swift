@@ -25,17 +25,28 @@ extension ScenarioFile.GateRule {
             }
             return figures
         }
+        let withoutRate = repetitionsWithoutRate(of: configuration, in: runs, load)
+        if !withoutRate.isEmpty {
+            let listed = withoutRate.map(String.init).joined(separator: ", ")
+            return gate(of: configuration).missed(because: "the search found no rate in repetition \(listed)")
+        }
         switch rule {
-        case .maxP99Ms(let most):
-            return Gate(configuration: configuration, bound: .maxP99Ms(most))
+        case .maxP99Ms:
+            return gate(of: configuration)
                 .evaluate(Array(figures(configuration, "time_to_visible_p99_ms").values))
-        case .minExecutionsPerSecond(let least):
-            return Gate(configuration: configuration, bound: .minExecutionsPerSecond(least))
+        case .minExecutionsPerSecond:
+            return gate(of: configuration)
                 .evaluate(Array(figures(configuration, "executions_per_s").values))
-        case .minRatio(let other, let ratio, let metric):
+        case .minRatio(let other, _, let metric):
             let metric = metric ?? load.metric
             let (own, others) = (figures(configuration, metric.column), figures(other, metric.column))
-            let gate = Gate(configuration: configuration, bound: .minRatio(ratio, to: other))
+            let gate = self.gate(of: configuration)
+            let othersWithoutRate = repetitionsWithoutRate(of: other, in: runs, load)
+            if !othersWithoutRate.isEmpty {
+                let listed = othersWithoutRate.map(String.init).joined(separator: ", ")
+                return gate.evaluate(
+                    .left(out: "\(other) has no rate in repetition \(listed)", isHigherBetter: true))
+            }
             func lowerBounds(_ name: String) -> Set<Int> {
                 guard case .search = load else { return [] }
                 return Set(
@@ -51,6 +62,27 @@ extension ScenarioFile.GateRule {
                         candidateLowerBounds: lowerBounds(configuration))
                     : RatioComparison(baseline: own, candidate: others, isHigherBetter: true))
         }
+    }
+
+    private func gate(of configuration: String) -> Gate {
+        switch rule {
+        case .maxP99Ms(let most): Gate(configuration: configuration, bound: .maxP99Ms(most))
+        case .minExecutionsPerSecond(let least):
+            Gate(configuration: configuration, bound: .minExecutionsPerSecond(least))
+        case .minRatio(let other, let ratio, _):
+            Gate(configuration: configuration, bound: .minRatio(ratio, to: other))
+        }
+    }
+
+    /// The repetitions in which a search ended without a rate, though nothing was wrong with them: the configuration doesn't hold
+    /// what it was asked for, and those repetitions that found a rate don't speak for all of them.
+    private func repetitionsWithoutRate(
+        of name: String, in runs: [RunFields], _ load: ScenarioFile.Load
+    ) -> [Int] {
+        guard case .search = load else { return [] }
+        return runs.filter {
+            $0.configuration == name && $0.isVerified && $0.isValid && $0.number("sustained_rate_per_s") == nil
+        }.map(\.repetition).sorted()
     }
 }
 

@@ -38,6 +38,11 @@ extension ScenarioReader {
         default:
             let ratio = keys["ratio"].flatMap { number($0, Limit.gateRatio) } ?? 1
             let metric = keys["metric"].flatMap { word($0, ScenarioFile.GateRule.Metric.self) }
+            if case .search = load, let metric, metric != .sustainedRatePerSecond, let entry = keys["metric"] {
+                refuse(
+                    entry.value.line, entry.key, value: metric.rawValue,
+                    "sustained_rate_per_s beside load search: its other figures are of probes at different rates")
+            }
             let other = nameOfConfiguration(limit)
             if let other, other == configuration {
                 refuse(limit.value.line, limit.key, value: other, "another configuration than the gate's own")

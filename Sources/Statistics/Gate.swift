@@ -56,6 +56,11 @@ public struct Gate: Sendable, Equatable {
         }
     }
 
+    /// The bound is missed without a figure: the configuration didn't get so far.
+    public func missed(because reason: String) -> GateResult {
+        GateResult(gate: self, outcome: .fail, sentence: "\(configuration): missed, \(reason).")
+    }
+
     /// Judges a bound on a ratio by the comparison of this configuration, the candidate, with the other one.
     public func evaluate(_ comparison: RatioComparison) -> GateResult {
         guard case .minRatio(let least, let other) = bound else {

@@ -99,7 +99,7 @@ public struct RatioComparison: Sendable, Equatable {
     public let outliers: [Outlier]
     public let verdict: Verdict
     /// In words, why there is no interval or what weakens it; nil where there is nothing to say.
-    public let reason: String?
+    public private(set) var reason: String?
 
     /// `baseline` and `candidate` hold a figure for each repetition that was valid and verified; the lower bounds are the
     /// repetitions whose figure is the least that it can be.
@@ -186,6 +186,14 @@ public struct RatioComparison: Sendable, Equatable {
                 ? "all pairs have the same ratio, so the interval has no width: counted, or coarser than its spread"
                 : nil
         }
+    }
+
+    /// Two configurations that aren't compared, and why: no pair, no ratio, no verdict.
+    public static func left(out reason: String, isHigherBetter: Bool) -> RatioComparison {
+        var comparison = RatioComparison(
+            baseline: [Int: Double](), candidate: [Int: Double](), isHigherBetter: isHigherBetter)
+        comparison.reason = reason
+        return comparison
     }
 
     /// Figures in the order of the repetitions, from repetition 1.

@@ -85,8 +85,8 @@ private let otherNoise = [0.99, 1.00, 1.01, 0.98, 1.02]
     @Test func `what decides depends on how the executions came`() {
         let runs = comparedRuns("row", throughput: 1000) + comparedRuns("c8", throughput: 2000)
         #expect(ComparisonReport(runs, load: .open).primary?.name == "time_to_visible_p99_ms")
-        // A search without its own figure falls back on the throughput.
-        #expect(ComparisonReport(runs, load: .search).primary?.name == "executions_per_s")
+        // A search without its own figure has nothing to go by.
+        #expect(ComparisonReport(runs, load: .search).primary?.name == "sustained_rate_per_s")
         let searched = runs.map {
             var run = $0
             run.metrics["sustained_rate_per_s"] = 500
@@ -97,6 +97,21 @@ private let otherNoise = [0.99, 1.00, 1.01, 0.98, 1.02]
             ComparedRun(configuration: $0, repetition: 1, metrics: ["requests_per_s": 10])
         }
         #expect(ComparisonReport(routing, load: .backlog).primary?.name == "requests_per_s")
+    }
+
+    @Test func `the throughput of an open load decides nothing and is in no comparison`() {
+        let report = ComparisonReport(
+            comparedRuns("row", throughput: 1500, walBytes: 2000)
+                + comparedRuns("cycle", throughput: 1569, p99Ms: 40, walBytes: 2000, noise: otherNoise), load: .open)
+        #expect(report.rows.map(\.metric.name) == ["time_to_visible_p99_ms", "wal_bytes_per_execution"])
+        #expect(report.rows[0].comparison.verdict == .worse)
+        let recommendation = Recommendation(report)
+        #expect(recommendation.configuration == "row" && !recommendation.text.contains("throughput"))
+        let text = ComparisonTable(report, showsAllMetrics: true).text
+        #expect(!text.contains("throughput, executions/s"))
+        #expect(
+            text.contains(
+                "The throughput isn't compared: under an open load it is the rate at which executions arrived.\n"))
     }
 
     @Test func `invalid and unverified runs are in no comparison, and told`() {
@@ -380,10 +395,60 @@ private let otherNoise = [0.99, 1.00, 1.01, 0.98, 1.02]
         }
     }
 
+    @Test func `only the rates of a search are compared, whatever else its rows hold`() {
+        let runs = (search("row", rate: 1000, isLowerBound: false) + search("c8", rate: 2000, isLowerBound: false)).map
+        {
+            var run = $0
+            run.metrics["time_to_visible_p99_ms"] = 40
+            run.metrics["wal_bytes_per_execution"] = 900
+            return run
+        }
+        let report = ComparisonReport(runs, load: .search)
+        #expect(report.rows.map(\.metric.name) == ["sustained_rate_per_s"])
+        let recommendation = Recommendation(report)
+        #expect(recommendation.configuration == "c8")
+        #expect(
+            recommendation.text.contains("What it costs isn't compared: every other figure of a search is of a probe"))
+        #expect(!recommendation.text.contains("WAL") && !recommendation.text.contains("Not measured"))
+        #expect(ComparisonTable(report).text.contains("Only the sustained rate is compared"))
+    }
+
+    @Test func `a configuration with a search that found no rate has no ratio, whatever the others found`() {
+        var lucky = search("c8", rate: 3000, isLowerBound: false)
+        lucky[1].metrics["sustained_rate_per_s"] = nil
+        let runs =
+            search("row", rate: 1000, isLowerBound: false) + lucky + search("adaptive", rate: 2000, isLowerBound: false)
+        let report = ComparisonReport(runs, load: .search)
+        #expect(report.rows.map(\.candidate) == ["c8", "adaptive"])
+        let left = report.rows[0]
+        #expect(
+            left.comparison.ratio == nil && left.comparison.pairs.isEmpty
+                && left.comparison.verdict == .noDifferenceShown)
+        #expect(left.note == "c8 has no rate in repetition 2")
+        let text = ComparisonTable(report).text
+        #expect(text.contains("Left out: c8 (no rate in repetition 2).\n"), "\(text)")
+        #expect(!text.contains("want of a partner"))
+        let recommendation = Recommendation(report)
+        #expect(recommendation.configuration == "adaptive")
+        #expect(recommendation.text.contains("Note: adaptive and c8: c8 has no rate in repetition 2.\n"))
+        #expect(!recommendation.text.contains("is shown between adaptive and c8"))
+        #expect(recommendation.text.contains("- searches that find a rate in every repetition"))
+        #expect(!recommendation.text.contains("two repetitions or more"))
+        // Without a rate of the baseline nobody has a ratio.
+        let other = ComparisonReport(runs, load: .search, baseline: "c8")
+        #expect(other.rows.allSatisfy { $0.comparison.ratio == nil })
+        #expect(Recommendation(other).configuration == nil)
+        #expect(Recommendation(other).text.contains("Note: c8 has no rate in repetition 2.\n"))
+        // An invalid search is left out by its repetition, as any invalid run.
+        lucky[1].isValid = false
+        let valid = ComparisonReport(search("row", rate: 1000, isLowerBound: false) + lucky, load: .search)
+        #expect(valid.rows[0].comparison.pairs.map(\.repetition) == [1, 3])
+    }
+
     @Test func `a difference between two lower bounds is none`() {
         let report = ComparisonReport(
             search("row", rate: 1000, isLowerBound: true) + search("c8", rate: 2000, isLowerBound: true), load: .search)
-        #expect(report.rows.count == 2 && report.rows.allSatisfy { $0.comparison.verdict == .noDifferenceShown })
+        #expect(report.rows.count == 1 && report.rows.allSatisfy { $0.comparison.verdict == .noDifferenceShown })
         let recommendation = Recommendation(report)
         #expect(recommendation.configuration == nil)
         #expect(
@@ -412,8 +477,7 @@ private let otherNoise = [0.99, 1.00, 1.01, 0.98, 1.02]
         #expect(recommendation.lines[0].contains(", at least 3,000 executions/s instead of 1,000, in 3 repetitions"))
         #expect(
             recommendation.lines.contains(
-                "No difference in sustained rate is shown between adaptive and c8: choose among them by what they cost."
-            ))
+                "No difference in sustained rate is shown between adaptive and c8."))
         #expect(recommendation.text.contains("Note: adaptive and c8: no ratio: "))
         #expect(ComparisonTable(report).text.contains("≥3.000"))
         let other = ComparisonReport(

@@ -129,6 +129,18 @@ func makeFields(
         #expect(execute["partitions"] == "")
     }
 
+    @Test func `what was attempted counts every message by its commit`() {
+        var row = makeRow(Configuration(mode: .row), executionsPerSecond: 1000)
+        // Of the 1,010 messages committed while the window was open only two duplicates were meant to arrive in it.
+        row.committedMessages = 1010
+        #expect(
+            cells(row)["attempted_messages_per_s"] == "1022.0", "1,010 and the 12 that retries threw away, in a second")
+        row.committedMessages = 400
+        #expect(cells(row)["attempted_messages_per_s"] == "1012.0", "never less than the goodput and the retries")
+        row.committedMessages = nil
+        #expect(cells(row)["attempted_messages_per_s"] == "1014.0")
+    }
+
     @Test func `an invalid row says why, and can't be compared`() {
         var row = makeRow(Configuration(mode: .row))
         #expect(row.isComparable)

@@ -76,6 +76,52 @@ private let failure = """
         #expect(names == ["concurrent-8", "batch-128", "row"])
     }
 
+    /// Of an open load at 1,500 a second.
+    private func open(
+        _ configuration: Configuration, repetition: Int = 1, rate: Int64, lagMs: Int64
+    ) -> RunFields {
+        var row = makeRow(configuration, repetition: repetition, executionsPerSecond: rate)
+        row.load = LoadSummary(model: "open", through: "topic", offeredRatePerSecond: 1500)
+        row.lagMaxNanoseconds = lagMs * 1_000_000
+        return RunFields(row)
+    }
+
+    @Test func `of an open load the table has the rate that was offered, and who kept up with it`() {
+        let text = TerminalTable(
+            [
+                // More than was offered: what was under way when the warm-up ended.
+                open(batch, rate: 1569, lagMs: 400), open(batch, repetition: 2, rate: 1400, lagMs: 900),
+                open(row, rate: 900, lagMs: 4000), open(row, repetition: 2, rate: 1499, lagMs: 4000),
+                open(concurrent, rate: 900, lagMs: 1001), open(concurrent, repetition: 2, rate: 1424, lagMs: 5000),
+            ], ranking: .timeToVisibleP99
+        ).text
+        let lines = text.split(separator: "\n").map(String.init)
+        #expect(lines[0].hasPrefix("configuration  offered/s  kept up  p50 ms"), "\(text)")
+        #expect(lines[1].hasPrefix("batch-128          1,500      yes "), "\(text)")
+        #expect(lines[2].hasPrefix("row                1,500   1 of 2 "), "\(text)")
+        #expect(lines[3].hasPrefix("concurrent-8       1,500       no "), "\(text)")
+        #expect(
+            text.contains("Kept up: not where less than 95 % of the offered rate was committed and an execution was"))
+        #expect(!text.contains("1,569"))
+    }
+
+    @Test func `a search that found no rate in a repetition has no median and stands last`() {
+        func search(_ configuration: Configuration, _ repetition: Int, _ rate: Double?) -> RunFields {
+            var row = makeRow(configuration, repetition: repetition, executionsPerSecond: 900)
+            row.sustainedRatePerSecond = rate
+            return RunFields(row)
+        }
+        let rows = [
+            search(batch, 1, 9000), search(batch, 2, nil), search(row, 1, 900), search(row, 2, 910),
+        ]
+        let text = TerminalTable(rows, ranking: .sustainedRate).text
+        let lines = text.split(separator: "\n").map(String.init)
+        #expect(lines[1].hasPrefix("row                    905  900-910 "), "\(text)")
+        #expect(lines[2].hasPrefix("batch-128          NO RATE        -       -       -       -       - "), "\(text)")
+        #expect(text.contains("\nNO RATE was found for batch-128 in repetition 2, so it has no median.\n"))
+        #expect(text.contains("are of one probe at its own rate: not for comparing.\n"))
+    }
+
     @Test func `a run without verified results says so`() {
         let text = TerminalTable([makeFields(row, verified: false), makeFields(batch, verified: false)]).text
         #expect(text.contains("so without a result: row, batch-128; see"))

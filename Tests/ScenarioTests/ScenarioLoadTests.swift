@@ -255,6 +255,17 @@ import Testing
         #expect(refused.split(separator: "\n").first.map(String.init) == "s.yaml:1: \(message)")
     }
 
+    @Test func `a ratio beside a search is of the rates that it finds`() throws {
+        func text(_ gate: String) -> String {
+            scenarioText("load: { model: search, p99_ms: 50 }\ngates: [\(gate)]", configurations: Self.two)
+        }
+        _ = try parsed(text("{ min_ratio_to: a, metric: sustained_rate_per_s }"))
+        #expect(
+            refusal(of: text("{ min_ratio_to: a, metric: p99_ms }"))
+                == "s.yaml:2: metric: \"p99_ms\": expected sustained_rate_per_s beside load search: its other figures are of probes "
+                + "at different rates")
+    }
+
     @Test func `names in gates aren't judged where configurations are refused`() {
         let text = scenarioText("gates: [{ configuration: x, max_p99_ms: 5 }]", configurations: "[{ mode: rwo }]")
         #expect(refusal(of: text).split(separator: "\n").count == 1)
