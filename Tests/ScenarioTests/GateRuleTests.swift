@@ -1,5 +1,6 @@
 // Gates by rows of runs.csv: which figure a gate goes by, and what it says of a search that found no rate.
 
+import Measurement
 import Report
 import Statistics
 import Testing
