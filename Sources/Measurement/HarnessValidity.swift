@@ -55,12 +55,19 @@ public enum HarnessValidity: Sendable, Equatable {
     /// Above this part of its own ceiling the harness, not the system, may be what limits a run: queueing makes a generator
     /// late well before it is full. (k6 asks for 20 % of idle processor for the same reason.)
     public static let ceilingShareMax = 0.8
-    /// A lag that stays below this doesn't change a p99 that people act upon; where it does, the scenario sets a lower bound.
-    /// The timer's own error comes on top, because no harness can be more punctual than the machine wakes it.
+    /// Where the scenario's `schedule_lag_max_ms` doesn't say better. A configuration whose p99 is smaller than this needs a lower
+    /// bound; `isLargePart` says when. The timer's own error comes on top, because no harness can be more punctual than the
+    /// machine wakes it.
     public static let scheduleLagBoundNs: Int64 = 5_000_000
     /// How late the emulated network may be: a tenth of the round trip, and what is below this is no more than a busy machine
     /// takes to wake a thread.
     public static func proxyLatenessBoundNs(roundTripTimeNs: Int64) -> Int64 { max(roundTripTimeNs / 10, 200_000) }
+
+    /// Whether a run's schedule lag is so much of its time-to-visible that readers of the latter must know: above a tenth,
+    /// it may show in the p99 that is published. No reason to condemn a run, for the lag is a part of what was measured.
+    public static func isLargePart(scheduleLagP99: Double, ofTimeToVisibleP99 timeToVisibleP99: Double) -> Bool {
+        scheduleLagP99 > timeToVisibleP99 / 10
+    }
 
     /// Judges one run.
     public static func judge(_ figures: HarnessFigures) -> HarnessValidity {

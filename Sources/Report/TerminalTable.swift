@@ -2,6 +2,8 @@
 // Which differences are shown is told by ComparisonTable below it.
 // Pure: rows in, text out.
 
+import Measurement
+
 /// The comparison of all configurations of a scenario.
 public struct TerminalTable: Sendable {
     /// What a configuration wins by. At a fixed arrival rate the throughput is the rate, so latency decides, and the table only
@@ -77,6 +79,15 @@ public struct TerminalTable: Sendable {
         }
         if ranking == .sustainedRate, groups.contains(where: { $0.isLowerBound(bounds) }) {
             notes.append("≥: at least, not confirmed from above: in a repetition no higher rate failed.")
+        }
+        let late = rows.filter(\.isLateForItsLatency).map { row in
+            "\(row.configuration), repetition \(row.repetition) (\(row["schedule_lag_p99_ms"]) of "
+                + "\(row["time_to_visible_p99_ms"]) ms)"
+        }
+        if !late.isEmpty {
+            notes.append(
+                "The p99 of the harness's own schedule lag is above a tenth of the p99 of time-to-visible, so a part of "
+                    + "that is the harness's: \(late.joined(separator: ", ")).")
         }
         if groups.contains(where: { $0.rows.count < 2 }) {
             notes.append("A single repetition shows no spread: repeat before trusting a difference.")
@@ -227,6 +238,16 @@ private enum FallenBehind {
             let lagMs = row.number("lag_max_ms")
         else { return false }
         return rate < shareMin * offered && lagMs > lagLimitMs
+    }
+}
+
+extension RunFields {
+    /// Of a run that counts.
+    fileprivate var isLateForItsLatency: Bool {
+        guard isVerified, isValid, let lag = number("schedule_lag_p99_ms"),
+            let timeToVisible = number("time_to_visible_p99_ms")
+        else { return false }
+        return HarnessValidity.isLargePart(scheduleLagP99: lag, ofTimeToVisibleP99: timeToVisible)
     }
 }
 

@@ -295,6 +295,7 @@ final class AllocateStage: StageRun {
         HarnessValidity.judge(
             HarnessFigures(
                 scheduleLagP99Ns: row.scheduleLagP99Nanoseconds, generator: run.through == .feed ? .executor : .workers,
+                scheduleLagBoundNs: given.scenario.scheduleLagBoundNs,
                 timerErrorP99Ns: selfCheck.timerError.p99Ns,
                 offeredRatePerSecond: run.schedule.ratePerSecond,
                 throughputPerSecond: processed.drain.messagesPerSecond, ceilingPerSecond: row.sinkCeilingPerSecond,
@@ -333,6 +334,12 @@ extension ScenarioFile {
     /// Whether a cell is many probes.
     fileprivate var isSearch: Bool {
         if case .search = load { true } else { false }
+    }
+
+    /// What the scenario allows the harness to be late; nil where it says nothing.
+    var scheduleLagBoundNs: Int64? {
+        guard case .open(let open) = load else { return nil }
+        return open.scheduleLagLimitMs.map { nanoseconds($0 / 1000) }
     }
 
     /// The same scenario for one configuration, so that only its topic is recorded.

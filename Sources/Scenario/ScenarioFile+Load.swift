@@ -18,6 +18,8 @@ extension ScenarioFile {
     public struct OpenLoad: Sendable, Equatable {
         public var schedule: ArrivalSchedule
         public var through: Through
+        /// How late the harness may be with what is due; nil for the harness's own bound.
+        public var scheduleLagLimitMs: Double?
     }
 
     /// The way that executions of an open load take.

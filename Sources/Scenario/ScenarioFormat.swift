@@ -1,6 +1,7 @@
 // Every key of a scenario file with what it may hold, level by level: the one table behind the reader's refusals, the JSON
 // Schema and the names that `allocbench check` suggests. Plain values.
 
+import Measurement
 import Model
 import Report
 
@@ -38,6 +39,8 @@ enum Limit {
     static let phaseCount = 1...100
     static let seconds = 0.001...86_400
     static let milliseconds = 0.001...3_600_000
+    /// A harness that is later than a second offers no schedule.
+    static let scheduleLagMs = 0.001...1000.0
     static let precision = 0.001...0.5
     static let probeSeconds = 0.5...600
     static let gateCount = 1...100
@@ -246,6 +249,10 @@ enum ScenarioFormat {
                 "arrivals", .words(["uniform", "poisson"]), "Evenly spaced, or at random as customers come.",
                 standard: "uniform"),
             through,
+            Key(
+                "schedule_lag_max_ms", .number(Limit.scheduleLagMs),
+                "How late, at its p99, the harness may offer what is due before the run is INVALID.",
+                standard: plain(Double(HarnessValidity.scheduleLagBoundNs) / 1e6)),
         ])
 
     static let phase = Level(

@@ -66,6 +66,7 @@ extension ScenarioReader {
     private mutating func readOpenLoad(_ keys: [String: YAMLEntry], line: Int) {
         let through = readThrough(keys)
         let arrivals = keys["arrivals"].flatMap { word($0, among: ["uniform", "poisson"]) }
+        let scheduleLag = keys["schedule_lag_max_ms"].flatMap { number($0, Limit.scheduleLagMs) }
         let phases: [ArrivalSchedule.Phase]?
         switch (keys["rate"], keys["phases"]) {
         case (let rate?, nil):
@@ -82,7 +83,8 @@ extension ScenarioReader {
         guard let phases, let entry = keys["rate"] ?? keys["phases"] else { return }
         let schedule = ArrivalSchedule(
             phases: phases, spread: arrivals == "poisson" ? .poisson(seed: seed) : .even)
-        load = .open(ScenarioFile.OpenLoad(schedule: schedule, through: through))
+        load = .open(
+            ScenarioFile.OpenLoad(schedule: schedule, through: through, scheduleLagLimitMs: scheduleLag))
         guard let end = streamEndNs, Double(end) / 1e9 > Limit.replaySeconds, let executions = workload.executions
         else {
             return

@@ -48,6 +48,11 @@ import Testing
         #expect(verdict(9_000_000, rate: nil).isValid)
     }
 
+    @Test func `a schedule lag above a tenth of the time-to-visible is a large part of it`() {
+        #expect(HarnessValidity.isLargePart(scheduleLagP99: 0.5, ofTimeToVisibleP99: 4.1))
+        #expect(!HarnessValidity.isLargePart(scheduleLagP99: 0.4, ofTimeToVisibleP99: 4.1))
+    }
+
     @Test func `a lag of the executor is told as the executor's, for no worker was idle`() {
         let reason = HarnessValidity.judge(
             HarnessFigures(

@@ -62,6 +62,21 @@ private let failure = """
         #expect(text.contains("\nA single repetition shows no spread: repeat before trusting a difference.\n"))
     }
 
+    @Test func `a schedule lag that is much of a p99 is told beside it, and the run still counts`() {
+        func row(_ configuration: Configuration, lagNs: Int64, invalidReason: String? = nil) -> RunFields {
+            var row = makeRow(configuration, executionsPerSecond: 1000, p99Ms: 4)
+            row.scheduleLagP99Nanoseconds = lagNs
+            row.invalidReason = invalidReason
+            return RunFields(row)
+        }
+        let rows = [row(batch, lagNs: 410_000), row(concurrent, lagNs: 400_000)]
+        let text = TerminalTable(rows, ranking: .timeToVisibleP99).text
+        #expect(text.contains("so a part of that is the harness's: batch-128, repetition 1 (0.410 of 4.000 ms).\n"))
+        #expect(!text.contains("INVALID"))
+        let invalid = TerminalTable([row(batch, lagNs: 6_000_000, invalidReason: "late")]).text
+        #expect(!invalid.contains("a tenth of the p99"), "its reason says it already")
+    }
+
     @Test func `at a fixed rate the lowest p99 wins`() {
         let rows = [
             makeFields(batch, repetition: 1, executionsPerSecond: 1001, p99Ms: 40),

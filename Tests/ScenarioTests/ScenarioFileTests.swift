@@ -154,8 +154,8 @@ private let integerForm = "a whole number from"
         ),
         Refused(
             scenario(load: "load: { model: open, rate: 5, burst: 2 }"),
-            "s.yaml:6: burst: expected a key of load: model, rate, phases, arrivals, through, p99_ms, lag_max_ms, from, to, "
-                + "precision or probe_seconds"
+            "s.yaml:6: burst: expected a key of load: model, rate, phases, arrivals, through, schedule_lag_max_ms, p99_ms, "
+                + "lag_max_ms, from, to, precision or probe_seconds"
         ),
         Refused(
             scenario(configurations: ["{ mode: row, wokers: 4 }"]),

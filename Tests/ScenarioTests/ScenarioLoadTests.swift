@@ -31,6 +31,14 @@ import Testing
         #expect(try schedule("{ model: open, phases: [{ rate: 10, seconds: 5 }] }").durationNs == 5_000_000_000)
     }
 
+    @Test func `an open load may bound how late the harness is`() throws {
+        func bound(_ load: String) throws -> Int64? { try parsed(scenarioText("load: \(load)")).scheduleLagBoundNs }
+        #expect(try bound("{ model: open, rate: 5, schedule_lag_max_ms: 0.4 }") == 400_000)
+        #expect(try bound("{ model: open, rate: 5, through: feed, schedule_lag_max_ms: 1000 }") == 1_000_000_000)
+        #expect(try bound("{ model: open, rate: 5 }") == nil)
+        #expect(try bound("backlog") == nil)
+    }
+
     @Test func `the seed of random arrivals is the scenario's`() throws {
         let file = try parsed(scenarioText("seed: 7\nload: { model: open, rate: 5, arrivals: poisson }"))
         #expect(file.arrivals == .poisson(ratePerSecond: 5, seed: 7))
@@ -77,6 +85,18 @@ import Testing
         (
             "{ model: open, rate: 5, arrivals: posson }",
             "arrivals: \"posson\": expected uniform or poisson; did you mean poisson?"
+        ),
+        (
+            "{ model: open, rate: 5, schedule_lag_max_ms: 0 }",
+            "schedule_lag_max_ms: \"0\": expected a number from 0.001 to 1000"
+        ),
+        (
+            "{ model: open, rate: 5, schedule_lag_max_ms: 1001 }",
+            "schedule_lag_max_ms: \"1001\": expected a number from 0.001 to 1000"
+        ),
+        (
+            "{ model: search, p99_ms: 5, schedule_lag_max_ms: 1 }",
+            "schedule_lag_max_ms: \"1\": expected a key of model search; schedule_lag_max_ms belongs to model open"
         ),
         ("{ model: open, rate: 5, through: tables }", "through: \"tables\": expected topic or feed"),
         (
