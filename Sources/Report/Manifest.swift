@@ -157,8 +157,18 @@ public struct Manifest: Sendable {
         surroundings["optimized"] = String(build.isOptimized)
         surroundings["cpu_model"] = machine.cpuModel
         surroundings["cores"] = String(machine.coreCount)
+        surroundings["memory_bytes"] = String(machine.memoryBytes)
+        surroundings["kernel"] = machine.kernel
+        surroundings["git_dirty"] = build.gitIsDirty.map { String($0) } ?? "unknown"
+        // As they are written: what was removed then can't be compared now.
+        for setting in serverSettings {
+            surroundings[Manifest.settingPrefix + setting.name] = Redaction.value(setting.value, of: setting.name)
+        }
         return surroundings
     }
+
+    /// Of a server's setting among the surroundings.
+    static let settingPrefix = "server setting "
 
     private var buildJSON: JSON {
         .object([

@@ -81,9 +81,10 @@ public struct RunFolder {
         return RunFolder(path: folder, journal: try Journal(folder: folder))
     }
 
-    /// Refuses to go on with a run whose finished cells worked on other data, or with another program or machine.
+    /// Refuses to go on with a run whose finished cells worked on other data, or with another program, machine or settings.
+    /// - Parameter say: takes what should be known and can't be refused.
     /// - Returns: the manifest to go on with: that of the beginning, with the time of now.
-    func resume(_ manifest: Manifest) throws -> Manifest {
+    func resume(_ manifest: Manifest, say: (String) -> Void) throws -> Manifest {
         guard let begun = ManifestFile.read(manifestPath) else { throw OperatingError("can't read \(manifestPath)") }
         guard begun.fingerprint == manifest.fingerprint else {
             throw OperatingError(
@@ -96,8 +97,11 @@ public struct RunFolder {
                 "\(path) was begun in other surroundings: \(differences.joined(separator: "; "))",
                 remedy: "begin a new run: cells of both wouldn't be comparable")
         }
+        if let doubt = begun.doubt(about: manifest.surroundings) { say("\(path): \(doubt)") }
         var resumed = manifest
         resumed.firstStartedAt = begun.startedAt
+        // Should this part be killed, too, the manifest says what the parts before it finished.
+        resumed.outcome.runsFinished = journal.cells.count
         try resumed.write(to: manifestPath)
         return resumed
     }

@@ -68,7 +68,7 @@ public struct ScenarioRunner {
         let folder: RunFolder
         if let resumed = options.resumed {
             folder = resumed
-            manifest = try resumed.resume(manifest)
+            manifest = try resumed.resume(manifest, say: say)
             say("\(resumed.journal.cells.count) of \(cells.count) runs are finished already")
         } else {
             folder = try RunFolder.create("\(options.resultsFolder)/\(runID)", scenario: scenario)
@@ -188,6 +188,9 @@ public struct ScenarioRunner {
     private func tellDifferences(_ manifest: Manifest) {
         for difference in options.repeated?.differences(from: manifest.surroundings) ?? [] {
             say("not as in the run that is repeated: \(difference)")
+        }
+        if let doubt = options.repeated?.doubt(about: manifest.surroundings) {
+            say("the run that is repeated: \(doubt)")
         }
     }
 }

@@ -36,8 +36,9 @@ import Testing
             }
             let folder = try place.onlyResult()
             let manifestText = try place.read("\(folder)/manifest.json")
-            let ending = try (manifest(manifestText)["outcome"] as? [String: Any])?["ending"] as? String
-            #expect(ending == "unfinished")
+            let outcome = try manifest(manifestText)["outcome"] as? [String: Any]
+            #expect(outcome?["ending"] as? String == "unfinished")
+            #expect(outcome?["runs_finished"] as? Int ?? 0 > 0, "those of the part before")
             // What a kill in the middle of a line leaves is cut off, and its cell is repeated.
             let journal = try place.read("\(folder)/journal.jsonl")
             try place.write("\(folder)/journal.jsonl", journal + "{\"configuration\":\"half")

@@ -108,6 +108,39 @@ private func makeManifest() -> Manifest {
         }
     }
 
+    @Test func `a manifest that is read back tells what differs: program, machine, settings`() throws {
+        try withTemporaryFolder { folder in
+            var manifest = makeManifest()
+            manifest.serverSettings.append(.init("ssl_passphrase_command", secret))
+            try manifest.write(to: folder + "manifest.json")
+            let begun = try #require(ManifestFile.read(folder + "manifest.json"))
+            #expect(begun.differences(from: manifest.surroundings) == [], "not even what is removed from it")
+            manifest.build.gitIsDirty = true
+            manifest.machine.memoryBytes = 2048
+            manifest.machine.kernel = "6.2"
+            manifest.serverSettings = [.init("shared_buffers", "256MB")]
+            #expect(
+                begun.differences(from: manifest.surroundings) == [
+                    "git_dirty was false, is true", "kernel was 6.1, is 6.2", "memory_bytes was 1024, is 2048",
+                    "server setting shared_buffers was the default, is 256MB",
+                    "server setting ssl_passphrase_command was (removed), is the default",
+                    "server setting wal_level was logical, is the default",
+                ])
+            #expect(begun.doubt(about: manifest.surroundings) == nil, "a difference is more than a doubt")
+        }
+    }
+
+    @Test func `of two programs from changed sources nobody can tell whether they are the same`() throws {
+        try withTemporaryFolder { folder in
+            var manifest = makeManifest()
+            manifest.build.gitIsDirty = true
+            try manifest.write(to: folder + "manifest.json")
+            let begun = try #require(ManifestFile.read(folder + "manifest.json"))
+            #expect(begun.differences(from: manifest.surroundings) == [])
+            #expect(begun.doubt(about: manifest.surroundings)?.contains("differ from commit abc") == true)
+        }
+    }
+
     @Test func `no credential survives, wherever it was put`() {
         var manifest = makeManifest()
         manifest.connection = "postgresql://app:\(secret)@db/x?sslpassword=\(secret)"
