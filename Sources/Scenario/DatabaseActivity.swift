@@ -20,11 +20,19 @@ public struct DatabaseActivity: Sendable, Equatable {
     public var deadlocks: Int64 = 0
     /// Of the server, timed ones and requested ones.
     public var checkpoints: Int64 = 0
+    /// Whether every session had brought its counts home. Else up to a second of its commits, rows and log is
+    /// missing, or what it did last if it is idle.
+    public var isWhole = true
 
     public init() {}
 
-    /// How many transactions shared a flush of the log; nil where nothing was flushed.
-    public var commitsPerSync: Double? { walSyncs == 0 ? nil : Double(commits) / Double(walSyncs) }
+    /// Nil where some may be missing.
+    public var rowsWritten: Int64? { isWhole ? rowsInserted + rowsUpdated + rowsDeleted : nil }
+
+    /// How many transactions shared a flush of the log; nil where nothing was flushed, or commits may be missing.
+    public var commitsPerSync: Double? {
+        walSyncs == 0 || !isWhole ? nil : Double(commits) / Double(walSyncs)
+    }
 
     private static let counters: [any WritableKeyPath<DatabaseActivity, Int64> & Sendable] = [
         \.walBytes, \.walFullPageImages, \.walSyncs, \.commits, \.rowsInserted, \.rowsUpdated, \.rowsDeleted,
@@ -53,7 +61,8 @@ public struct DatabaseActivity: Sendable, Equatable {
             """
     }
 
-    fileprivate init(_ result: QueryResult) {
+    fileprivate init(_ result: QueryResult, isWhole: Bool) {
+        self.isWhole = isWhole
         for (column, counter) in Self.counters.enumerated() { self[keyPath: counter] = result.int64(0, column) }
     }
 }
@@ -66,7 +75,7 @@ public struct DatabaseMeter {
     private let firstTime: String
 
     /// A session brings its counts to the common ones when it ends, and else once a second at most.
-    private static let settlingMs = 3_000
+    public static let settlingMs = 3_000
     /// Before the first reading less is at stake: what such a session did before, not what was measured.
     private static let settlingBeforeMs = 300
 
@@ -82,10 +91,10 @@ public struct DatabaseMeter {
         return DatabaseMeter(statement: statement, first: first, firstTime: time)
     }
 
-    /// Takes the second reading, once the sessions that worked in between are gone. Blocks for that, three seconds at most.
-    /// - Returns: what happened in between.
-    public func end(on connection: PostgresConnection) throws -> DatabaseActivity {
-        try Self.read(statement, since: "'\(firstTime)'::TIMESTAMPTZ", waitMs: Self.settlingMs, on: connection) - first
+    /// Takes the second reading, once the sessions that worked in between are gone. Blocks for that, `waitMs` at most.
+    /// - Returns: what happened in between; not whole if a session of the database is still there, whoever else's it is.
+    public func end(on connection: PostgresConnection, waitMs: Int = settlingMs) throws -> DatabaseActivity {
+        try Self.read(statement, since: "'\(firstTime)'::TIMESTAMPTZ", waitMs: waitMs, on: connection) - first
     }
 
     private static func read(
@@ -110,6 +119,6 @@ public struct DatabaseMeter {
         if try connection.query("SELECT 1 FROM pg_proc WHERE proname = 'pg_stat_force_next_flush'").rowCount > 0 {
             try connection.query("SELECT pg_stat_force_next_flush()")
         }
-        return DatabaseActivity(try connection.query(statement))
+        return DatabaseActivity(try connection.query(statement), isWhole: isSettled)
     }
 }

@@ -58,11 +58,12 @@ struct UsageMeter {
 extension ResourceSummary {
     /// Takes what the server counted.
     fileprivate mutating func add(_ activity: DatabaseActivity) {
-        walBytes = activity.walBytes
-        rowsWritten = activity.rowsInserted + activity.rowsUpdated + activity.rowsDeleted
+        // Sessions bring these home together with their rows.
+        walBytes = activity.isWhole ? activity.walBytes : nil
+        walFullPageImages = activity.isWhole ? activity.walFullPageImages : nil
+        rowsWritten = activity.rowsWritten
         commitsPerSync = activity.commitsPerSync
         deadlocks = activity.deadlocks
-        walFullPageImages = activity.walFullPageImages
         checkpoints = activity.checkpoints
     }
 }

@@ -39,6 +39,21 @@ import Threads
         }
     }
 
+    @Test func `while a session that worked meanwhile stays, rows, commits and log are not told`() throws {
+        try withStages(isOwn: true) { info, connection in
+            try connection.execute("CREATE TABLE counted (id INT8 PRIMARY KEY)")
+            let meter = try #require(try DatabaseMeter.begin(on: connection))
+            let other = try PostgresConnection.connect(to: info)
+            try other.execute("INSERT INTO counted VALUES (1)")
+            let partial = try meter.end(on: connection, waitMs: 30)
+            #expect(!partial.isWhole && partial.rowsWritten == nil && partial.commitsPerSync == nil)
+            #expect(partial.rowsInserted == 0, "what is at stake")
+            other.close()
+            let whole = try meter.end(on: connection)
+            #expect(whole.isWhole && whole.rowsWritten == 1 && whole.walBytes > 0)
+        }
+    }
+
     @Test func `what was done before the first reading is not counted`() throws {
         try withStages(isOwn: true) { info, connection in
             try connection.execute("CREATE TABLE counted (id INT8 PRIMARY KEY)")
