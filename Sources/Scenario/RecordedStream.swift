@@ -4,6 +4,7 @@
 import Allocations
 import ChangeFeed
 import Diagnostics
+import Measurement
 import Model
 import Postgres
 import Threads
@@ -123,16 +124,21 @@ struct RecordedStream {
             let figures = try feed.finish(on: connection)
             try requireNotStopped(stop)
             say("executed \(execution.writtenCount) and published them to \(first.partitions) partitions of \(topic)")
-            var topics = [try complete(topic, first, count: execution.writtenCount, target: target)]
+            var topics = [
+                try complete(
+                    topic, first, count: execution.writtenCount, published: figures.publishedCount, target: target)
+            ]
             for shape in shapes.dropFirst() {
                 let name = "\(topic).p\(shape.partitions).\(shape.key.rawValue)"
                 try target.createTopic(name, partitions: shape.partitions)
                 made.append(name)
                 // The rows stand in the table in the order of their commits, so the scan publishes what the stream did.
                 let scan = try RunningFeed(to: name, keyedBy: shape.key, scanTable: true, target: target)
-                _ = try scan.finish(on: connection)
+                let scanned = try scan.finish(on: connection)
                 try requireNotStopped(stop)
-                topics.append(try complete(name, shape, count: execution.writtenCount, target: target))
+                topics.append(
+                    try complete(
+                        name, shape, count: execution.writtenCount, published: scanned.publishedCount, target: target))
                 say("published them to \(shape.partitions) partitions of \(name) as well")
             }
             return RecordedStream(
@@ -144,16 +150,22 @@ struct RecordedStream {
         }
     }
 
-    /// The ends of a topic that holds every execution once.
+    /// The ends of a topic that holds every execution once, of which the broker has acknowledged `published`. A broker that is
+    /// busy may still answer with the ends that it had a moment ago.
     private static func complete(
-        _ topic: String, _ shape: Shape, count: Int64, target: Target
+        _ topic: String, _ shape: Shape, count: Int64, published: Int64, target: Target
     ) throws -> RecordedTopic {
-        let recorded = RecordedTopic(topic: topic, key: shape.key, ends: try target.completeTopicEnds(topic))
-        guard recorded.messageCount == count else {
-            throw OperatingError(
-                "the topic \(topic) holds \(recorded.messageCount) messages of \(count) executions",
-                remedy: "repeat the run: its configurations must get the same messages")
+        let deadline = monotonicNow() + 2_000_000_000
+        while true {
+            let recorded = RecordedTopic(topic: topic, key: shape.key, ends: try target.completeTopicEnds(topic))
+            if recorded.messageCount == count { return recorded }
+            guard recorded.messageCount < count, monotonicNow() < deadline else {
+                throw OperatingError(
+                    "the topic \(topic) holds \(recorded.messageCount) messages of \(count) executions, "
+                        + "of which the broker acknowledged \(published)",
+                    remedy: "repeat the run: its configurations must get the same messages")
+            }
+            sleepThread(for: .milliseconds(20))
         }
-        return recorded
     }
 }

@@ -12,6 +12,8 @@
 ///   precision and confirmed anew; below the lowest rate nothing is found.
 /// - above: one probe 20 % higher, which is expected to fail. It proves that the SLO is what limits, and it ends the search. If
 ///   it holds, noise had failed a lower rate: the search goes on from there, a few times at most.
+///
+/// A probe that is invalid is made once more before it bounds anything: a moment's disturbance isn't the generator's limit.
 public struct RateSearch: Sendable, Equatable {
     /// How far above the found rate the last probe lies.
     public static let aboveFactor = 1.2
@@ -42,6 +44,8 @@ public struct RateSearch: Sendable, Equatable {
         /// The generator couldn't keep to the rate, so nothing is known of the system: like a failure it bounds the search,
         /// but what bounds it is then the generator.
         case invalid(reason: String)
+
+        var isInvalid: Bool { if case .invalid = self { true } else { false } }
     }
 
     /// A probe and what became of it.
@@ -82,6 +86,8 @@ public struct RateSearch: Sendable, Equatable {
     /// The lowest rate that the generator couldn't keep.
     private var generatorLimit: Double?
     private var renewalCount = 0
+    /// Where the probe above starts from.
+    private var lastConfirmedRate: Double?
 
     /// Searches from `lowRate`, which should be one that surely holds, up to `highRateLimit`.
     public init(lowRate: Double, highRateLimit: Double, precision: Double = 0.05, confirmations: Int = 2) {
@@ -114,7 +120,9 @@ public struct RateSearch: Sendable, Equatable {
     /// Takes in how the probe went that `nextProbe` named.
     public mutating func record(_ outcome: ProbeOutcome) {
         guard let probe = nextProbe else { preconditionFailure("the search has ended") }
+        let isRepeated = history.last.map { $0.probe == probe && $0.outcome.isInvalid } ?? false
         history.append(Step(probe: probe, outcome: outcome))
+        if outcome.isInvalid && !isRepeated { return }
         switch outcome {
         case .held: break
         case .failed: failedRate = min(failedRate ?? .infinity, probe.rate)
@@ -133,8 +141,7 @@ public struct RateSearch: Sendable, Equatable {
                 lookAbove(probe.rate)
             }
         case .above:
-            // The probe before this one was the last confirmation.
-            let rate = history[history.count - 2].probe.rate
+            guard let rate = lastConfirmedRate else { preconditionFailure("only what was confirmed is looked above") }
             switch outcome {
             case .held where renewalCount < RateSearch.renewals:
                 // A failure at a lower rate than one that holds was noise.
@@ -186,6 +193,7 @@ public struct RateSearch: Sendable, Equatable {
     }
 
     private mutating func lookAbove(_ rate: Double) {
+        lastConfirmedRate = rate
         if isLimitedByGenerator, let generatorLimit {
             // Above that the probe would say no more than this.
             end(.limitedByGenerator(at: generatorLimit, confirmedRate: rate))

@@ -27,7 +27,7 @@ enum ExportCommand {
             let writer = try CSVWriter(path: path, columns: joined.columns)
             for row in joined.rows { try writer.append(row) }
             try writer.finish()
-            say("\(joined.rows.count) rows of \(joined.runCount) runs in \(path)")
+            say("\(joined.rows.count) rows of \(joined.runCount) run\(joined.runCount == 1 ? "" : "s") in \(path)")
         } else {
             print(CSVWriter.text(columns: joined.columns, rows: joined.rows), terminator: "")
         }

@@ -153,6 +153,22 @@ private func finish(
         }
     }
 
+    @Test func `a probe that was invalid is made once more, and only a second time bounds the search`() {
+        var search = RateSearch(lowRate: 100, highRateLimit: 10_000)
+        var tries: [RateSearch.Probe: Int] = [:]
+        // Every probe is disturbed once.
+        let conclusion = finish(&search) { probe in
+            tries[probe, default: 0] += 1
+            return tries[probe] == 1 ? Self.starved : probe.rate <= 500 ? .held : Self.slow
+        }
+        guard case .found(let rate, aboveFails: true) = conclusion else {
+            Issue.record("\(String(describing: conclusion))")
+            return
+        }
+        #expect(rate <= 500 && rate > 475)
+        #expect(tries.values.allSatisfy { $0 == 2 })
+    }
+
     @Test func `without noise it finds every threshold to the precision, in few probes`() {
         var random = SeededRandom(seed: 5)
         for round in 0..<2000 {
@@ -183,7 +199,8 @@ private func finish(
             }
             #expect(conclusion != nil && search.nextProbe == nil, "round \(round), seed 6")
             guard let rate = search.confirmedRate else { continue }
-            let tail = search.history.filter { $0.probe.purpose != .above }.suffix(search.confirmations)
+            let decided = search.history.filter { $0.probe.purpose != .above && $0.outcome != Self.starved }
+            let tail = decided.suffix(search.confirmations)
             #expect(tail.allSatisfy { $0.probe.rate == rate && $0.outcome == .held }, "round \(round), seed 6")
             #expect(rate <= threshold * (1 + noise), "round \(round), seed 6")
             // With noise of up to 5 % no failure lies below 0.95 of the threshold, so nothing below 0.95 / 1.05 is found;
