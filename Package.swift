@@ -2,15 +2,20 @@
 import PackageDescription
 
 /// What every Swift target is compiled with: the Swift 6 language mode comes with the tools version.
-let settings: [SwiftSetting] = [
+let sharedSettings: [SwiftSetting] = [
     .enableUpcomingFeature("ExistentialAny"),
-    .enableUpcomingFeature("MemberImportVisibility"),
     .enableUpcomingFeature("InternalImportsByDefault"),
     .treatAllWarnings(as: .error),
     // Debug builds, which the tests are, check at run time that nobody touches a property in the middle of its change. On a
     // worker's path those checks took a twentieth of the harness's processor time, and that time is the database's loss.
     .unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release)),
 ]
+
+let settings = sharedSettings + [.enableUpcomingFeature("MemberImportVisibility")]
+
+/// Both <spawn.h> and glibc's own module declare timeval, sched_param and others, and which of the two the compiler takes for
+/// their owner depends on which it happened to read first: so a target that imports both must not be asked for the owner.
+let spawningSettings = sharedSettings
 
 /// The two wrappers around C handles mark every unsafe call.
 let wrapperSettings = settings + [.strictMemorySafety()]
@@ -59,7 +64,7 @@ let package = Package(
         .target(
             name: "Services",
             dependencies: ["CEpoll", "CSpawn", "Diagnostics", "Kafka", "Measurement", "Postgres", "Threads"],
-            swiftSettings: settings),
+            swiftSettings: spawningSettings),
 
         // The domain: the shared vocabulary, then one module per stage; stages never import each other.
         .target(name: "Model", dependencies: ["CEnvelope", "Diagnostics"], swiftSettings: quick),

@@ -3,8 +3,6 @@
 // one timer that is set to its head.
 
 import CEpoll
-// It includes <sched.h>, so that some builds find sched_param there and others in Glibc.
-import CSpawn
 import Diagnostics
 import Glibc
 import Measurement
