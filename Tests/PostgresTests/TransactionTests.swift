@@ -146,7 +146,9 @@ private struct BodyError: Error {}
                 try connection.query("UPDATE t SET v = v + 1 WHERE id = 1")
             }
             try rival.join()
-            #expect(failures.map(\.sqlState) == [.deadlockDetected])
+            // Tried again, we may lock the row once more before the rival that waits for it has woken up.
+            let states = Set(failures.map(\.sqlState))
+            #expect(states == [.deadlockDetected])
             #expect(try connection.query("SELECT min(v), max(v) FROM t").int64(0, 0) == 2)
         }
     }
