@@ -1,8 +1,8 @@
 # Two commands matter: `make quickstart` and `make test`. Both install what Debian 12 lacks, build, and run.
 
 PACKAGES := libpq-dev librdkafka-dev libyaml-dev libsimdjson-dev postgresql zlib1g-dev
-# What the tests read the result files with, besides.
-TEST_PACKAGES := python3-venv
+# What the tests read the result files and make certificates with, besides.
+TEST_PACKAGES := python3-venv openssl
 STATE ?= .allocbench
 SCENARIO ?= scenarios/quickstart.yaml
 SWIFT_FLAGS ?=

@@ -135,7 +135,7 @@ let package = Package(
         tests("MeasurementTests", ["Measurement", "Diagnostics", "Services", "TestSupport"]),
         tests("StatisticsTests", ["Statistics", "Measurement"]),
         tests("PostgresTests", ["Postgres", "TestSupport", "Threads"]),
-        tests("KafkaTests", ["Kafka", "Diagnostics", "Measurement", "TestSupport", "Threads"]),
+        tests("KafkaTests", ["Kafka", "Diagnostics", "Measurement", "Services", "TestSupport", "Threads"]),
         tests(
             "ServicesTests",
             ["Services", "Diagnostics", "Kafka", "Measurement", "Postgres", "TestSupport", "Threads"]),
