@@ -73,7 +73,7 @@ public struct Certificates: Sendable {
         try openssl(
             "req -new \(Self.newKey) -keyout \(pair.key) -out request.pem -subj /CN=localhost -config openssl.cnf")
         try openssl(
-            "ca -batch -notext -rand_serial -config openssl.cnf -extensions server -cert authority.pem "
+            "ca -batch -notext -create_serial -config openssl.cnf -extensions server -cert authority.pem "
                 + "-keyfile authority.key -in request.pem -out \(pair.certificate) \(validity)")
         let both = contents(of: pair.key) + contents(of: pair.certificate)
         try Data(both.utf8).write(to: URL(fileURLWithPath: pair.keystore))
@@ -114,6 +114,7 @@ public struct Certificates: Sendable {
         default_ca = tests
         [tests]
         database = index.txt
+        serial = serial.txt
         new_certs_dir = .
         default_md = sha256
         policy = anything
