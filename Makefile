@@ -1,14 +1,14 @@
 # Two commands matter: `make quickstart` and `make test`. Both install what Debian 12 lacks, build, and run.
 
 PACKAGES := libpq-dev librdkafka-dev libyaml-dev libsimdjson-dev postgresql zlib1g-dev
-# What the tests read the result files and make certificates with, besides.
-TEST_PACKAGES := python3-venv openssl
+# What the tests read the result files and docker-compose.yml with, and make certificates with.
+TEST_PACKAGES := docker-compose openssl python3-venv
 STATE ?= .allocbench
 SCENARIO ?= scenarios/quickstart.yaml
 SWIFT_FLAGS ?=
 RUN_FLAGS := $(if $(SECURITIES),--securities '$(SECURITIES)') $(if $(PRICES),--prices '$(PRICES)')
 
-.PHONY: quickstart test bench build install python lint format clean
+.PHONY: quickstart test bench build install python deployment lint format clean
 
 quickstart: build
 	ALLOCBENCH_STATE='$(STATE)' .build/release/allocbench run '$(SCENARIO)' $(RUN_FLAGS)
@@ -17,7 +17,7 @@ build: install
 	swift build -c release --product allocbench $(SWIFT_FLAGS)
 
 # The tests start the debug binary, so it is built with them.
-test: install lint python
+test: install lint deployment
 	swift build --build-tests $(SWIFT_FLAGS)
 	ALLOCBENCH_EXECUTABLE="$$(swift build --show-bin-path)/allocbench" \
 		ALLOCBENCH_PYTHON='$(CURDIR)/.build/python/bin/python' scripts/run-tests $(SWIFT_FLAGS)
@@ -29,6 +29,10 @@ bench: install
 
 install:
 	@scripts/install-packages $(PACKAGES)
+
+# docker-compose.yml, what it mounts, and deploy/kubernetes, without running any of it.
+deployment: python
+	@scripts/check-deployment
 
 # The interpreter with which tests hold the result files against other people's readers.
 python:
