@@ -20,7 +20,7 @@ final class Place {
     private var programs: [RunningProgram] = []
 
     fileprivate init(_ broker: BrokerKind) throws {
-        var template = Array("/tmp/allocbench-integration-XXXXXX".utf8CString)
+        var template = Array("\(TestFolder.root)/allocbench-integration-XXXXXX".utf8CString)
         try #require(mkdtemp(&template) != nil)
         path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
         // Root's PostgreSQL runs as another user, who must pass through.

@@ -168,7 +168,7 @@ import Testing
 
 /// Calls `body` with a new folder, which is removed afterwards.
 func withFolder(_ body: (String) throws -> Void) throws {
-    let output = try ChildProcess.run(["mktemp", "-d"]).output
+    let output = try ChildProcess.run(["mktemp", "-d", "--tmpdir=\(TestFolder.root)"]).output
     let folder = String(output.prefix { !$0.isNewline })
     defer { _ = try? ChildProcess.run(["rm", "-rf", folder]) }
     try body(folder)

@@ -213,7 +213,7 @@ private func connect(_ proxy: RoundTripProxy) throws -> UnixSocket {
     }
 
     @Test func `when the server restarts, clients learn it and new connections work`() throws {
-        let folder = "/tmp/allocbench-restart-\(getpid())"
+        let folder = "\(TestFolder.root)/allocbench-restart-\(getpid())"
         mkdir(folder, 0o711)
         defer { removeFolder(folder) }
         func start() throws -> EmbeddedPostgres {

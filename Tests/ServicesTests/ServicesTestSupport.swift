@@ -12,7 +12,7 @@ private let folderCount = Atomic<Int>(0)
 /// Calls `body` with a new state folder, and stops and deletes what is in it afterwards.
 func withStateFolder<Value>(path: String? = nil, _ body: (StateFolder) throws -> Value) throws -> Value {
     let number = folderCount.add(1, ordering: .relaxed).newValue
-    let state = try StateFolder(path ?? "/tmp/allocbench-teststate-\(getpid())-\(number)")
+    let state = try StateFolder(path ?? "\(TestFolder.root)/allocbench-teststate-\(getpid())-\(number)")
     defer {
         _ = try? ServicesControl.stop(in: state)
         removeFolder(state.path)

@@ -293,7 +293,7 @@ private func bench(
     }
 
     @Test func `a server whose log isn't logical is refused with the remedy`() throws {
-        let folder = "/tmp/allocbench-feedtest-\(getpid())"
+        let folder = "\(TestFolder.root)/allocbench-feedtest-\(getpid())"
         defer { removeFolder(folder) }
         var settings = EmbeddedPostgres.defaultSettings
         settings["wal_level"] = "replica"

@@ -68,7 +68,7 @@ public final class TemporaryBroker: Sendable {
     private static let kafka = Result { () throws -> TemporaryBroker in
         removeLeftovers()
         let own = ProcessIdentity.current
-        let state = try StateFolder("/tmp/\(prefix)\(own.pid)-\(own.startTicks)")
+        let state = try StateFolder("\(TestFolder.root)/\(prefix)\(own.pid)-\(own.startTicks)")
         let broker = try EmbeddedBroker.start(.kafka(home: BrokerKind.kafkaHome ?? ""), in: state)
         running.withLock { $0 = (broker, state) }
         atexit { TemporaryBroker.removeOwn() }
@@ -84,12 +84,12 @@ public final class TemporaryBroker: Sendable {
     }
 
     private static func removeLeftovers() {
-        guard let listing = try? ChildProcess.run(["ls", "/tmp"]).output else { return }
+        guard let listing = try? ChildProcess.run(["ls", TestFolder.root]).output else { return }
         for name in listing.split(separator: "\n") where name.hasPrefix(prefix) {
             let numbers = name.dropFirst(prefix.count).split(separator: "-")
             guard numbers.count == 2, let pid = Int32(numbers[0]), let ticks = UInt64(numbers[1]),
                 !ProcessIdentity(pid: pid, startTicks: ticks).isRunning,
-                let state = try? StateFolder("/tmp/\(name)")
+                let state = try? StateFolder("\(TestFolder.root)/\(name)")
             else { continue }
             _ = try? ServicesControl.stop(in: state)
             removeFolder(state.path)
@@ -111,6 +111,7 @@ private let topicCount = Atomic<Int>(0)
 
 /// Deletes a folder of the tests with all it holds.
 public func removeFolder(_ path: String) {
-    precondition(path.hasPrefix("/tmp/"), "tests delete nothing outside /tmp")
+    let isOwn = path.hasPrefix("/tmp/") || path.hasPrefix("\(TestFolder.root)/")
+    precondition(isOwn, "tests delete nothing outside their own folders")
     _ = try? ChildProcess.run(["rm", "-rf", "--one-file-system", "--", path])
 }

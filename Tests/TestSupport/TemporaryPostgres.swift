@@ -22,7 +22,7 @@ public enum TemporaryPostgres {
     private static func start() throws -> EmbeddedPostgres {
         removeLeftovers()
         let pid = getpid()
-        let folder = "/tmp/\(prefix)\(pid)-\(ChildProcess.processStartTicks(pid) ?? 0)"
+        let folder = "\(TestFolder.root)/\(prefix)\(pid)-\(ChildProcess.processStartTicks(pid) ?? 0)"
         // Tests want the answers of a server, not its durability.
         let settings = EmbeddedPostgres.defaultSettings.merging(
             ["fsync": "off", "shared_buffers": "64MB", "autovacuum": "off"], uniquingKeysWith: { $1 })
@@ -43,13 +43,13 @@ public enum TemporaryPostgres {
     }
 
     private static func removeLeftovers() {
-        guard let listing = try? ChildProcess.run(["ls", "/tmp"]).output else { return }
+        guard let listing = try? ChildProcess.run(["ls", TestFolder.root]).output else { return }
         for name in listing.split(separator: "\n") where name.hasPrefix(prefix) {
             let numbers = name.dropFirst(prefix.count).split(separator: "-")
             guard numbers.count == 2, let pid = Int32(numbers[0]), let ticks = UInt64(numbers[1]),
                 !ChildProcess.isRunning(pid, startTicks: ticks)
             else { continue }
-            let folder = "/tmp/\(name)"
+            let folder = "\(TestFolder.root)/\(name)"
             try? EmbeddedPostgres.removeFiles(dataFolder: folder + "/data", socketFolder: folder + "/socket")
             unlink(folder + "/log")
             rmdir(folder)
