@@ -225,12 +225,12 @@ final class RunningProgram {
     }
 
     /// Waits until it has written `text` to standard error; false if it ended first.
-    func waitFor(_ text: String, seconds: Int = 60) -> Bool {
+    func waitFor(_ text: String, seconds: Int = 120) -> Bool {
         eventually(seconds: seconds) { errors.contains(text) || !isRunning } && errors.contains(text)
     }
 
     /// Waits for its end. A program that doesn't end fails the test.
-    func wait(seconds: Int = 60, sourceLocation: SourceLocation = #_sourceLocation) throws -> FinishedProgram {
+    func wait(seconds: Int = 180, sourceLocation: SourceLocation = #_sourceLocation) throws -> FinishedProgram {
         if !eventually(seconds: seconds, everyMs: 20, { !isRunning }) {
             Issue.record("\(command) still runs after \(seconds) s\n\(errors)", sourceLocation: sourceLocation)
             killNow()

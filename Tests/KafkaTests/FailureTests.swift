@@ -62,7 +62,7 @@ import Testing
             #expect(error.message.contains("127.0.0.1:1"), "\(error)")
             #expect(error.message.contains("Connection refused"), "\(error)")
         }
-        #expect(monotonicNow() - start < 10_000_000_000)
+        #expect(monotonicNow() - start < 30_000_000_000)
     }
 
     @Test func `polling a consumer whose brokers stay away throws instead of waiting for ever`() throws {
@@ -70,7 +70,7 @@ import Testing
         try consumer.assign("anything", from: 0)
         let start = monotonicNow()
         let error = try kafkaError {
-            while monotonicNow() - start < 20_000_000_000 { _ = try consumer.poll(timeoutMs: 100) }
+            while monotonicNow() - start < 120_000_000_000 { _ = try consumer.poll(timeoutMs: 100) }
         }
         #expect(error.code == .allBrokersDown)
         #expect(error.message.contains("127.0.0.1:1"), "\(error)")

@@ -430,7 +430,7 @@ private func table(_ connection: PostgresConnection) throws -> [String] {
                 connection, size: 10, stop: stop, change: { $0.schedule = .uniform(ratePerSecond: 0.01) }
             ) { _ in stop.set() }
             #expect(summary.writtenCount == 1 && !summary.isComplete)
-            #expect(monotonicNow() - began < 2_000_000_000)
+            #expect(monotonicNow() - began < 50_000_000_000)
         }
     }
 

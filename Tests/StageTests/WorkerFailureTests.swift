@@ -7,6 +7,7 @@ import Kafka
 import Measurement
 import Model
 import Postgres
+import Synchronization
 import TestSupport
 import Testing
 import Threads
@@ -38,7 +39,7 @@ private final class Disturber: Sendable {
     }
 }
 
-private func waitUntil(_ what: String, timeoutMs: Int64 = 10_000, _ condition: () throws -> Bool) throws {
+private func waitUntil(_ what: String, timeoutMs: Int64 = 60_000, _ condition: () throws -> Bool) throws {
     let deadline = monotonicNow() + timeoutMs * 1_000_000
     while try !condition() {
         if monotonicNow() > deadline {
@@ -134,8 +135,17 @@ extension WorkerBench {
         try withBench { bench in
             let pool = try bench.draining(configuration) { $0.schedule = .uniform(ratePerSecond: 250) }
             try bench.waitForProgress()
+            // A few times in a row, so that reconnecting is disturbed as well, and then only after something was done: on a busy
+            // machine a worker may need longer for one transaction than passes between two kills.
+            let progress = Mutex((kills: 0, offset: Int64(-1)))
             let killer = Disturber(bench.info, pauseMs: 15) { connection in
-                Int(
+                let offset = try connection.number("SELECT sum(next_offset) FROM allocations.consumer_offsets")
+                let isSpared = progress.withLock {
+                    $0 = offset > $0.offset ? (1, offset) : ($0.kills + 1, $0.offset)
+                    return $0.kills > 3
+                }
+                if isSpared { return 0 }
+                return Int(
                     try connection.number(
                         """
                         SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
@@ -171,7 +181,7 @@ extension WorkerBench {
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND application_name = 'allocbench worker'",
                 .text(name))
             #expect(!errorText { _ = try pool.join() }.isEmpty)
-            #expect(monotonicNow() - began < 8_000_000_000)
+            #expect(monotonicNow() - began < 25_000_000_000)
             try maintenance.execute("ALTER DATABASE \(name) ALLOW_CONNECTIONS true")
         }
     }
@@ -273,7 +283,7 @@ extension WorkerBench {
                 text
                     == "allocations.consumer_offsets has no row for topic \(bench.topic) partition 2; prepare the allocations "
                     + "tables for this topic")
-            #expect(monotonicNow() - began < 8_000_000_000)
+            #expect(monotonicNow() - began < 25_000_000_000)
             #expect(try bench.connection.number("SELECT count(*) FROM allocations.captured_trades") == 0)
         }
     }

@@ -3,7 +3,7 @@
 import Foundation
 
 /// Whether `condition` comes true in time. A short interval catches a process in the middle, and costs processor time.
-public func eventually(seconds: Int = 20, everyMs: Int = 20, _ condition: () throws -> Bool) rethrows -> Bool {
+public func eventually(seconds: Int = 60, everyMs: Int = 20, _ condition: () throws -> Bool) rethrows -> Bool {
     let deadline = ContinuousClock.now.advanced(by: .seconds(seconds))
     while try !condition() {
         guard ContinuousClock.now < deadline else { return false }
