@@ -9,7 +9,7 @@ FROM ${SWIFT_IMAGE} AS build
 RUN apt-get update \
     && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends \
         libpq-dev librdkafka-dev libsimdjson-dev libyaml-dev pkg-config zlib1g-dev \
-    && rm -rf /var/lib/apt/lists/*
+    && apt-get clean && rm -rf /var/lib/apt/lists/*
 WORKDIR /source
 COPY . .
 # Swift's own libraries go into the binary, so that the image needs none of them. The names of functions stay in it, for
@@ -24,7 +24,7 @@ FROM ${RUNTIME_IMAGE}
 RUN apt-get update \
     && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends \
         ca-certificates libpq5 librdkafka1 libsimdjson14 libstdc++6 libyaml-0-2 zlib1g \
-    && rm -rf /var/lib/apt/lists/* \
+    && apt-get clean && rm -rf /var/lib/apt/lists/* \
     && groupadd --gid 10001 allocbench \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /work --shell /usr/sbin/nologin allocbench \
     && install --directory --owner 10001 --group 10001 /work /work/results

@@ -29,8 +29,11 @@ public struct BuildDescription: Sendable, Equatable {
         // A repository that merely contains an installed copy says nothing about it.
         let root = folder.flatMap { git("rev-parse --show-toplevel", in: $0) }
         guard let root, access(root + "/Sources/allocbench", F_OK) == 0 else {
+            // An image has no repository: the commit that it was built from is told to its build.
+            let told = getenv("ALLOCBENCH_GIT_COMMIT").map { String(cString: $0) }
             return BuildDescription(
-                gitCommit: nil, gitIsDirty: nil, swiftVersion: compilerVersion, isOptimized: isOptimized)
+                gitCommit: told.flatMap { $0.isEmpty ? nil : $0 }, gitIsDirty: nil, swiftVersion: compilerVersion,
+                isOptimized: isOptimized)
         }
         let changes = git("status --porcelain -- . ':(exclude)results'", in: root)
         return BuildDescription(
