@@ -80,11 +80,11 @@ public struct Target: Sendable {
         if let text = options.connection {
             let kafka = options.brokers.map { KafkaClientSettings(bootstrapServers: $0) }
             let info = try connectionInfo(text)
-            if let kafka, options.broker != .none {
-                // Before anything is written to the database; the database first, because it refuses sooner.
-                try PostgresConnection.connect(to: info).close()
-                try KafkaAdmin(settings: kafka).requireReachable()
-            }
+            // Before anything is written to the database; the database first, because it refuses sooner.
+            let connection = try PostgresConnection.connect(to: info)
+            defer { connection.close() }
+            try connection.requireSupportedServer()
+            if let kafka, options.broker != .none { try KafkaAdmin(settings: kafka).requireReachable() }
             return Target(connection: info, kafka: kafka, services: nil, brokerKind: "kafka")
         }
         if options.broker == .lasting { try requireLastingServices(options.state) }
@@ -136,6 +136,7 @@ public struct Target: Sendable {
     private static func createDatabase(_ name: String, on server: ConnectionInfo) throws {
         let connection = try PostgresConnection.connect(to: server)
         defer { connection.close() }
+        try connection.requireSupportedServer()
         guard try connection.query("SELECT 1 FROM pg_database WHERE datname = $1", .text(name)).rowCount == 0 else {
             return
         }
