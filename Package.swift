@@ -59,7 +59,9 @@ let package = Package(
         .target(name: "Measurement", dependencies: ["CZlib", "Diagnostics"], swiftSettings: settings),
         // What figures of several repetitions show: values without clock, file or randomness of their own.
         .target(name: "Statistics", dependencies: ["Measurement"], swiftSettings: quick),
-        .target(name: "Postgres", dependencies: ["CLibPQ", "Threads"], swiftSettings: wrapperSettings),
+        .target(
+            name: "Postgres", dependencies: ["CLibPQ", "Threads"], resources: [.embedInCode("sql/server.sql")],
+            swiftSettings: wrapperSettings),
         .target(name: "Kafka", dependencies: ["CRDKafka", "Diagnostics", "Threads"], swiftSettings: wrapperSettings),
         .target(
             name: "Services",
@@ -166,7 +168,10 @@ let package = Package(
         tests("ReportTests", ["Report", "Diagnostics", "Measurement", "Model", "Statistics"]),
         tests(
             "ScenarioTests",
-            ["Scenario", "Allocations", "Diagnostics", "Measurement", "Model", "Report", "Statistics", "TestSupport"]),
+            [
+                "Scenario", "Allocations", "Diagnostics", "Measurement", "Model", "Postgres", "Report", "Statistics",
+                "TestSupport",
+            ]),
         tests(
             "IntegrationTests",
             [

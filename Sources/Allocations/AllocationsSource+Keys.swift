@@ -13,7 +13,7 @@ extension AllocationsSource {
     /// Costs the server, by captured execution: the expression that makes the key, an entry in a unique index, and their log.
     /// - Throws: `OperatingError` if a key is to be added to rows that exist: they would get keys that no worker paid for.
     public static func setKeyStrategy(_ strategy: KeyStrategy, on connection: PostgresConnection) throws {
-        try connection.execute(script["drop_index"])
+        try connection.execute(script["drop_index", connection.dialect])
         try connection.execute(script["drop_column"])
         if strategy == .natural { return }
         guard try connection.query(script["is_empty"]).text(0, 0) == "t" else {
@@ -21,7 +21,7 @@ extension AllocationsSource {
                 "allocations.captured_trades isn't empty, so it can't get the key \(strategy.rawValue)",
                 remedy: "empty the tables of the allocations stage first")
         }
-        try connection.execute(script["add_\(strategy.rawValue)"])
+        try connection.execute(script["add_\(strategy.rawValue)", connection.dialect])
         try connection.execute(script["add_index"])
     }
 }

@@ -26,8 +26,20 @@ public enum AllocationsSource {
 
     /// Ends the sessions of all workers, allocating and booking, of this database: a planned fault.
     public static func terminateWorkers(on connection: PostgresConnection) throws {
-        try connection.query(
-            script[connection.isCockroachDB ? "terminate_workers_cockroach" : "terminate_workers"])
+        try connection.query(script["terminate_workers", connection.dialect])
+    }
+
+    /// Splits the tables that hold a block's rows between the received blocks, so that a cluster's nodes share them from the
+    /// start. Rows that come later fall into these ranges; splits that are there already stay. Only CockroachDB has ranges.
+    public static func split(_ settings: CockroachSettings, on connection: PostgresConnection) throws {
+        guard connection.dialect == .cockroachdb, settings.splitPoints > 0 else { return }
+        let blocks = try connection.query(script["blocks"])
+        let keys = settings.splitKeys(among: (0..<blocks.rowCount).map { blocks.int64($0, 0) })
+        for table in ["block_fills", "block_accounts", "snapshots", "allocations"] {
+            for statement in CockroachSettings.splitStatements(of: "allocations.\(table)", at: keys) {
+                try connection.execute(statement)
+            }
+        }
     }
 
     /// Reads the received blocks with their accounts.

@@ -9,18 +9,22 @@ import Postgres
 struct AllocationsStore {
     let connection: PostgresConnection
     let topic: String
+    /// What is repeated when the server asks for it.
+    let retryMethod: RetryMethod
 
     private static let prepareScript = SQLScript(embedded: PackageResources.prepare_sql)
     private static let fillScript = SQLScript(embedded: PackageResources.fill_sql)
     private static let rowScript = SQLScript(embedded: PackageResources.row_sql)
 
     /// Connects and prepares every statement of the mode.
-    static func connect(to info: ConnectionInfo, topic: String, configuration: Configuration) throws -> AllocationsStore
-    {
+    static func connect(
+        to info: ConnectionInfo, topic: String, configuration: Configuration,
+        cockroach: CockroachSettings = CockroachSettings()
+    ) throws -> AllocationsStore {
         let connection = try PostgresConnection.connect(to: info, applicationName: "allocbench worker")
         try connection.execute("SET default_transaction_isolation = '\(configuration.isolation.sql.lowercased())'")
         try AllocationsSource.setSynchronousCommit(configuration.synchronousCommit, on: connection)
-        let store = AllocationsStore(connection: connection, topic: topic)
+        let store = AllocationsStore(connection: connection, topic: topic, retryMethod: cockroach.retry)
         var names = ["take_snapshots", "lock_blocks", "park_block", "park_message", "move_offset"]
         switch configuration.mode {
         case .row:
@@ -31,19 +35,36 @@ struct AllocationsStore {
         }
         // Only workers that may have blocks in common lock them in an order: for the others it would be work for nothing.
         let parts = configuration.topicKey == .execution ? ["blocks": "blocks_in_order"] : [:]
-        for name in names { try connection.prepare(name, fillScript.statement(name, replacing: parts)) }
+        for name in names {
+            try connection.prepare(name, fillScript.statement(name, replacing: parts, for: connection.dialect))
+        }
         try connection.prepare("begin", "BEGIN")
         try connection.prepare("commit", "COMMIT")
+        if cockroach.retry == .savepoint {
+            for name in ["begin_retryable", "restart", "end_retryable"] {
+                try connection.prepare(name, ServerStatements.statement(name, for: connection.dialect))
+            }
+        }
+        // Last, so that only what a worker repeats is disturbed.
+        if cockroach.injectsRetryErrors { try connection.injectRetryErrors() }
         return store
     }
 
     /// Takes a partition over: raises its epoch, so that whoever had it can change nothing any more.
     func claim(partition: Int32) throws -> (epoch: Int64, nextOffset: Int64) {
-        // At a stricter level than this the claim would fail whenever the old owner has just moved the row.
-        try connection.begin(isolation: .readCommitted)
-        let result = try connection.query(
-            Self.prepareScript["claim_partition"], .text(topic), .int64(Int64(partition)))
-        try connection.commit()
+        let claim = { (connection: PostgresConnection) throws in
+            try connection.query(
+                Self.prepareScript["claim_partition"], .text(topic), .int64(Int64(partition)))
+        }
+        let result: QueryResult
+        switch connection.dialect {
+        case .postgresql:
+            // At a stricter level than this the claim would fail whenever the old owner has just moved the row.
+            result = try connection.transaction(isolation: .readCommitted, body: claim)
+        case .cockroachdb:
+            // That level may be switched off there; a statement that is a transaction by itself the server repeats by itself.
+            result = try claim(connection)
+        }
         guard result.rowCount == 1 else {
             throw OperatingError(
                 "allocations.consumer_offsets has no row for topic \(topic) partition \(partition)",

@@ -26,11 +26,7 @@ struct BookingTransaction {
     init(connectingTo info: ConnectionInfo, synchronousCommit: SynchronousCommit? = nil) throws {
         connection = try PostgresConnection.connect(to: info, applicationName: "allocbench booking")
         if let synchronousCommit { try AllocationsSource.setSynchronousCommit(synchronousCommit, on: connection) }
-        // Every row is found by its key. The tables have no statistics at first, and a plan made while they were empty must not
-        // read all of them once they aren't; compiling a plan costs more than any of these statements.
-        if !connection.isCockroachDB {
-            try connection.execute("SET enable_seqscan = off; SET enable_mergejoin = off; SET jit = off")
-        }
+        try connection.preferKeys()
         try connection.prepare("begin_booking", "BEGIN ISOLATION LEVEL READ COMMITTED")
         try connection.prepare("commit", "COMMIT")
         try connection.prepare("rollback", "ROLLBACK")

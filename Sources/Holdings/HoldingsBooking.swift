@@ -115,7 +115,9 @@ public enum HoldingsBooking {
     /// Only inside a transaction: half of it is worse than nothing.
     public static func restorePositions(on connection: PostgresConnection) throws {
         precondition(connection.isInTransaction, "positions are restored inside a transaction")
-        for name in ["restore", "remove_added", "forget_all"] { try connection.execute(script[name]) }
+        for name in ["restore", "remove_added", "forget_all"] {
+            try connection.execute(script[name, connection.dialect])
+        }
     }
 
     /// A digest of what every account would hold if nothing had been booked: whatever is booked, it stays the same.

@@ -12,17 +12,40 @@ public enum MarketStore {
         on connection: PostgresConnection, body: (_ row: (DailyPrice) throws -> Void) throws -> Void
     ) throws -> Int {
         try connection.copyIn(sql["copy_daily_prices"]) { writer in
-            try body { price in
-                writer.int64(price.securityID.rawValue)
-                writer.text(price.date.description)
-                writer.decimal(ticks: price.open.ticks)
-                writer.decimal(ticks: price.high.ticks)
-                writer.decimal(ticks: price.low.ticks)
-                writer.decimal(ticks: price.close.ticks)
-                writer.int64(price.volume)
-                try writer.endRow()
-            }
+            try body { price in try write(price, to: &writer) }
         }
+    }
+
+    /// Uploads the rows that `body` hands over, as a file for `importDailyPrices`. Only into a CockroachDB.
+    /// - Returns: where the file is.
+    public static func uploadDailyPrices(
+        as name: String, on connection: PostgresConnection,
+        body: (_ row: (DailyPrice) throws -> Void) throws -> Void
+    ) throws -> String {
+        try connection.upload(name) { writer in
+            try body { price in try write(price, to: &writer) }
+        }
+    }
+
+    /// Loads uploaded files in one go. Blocks until the cluster is through with it.
+    public static func importDailyPrices(from files: [String], on connection: PostgresConnection) throws {
+        try connection.execute(importStatement(files))
+    }
+
+    static func importStatement(_ files: [String]) -> String {
+        let list = files.map { "'\($0)'" }.joined(separator: ", ")
+        return sql["import_daily_prices", .cockroachdb].split(separator: ":files").joined(separator: list)
+    }
+
+    private static func write(_ price: DailyPrice, to writer: inout CopyWriter) throws {
+        writer.int64(price.securityID.rawValue)
+        writer.text(price.date.description)
+        writer.decimal(ticks: price.open.ticks)
+        writer.decimal(ticks: price.high.ticks)
+        writer.decimal(ticks: price.low.ticks)
+        writer.decimal(ticks: price.close.ticks)
+        writer.int64(price.volume)
+        try writer.endRow()
     }
 
     public static func truncate(on connection: PostgresConnection) throws {

@@ -57,6 +57,9 @@ public struct ConnectionInfo: Sendable, Hashable {
     /// The same server, another database.
     public func with(database: String) -> ConnectionInfo { with("dbname", database) }
 
+    /// Whether a password or another secret stands among them, which then must not be kept or printed.
+    public var holdsSecret: Bool { options.contains { Self.isSecret($0.key) && !$0.value.isEmpty } }
+
     /// As `key=value` words, without password and other secrets: what may be printed and kept.
     public var redacted: String { text(of: options.filter { !Self.isSecret($0.key) }) }
 

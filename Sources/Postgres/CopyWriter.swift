@@ -66,6 +66,21 @@ public struct CopyWriter {
         buffer.removeAll(keepingCapacity: true)
     }
 
+    /// The bytes as one row of one BYTEA column, in hexadecimal digits.
+    static func piece(_ bytes: [UInt8]) -> [UInt8] {
+        let digits = Array("0123456789abcdef".utf8)
+        var row: [UInt8] = []
+        row.reserveCapacity(2 * bytes.count + 4)
+        // The backslash of \x is escaped as COPY wants it.
+        row.append(contentsOf: Array("\\\\x".utf8))
+        for byte in bytes {
+            row.append(digits[Int(byte >> 4)])
+            row.append(digits[Int(byte & 0xF)])
+        }
+        row.append(UInt8(ascii: "\n"))
+        return row
+    }
+
     private mutating func startColumn() {
         if !isFirstColumn { buffer.append(UInt8(ascii: "\t")) }
         isFirstColumn = false

@@ -9,9 +9,19 @@ extension PostgresConnection {
     /// - Returns: how many rows the server stored.
     @discardableResult
     public func copyIn(_ statement: String, body: (inout CopyWriter) throws -> Void) throws -> Int {
+        try copyIn(statement, wrappedInPieces: false, body: body)
+    }
+
+    /// - Parameter wrappedInPieces: sends each block of rows as one row of one column, as a file is uploaded.
+    @discardableResult
+    func copyIn(
+        _ statement: String, wrappedInPieces: Bool, body: (inout CopyWriter) throws -> Void
+    ) throws -> Int {
         let sent = try startCopy(statement, expecting: PGRES_COPY_IN, "FROM STDIN")
         defer { activity = .idle }
-        var writer = CopyWriter { [unowned self] block throws(PostgresError) in try send(block, sent) }
+        var writer = CopyWriter { [unowned self] block throws(PostgresError) in
+            try send(wrappedInPieces ? CopyWriter.piece(block) : block, sent)
+        }
         do {
             try body(&writer)
             try writer.flush()

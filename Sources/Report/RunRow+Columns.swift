@@ -246,6 +246,9 @@ extension RunRow {
             $0.invalidReason == nil ? "valid" : "invalid"
         },
         Column("invalid_reason", "why it is invalid") { $0.invalidReason ?? "" },
+        Column("server_restarts", "transactions that CockroachDB began anew, by itself or by asking for it") {
+            count($0.resources.serverRestarts)
+        },
     ]
 
     private static func column(for setting: ModeSetting) -> Column<RunRow> {

@@ -99,6 +99,8 @@ public struct ResourceSummary: Sendable, Equatable {
     /// Sessions seen waiting for a lock, summed over samples of one each second.
     public var lockWaits: Int64?
     public var deadlocks: Int64?
+    /// Transactions that a CockroachDB began anew, whether by itself or by asking its client.
+    public var serverRestarts: Int64?
 
     public init() {}
 
@@ -111,7 +113,7 @@ public struct ResourceSummary: Sendable, Equatable {
 
 /// One configuration in one repetition.
 public struct RunRow: Sendable, Equatable {
-    public static let formatVersion = 4
+    public static let formatVersion = 5
 
     public var scenario: String
     public var competitor: Competitor

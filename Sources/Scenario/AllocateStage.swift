@@ -239,6 +239,7 @@ final class AllocateStage: StageRun {
         plan.endOffsets = topic.ends
         // Under SERIALIZABLE a transaction may lose often before it wins; the retries are a result, not a failure.
         plan.retry = RetryPolicy(maxAttempts: 1000)
+        plan.cockroach = given.target.cockroach
         plan.schedule = run.schedule
         plan.seed = given.scenario.seed &+ UInt64(run.cell.repetition)
         plan.measuresPublishing = run.through == .feed

@@ -19,14 +19,19 @@ struct CellTables {
         try AllocationsSource.setKeyStrategy(configuration.keyStrategy, on: connection)
         let positions = try HoldingsBooking.unbookedPositionsDigest(on: connection)
         try AllocationsSource.receive(on: connection, topic: topic.topic, partitions: topic.ends.count)
+        try AllocationsSource.split(target.cockroach, on: connection)
         // A checkpoint in the middle of one configuration and not of the next would be measured as theirs.
         if target.services != nil { try connection.execute("CHECKPOINT") }
         return CellTables(topic: topic.topic, positions: positions)
     }
 
     func verify(ends: [Int32: Int64], on connection: PostgresConnection) throws -> [CheckResult] {
-        let checks = try Verifier.verify(on: connection, topic: topic, topicEnds: ends)
-        let now = try HoldingsBooking.unbookedPositionsDigest(on: connection)
+        let (checks, now) = try connection.readingAtOneTime {
+            (
+                try Verifier.verify(on: connection, topic: topic, topicEnds: ends),
+                try HoldingsBooking.unbookedPositionsDigest(on: connection)
+            )
+        }
         let difference = CheckResult.Difference(
             subject: "positions less what was booked", expected: positions, actual: now)
         return checks + [

@@ -32,12 +32,17 @@ public final class LockSampler: Sendable {
     private let stop = StopFlag()
     private let thread: WorkerThread<LockSamples>
 
-    /// Connects and takes the first look; nil where the server doesn't tell what its sessions wait for: CockroachDB.
+    /// Connects and takes the first look; nil where this user may not see what sessions wait for.
     public init?(connection info: ConnectionInfo, intervalMs: Int64 = 1_000) throws {
         let first = try PostgresConnection.connect(to: info, applicationName: "allocbench locks")
-        let isTold = !first.isCockroachDB
-        first.close()
-        guard isTold else { return nil }
+        defer { first.close() }
+        do {
+            try first.openFigures()
+            _ = try first.waitingSessionCount()
+        } catch {
+            guard error.sqlState == .insufficientPrivilege else { throw error }
+            return nil
+        }
         let stop = stop
         thread = WorkerThread(name: "locks") { Self.sample(info, intervalMs: intervalMs, until: stop) }
     }
@@ -58,14 +63,10 @@ public final class LockSampler: Sendable {
             do {
                 let open =
                     try connection ?? PostgresConnection.connect(to: info, applicationName: "allocbench locks")
+                if connection == nil { try open.openFigures() }
                 connection = open
-                let waiting = try open.query(
-                    """
-                    SELECT count(*) FROM pg_stat_activity
-                    WHERE datname = current_database() AND wait_event_type = 'Lock'
-                    """
-                ).int64(0, 0)
-                found.samples.append(LockSamples.Sample(time: monotonicNow(), waiting: Int(waiting)))
+                let waiting = try open.waitingSessionCount()
+                found.samples.append(LockSamples.Sample(time: monotonicNow(), waiting: waiting))
             } catch {
                 found.missedCount += 1
                 connection?.close()

@@ -3,6 +3,7 @@
 
 public import Measurement
 import Model
+public import Postgres
 
 extension ScenarioFile {
     /// How executions reach the workers.
@@ -61,12 +62,16 @@ extension ScenarioFile {
         case latinSquare = "latin_square"
     }
 
-    /// What the embedded servers are made of.
+    /// What the embedded servers are made of, or where the user's own are.
     public struct Servers: Sendable, Equatable {
         /// Copies of the database that a commit may wait for.
         public var standbys = 0
         /// PostgreSQL's settings, in the order of the file.
         public var settings: [Setting] = []
+        /// A URI or key=value words of the user's own database; nil for the embedded PostgreSQL.
+        public var database: String?
+        /// What is said about a CockroachDB cluster; nil if nothing is.
+        public var cockroach: CockroachSettings?
 
         public struct Setting: Sendable, Equatable {
             public var name: String

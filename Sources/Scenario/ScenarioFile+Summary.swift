@@ -42,7 +42,9 @@ extension ScenarioFile {
 
     private var serversText: String {
         let settings = servers.settings.map { "\($0.name) = \($0.value)" }
-        return ([counted(servers.standbys, "standby")] + settings).joined(separator: ", ")
+        var parts = [servers.database ?? counted(servers.standbys, "standby")] + settings
+        if servers.cockroach != nil { parts.append("settings of CockroachDB") }
+        return parts.joined(separator: ", ")
     }
 
     private var loadText: String {

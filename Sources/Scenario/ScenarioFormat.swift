@@ -3,6 +3,7 @@
 
 import Measurement
 import Model
+import Postgres
 import Report
 
 /// What each number may be. The upper ends are far beyond use: they catch a slip of the keyboard.
@@ -19,6 +20,12 @@ enum Limit {
     /// θ of Zipf's law in parts per million; 1 is the law itself, beyond 2 one block gets nearly everything.
     static let zipfTheta: ClosedRange<Int64> = 10_000...2_000_000
     static let standbys = 0...3
+    static let replicas = 1...15
+    /// The buckets that CockroachDB takes.
+    static let hashBuckets = 2...2048
+    static let splitPoints = 0...10_000
+    /// From 4 MiB, below which ranges would be split and merged all the time, to 8 GiB.
+    static let rangeBytesMax = 4_194_304...8_589_934_592
     static let bookingWorkers = 0...64
     static let routingBatchSize = 1...10_000
     static let executeBatchSize = 1...10_000
@@ -183,13 +190,41 @@ enum ScenarioFormat {
         "skew",
         [Key("zipf", .share(Limit.zipfTheta), "θ of Zipf's law: 1 is steep, 0.01 nearly even.", isRequired: true)])
 
+    /// What only a CockroachDB cluster has.
+    static let cockroach = Level(
+        "cockroachdb",
+        [
+            Key("replicas", .integer(Limit.replicas), "Copies of every range of the harness's tables."),
+            Key("range_max_bytes", .integer(Limit.rangeBytesMax), "The largest range before it is split."),
+            Key(
+                "hash_buckets", .integer(Limit.hashBuckets), "Buckets of the keys that grow.",
+                standard: String(CockroachSettings.hashBucketsDefault)),
+            Key(
+                "split_points", .integer(Limit.splitPoints),
+                "At how many block orders the tables of their rows are split before a run.", standard: "0"),
+            Key(
+                "bulk_load", .words(BulkLoad.allCases.map(\.rawValue)), "How prices are loaded.", standard: "copy"),
+            Key(
+                "retry", .words(RetryMethod.allCases.map(\.rawValue)),
+                "What workers repeat after a 40001: the transaction, or what lies behind SAVEPOINT cockroach_restart.",
+                standard: "transaction"),
+            Key(
+                "inject_retry_errors", .words(["true", "false"]),
+                "Has the server answer the workers' transactions with 40001; goes with retry: savepoint.",
+                standard: "false"),
+        ])
+
     static let servers = Level(
         "servers",
         [
             Key(
+                "database", .text,
+                "embedded, or a URI of your own PostgreSQL or CockroachDB, without its password.", standard: "embedded"),
+            Key(
                 "standbys", .integer(Limit.standbys),
                 "Copies of the embedded database that a commit may wait for.", standard: "0"),
             Key("settings", .settings, "Settings of the embedded PostgreSQL, such as shared_buffers: 256MB."),
+            Key("cockroachdb", .mapping(cockroach), "What a CockroachDB cluster is told; refused on PostgreSQL."),
         ])
 
     static let scenario = Level(
@@ -215,7 +250,7 @@ enum ScenarioFormat {
                 isRequired: true),
             Key(
                 "servers", .either([.mapping(servers), .text]),
-                "What the embedded servers are made of; or the path of a file that says so."),
+                "The servers; or embedded, or a URI of your own database, or the path of a file that says all this."),
             Key(
                 "load",
                 .either([.words(["backlog"]), .mapping(backlog), .mapping(open), .mapping(search)]),

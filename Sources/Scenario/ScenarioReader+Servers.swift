@@ -1,12 +1,76 @@
-// Reads `servers:`: what the embedded servers are made of.
+// Reads `servers:`: what the embedded servers are made of, or where the user's own are.
 
 import Diagnostics
+import Postgres
 
 extension ScenarioReader {
+    /// `servers: embedded` and `servers: URI` are short for a mapping with nothing but a database. Returns false for anything
+    /// else: a mapping, or the path of a file.
+    mutating func readDatabaseAlone(_ entry: YAMLEntry) -> Bool {
+        guard case .scalar(let text, _) = entry.value.content, text == "embedded" || text.contains("://") else {
+            return false
+        }
+        readDatabase(entry)
+        return true
+    }
+
     mutating func readServers(_ entry: YAMLEntry) {
         guard let keys = entries(entry.value, field: entry.key, level: ScenarioFormat.servers) else { return }
+        if let entry = keys["database"] { readDatabase(entry) }
         if let entry = keys["standbys"] { servers.standbys = integer(entry, Limit.standbys) ?? servers.standbys }
         if let entry = keys["settings"] { readSettings(entry) }
+        if let entry = keys["cockroachdb"] { readCockroach(entry) }
+        guard servers.database != nil else { return }
+        for key in ["standbys", "settings"] {
+            guard let entry = keys[key], key == "settings" || servers.standbys > 0 else { continue }
+            refuse(entry.line, key, "the embedded database with it: your own server keeps its own")
+        }
+    }
+
+    /// What is refused here is never told in full: it may hold a password.
+    private mutating func readDatabase(_ entry: YAMLEntry) {
+        let expected = "embedded, or a URI such as postgresql://root@db1:26257/bench"
+        guard let text = scalar(entry, expected) else { return }
+        if text == "embedded" { return }
+        if text.contains("://"), !text.hasPrefix("postgresql://"), !text.hasPrefix("postgres://") {
+            return refuse(entry.value.line, entry.key, expected)
+        }
+        do throws(PostgresError) {
+            let info = try ConnectionInfo(text)
+            guard !info.holdsSecret else {
+                return refuse(
+                    entry.value.line, entry.key,
+                    "a URI without a password, for a scenario is kept with its results: set PGPASSWORD, or name a file by "
+                        + "PGPASSFILE or passfile=")
+            }
+            servers.database = text
+        } catch {
+            refuse(entry.value.line, entry.key, "\(expected): \(error.message)")
+        }
+    }
+
+    private mutating func readCockroach(_ entry: YAMLEntry) {
+        guard let keys = entries(entry.value, field: entry.key, level: ScenarioFormat.cockroach) else { return }
+        var settings = CockroachSettings()
+        if let entry = keys["replicas"] { settings.replicas = integer(entry, Limit.replicas) }
+        if let entry = keys["range_max_bytes"] { settings.rangeBytesMax = integer(entry, Limit.rangeBytesMax) }
+        if let entry = keys["hash_buckets"] {
+            settings.hashBuckets = integer(entry, Limit.hashBuckets) ?? settings.hashBuckets
+        }
+        if let entry = keys["split_points"] {
+            settings.splitPoints = integer(entry, Limit.splitPoints) ?? settings.splitPoints
+        }
+        if let entry = keys["bulk_load"] { settings.bulkLoad = word(entry, BulkLoad.self) ?? settings.bulkLoad }
+        if let entry = keys["retry"] { settings.retry = word(entry, RetryMethod.self) ?? settings.retry }
+        if let entry = keys["inject_retry_errors"], let word = word(entry, among: ["true", "false"]) {
+            settings.injectsRetryErrors = word == "true"
+            if settings.injectsRetryErrors, settings.retry != .savepoint {
+                refuse(
+                    entry.line, entry.key,
+                    "retry: savepoint with it, for without it the server never ends the errors of a transaction")
+            }
+        }
+        servers.cockroach = settings
     }
 
     private mutating func readSettings(_ entry: YAMLEntry) {

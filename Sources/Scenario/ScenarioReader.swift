@@ -109,7 +109,9 @@ extension ScenarioReader {
         if let entry = required("workload", in: keys, line: root.line) {
             readPart(entry) { reader, mapping in reader.readWorkload(mapping) }
         }
-        if let entry = keys["servers"] { readPart(entry) { reader, mapping in reader.readServers(mapping) } }
+        if let entry = keys["servers"], !readDatabaseAlone(entry) {
+            readPart(entry) { reader, mapping in reader.readServers(mapping) }
+        }
         if let entry = keys["load"] { readLoad(entry) }
         readWindow(warmUp: keys["warm_up"], measured: keys["measured"])
         if let entry = required("configurations", in: keys, line: root.line) { readConfigurations(entry) }

@@ -21,15 +21,7 @@ extension ScenarioRunner {
     ) throws -> Manifest {
         let connection = try PostgresConnection.connect(to: target.connection)
         defer { connection.close() }
-        let settings = try connection.query(
-            "SELECT name, setting || coalesce(' ' || unit, '') FROM pg_settings WHERE source NOT IN ('default', 'client') AND name <> ALL ($2::TEXT[]) OR name = ANY ($1::TEXT[]) ORDER BY name",
-            .textArray(["fsync", "synchronous_commit", "wal_level", "shared_buffers", "full_page_writes"]),
-            // Where things lie says nothing of how they were measured.
-            .textArray([
-                "config_file", "data_directory", "hba_file", "ident_file", "external_pid_file",
-                "unix_socket_directories",
-                "cluster_name", "port",
-            ]))
+        let settings = try connection.serverSettings()
         var manifest = Manifest(
             outcome: Manifest.Outcome(.unfinished, runsFinished: 0, runsPlanned: planned),
             scenarioName: scenario.name, scenarioPath: scenario.path, scenarioText: scenario.text, seed: scenario.seed,
@@ -45,9 +37,7 @@ extension ScenarioRunner {
             // Where the embedded server's socket lies says nothing of a run.
             connection: target.services == nil
                 ? target.connection.redacted : "embedded, dbname=\(target.connection["dbname"] ?? "")",
-            serverSettings: (0..<settings.rowCount).map {
-                Manifest.Entry(settings.text($0, 0) ?? "", settings.text($0, 1) ?? "")
-            },
+            serverSettings: settings.map { Manifest.Entry($0.name, $0.value) },
             brokerSettings: [Manifest.Entry("bootstrap.servers", target.kafka?.bootstrapServers ?? "")]
                 + stage.brokerEntries,
             machine: MachineDescription.current(), startedAtUnixMs: Int64(started.timeIntervalSince1970 * 1000),

@@ -139,6 +139,7 @@ public struct ScenarioRunner {
     private func prepareDatabase(runID: String) throws {
         let connection = try PostgresConnection.connect(to: target.connection)
         defer { connection.close() }
+        try requireServer(on: connection)
         if target.services != nil {
             // The lock on the state folder is ours, so whoever still reads the slot is what a killed run left.
             if let database = target.connection["dbname"] {
@@ -163,15 +164,28 @@ public struct ScenarioRunner {
                     remedy: "give a run a database of its own, or drop them: allocbench schema drop")
             }
         }
-        try Schemas.create(on: connection)
+        try Schemas.create(on: connection, cockroach: target.cockroach)
         // Whose schemas these are, so that the run can be resumed on a database that isn't this program's.
-        try connection.execute("COMMENT ON SCHEMA trades IS '\(Self.mark(of: runID))'")
+        try connection.markRun(Self.mark(of: runID))
+    }
+
+    /// Refuses what the server can't do of what the scenario asks, before anything is written.
+    private func requireServer(on connection: PostgresConnection) throws {
+        guard scenario.servers.cockroach == nil || connection.dialect == .cockroachdb else {
+            throw OperatingError(
+                "the scenario's servers.cockroachdb says what a CockroachDB is to do, and the server is \(connection.server)",
+                remedy: "leave it out, or name a CockroachDB in servers.database or --database")
+        }
+        for isolation in Isolation.allCases where scenario.configurations.contains(where: { $0.isolation == isolation })
+        {
+            guard let level = IsolationLevel(rawValue: isolation.sql) else { continue }
+            try connection.requireIsolation(level)
+        }
     }
 
     /// Whether the schemas are those of a part of this run that was cut.
     private func isLeft(of runID: String, on connection: PostgresConnection) throws -> Bool {
-        try connection.query("SELECT obj_description(oid, 'pg_namespace') FROM pg_namespace WHERE nspname = 'trades'")
-            .text(0, 0) == Self.mark(of: runID)
+        try connection.runMark() == Self.mark(of: runID)
     }
 
     /// A run's name has letters, digits and dashes alone.

@@ -140,7 +140,9 @@ extension ScenarioFormat {
             return members(of: .number(Double(range.lowerBound) / 1_000_000...Double(range.upperBound) / 1_000_000))
         case .words(let words):
             // YAML 1.1 reads on and off without quotes as truth values, and editors do so.
-            let truths = words.compactMap { ["on": true, "off": false][$0] }.map { JSON.bool($0) }
+            let truths = words.compactMap { ["on": true, "off": false, "true": true, "false": false][$0] }.map {
+                JSON.bool($0)
+            }
             return [JSON.Member("enum", .array(words.map { JSON.string($0) } + truths))]
         case .name:
             return [

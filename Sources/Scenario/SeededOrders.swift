@@ -99,6 +99,7 @@ struct SeededOrders: Sendable {
         let plan = SeedPlan(
             seed: scenario.seed, market: market, holdings: .workload(shape), routingDate: workload.routeDate,
             lotSizes: .fixed(workload.lotSize))
-        return try SeedLoader(connectionInfo: target.connection).load(plan.prepare(), stop: stop)
+        return try SeedLoader(connectionInfo: target.connection, cockroach: target.cockroach).load(
+            plan.prepare(), stop: stop)
     }
 }

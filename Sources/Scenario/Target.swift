@@ -30,6 +30,10 @@ public struct Target: Sendable {
         public var kafkaHome: String?
         /// A URI, key=value words, or nil for the embedded PostgreSQL.
         public var connection: String?
+        /// What named `connection`, for refusals: a flag, or a key of the scenario.
+        public var connectionSource = "--database"
+        /// What a CockroachDB is told.
+        public var cockroach = CockroachSettings()
         /// Name of the database in the embedded PostgreSQL.
         public var database = "allocbench"
         /// HOST:PORT,… of a Kafka of the user's; nil for the embedded broker.
@@ -51,13 +55,14 @@ public struct Target: Sendable {
             }
             if connection != nil, brokers == nil, broker != .none {
                 throw InputError(
-                    InputFault(source: "--database", expected: "--brokers with it, or neither for embedded services"))
+                    InputFault(
+                        source: connectionSource, expected: "--brokers with it, or neither for embedded services"))
             }
-            if let connection { _ = try Target.connectionInfo(connection) }
+            if let connection { _ = try Target.connectionInfo(connection, source: connectionSource) }
             if connection != nil, !postgresSettings.isEmpty {
                 throw InputError(
                     InputFault(
-                        source: "--database",
+                        source: connectionSource,
                         expected: "a scenario without servers.settings: your own server keeps its own"))
             }
             if connection == nil { try BrokerChoice.requireDistribution(kafkaHome: kafkaHome) }
@@ -70,6 +75,8 @@ public struct Target: Sendable {
     /// Nil when both servers are the user's.
     public let services: EmbeddedServices?
     public let brokerKind: String
+    /// What a CockroachDB is told; of no meaning to PostgreSQL.
+    public var cockroach = CockroachSettings()
     /// Makes a topic on a broker that has no admin interface: librdkafka's mock in this process. Its topics go with it.
     var makeTopic: (@Sendable (String, Int) throws -> Void)?
 
@@ -79,13 +86,14 @@ public struct Target: Sendable {
         try options.validate()
         if let text = options.connection {
             let kafka = options.brokers.map { KafkaClientSettings(bootstrapServers: $0) }
-            let info = try connectionInfo(text)
+            let info = try connectionInfo(text, source: options.connectionSource)
             // Before anything is written to the database; the database first, because it refuses sooner.
             let connection = try PostgresConnection.connect(to: info)
             defer { connection.close() }
             try connection.requireSupportedServer()
             if let kafka, options.broker != .none { try KafkaAdmin(settings: kafka).requireReachable() }
-            return Target(connection: info, kafka: kafka, services: nil, brokerKind: "kafka")
+            return Target(
+                connection: info, kafka: kafka, services: nil, brokerKind: "kafka", cockroach: options.cockroach)
         }
         if options.broker == .lasting { try requireLastingServices(options.state) }
         let services = try EmbeddedServices.start(
@@ -111,14 +119,14 @@ public struct Target: Sendable {
 
     public func close() { services?.stop() }
 
-    private static func connectionInfo(_ text: String) throws(InputError) -> ConnectionInfo {
+    private static func connectionInfo(_ text: String, source: String) throws(InputError) -> ConnectionInfo {
         do {
             return try ConnectionInfo(text)
         } catch {
             // The text itself may hold a password.
             throw InputError(
                 InputFault(
-                    source: "--database", expected: "a URI or key=value words as libpq has them: \(error.message)"))
+                    source: source, expected: "a URI or key=value words as libpq has them: \(error.message)"))
         }
     }
 
@@ -189,8 +197,17 @@ public enum Schemas {
     ]
 
     /// Creates what is missing.
-    public static func create(on connection: PostgresConnection) throws {
-        for schema in all { try schema.create(on: connection) }
+    public static func create(
+        on connection: PostgresConnection, cockroach settings: CockroachSettings = CockroachSettings()
+    ) throws {
+        for schema in all { try schema.create(on: connection, cockroach: settings) }
+    }
+
+    /// The text that `create` would send, by stage; nothing is connected.
+    public static func text(for dialect: ServerDialect) -> String {
+        all.map { schema in
+            schema.statements(for: dialect).map { $0 + ";\n" }.joined(separator: "\n")
+        }.joined(separator: "\n\n")
     }
 
     public static func drop(on connection: PostgresConnection) throws {
@@ -207,13 +224,22 @@ public enum Schemas {
 
     /// Empties every stage behind `stage`: its rows were made from rows that are about to mean something else.
     /// In the transaction that its caller has begun, or else in its own.
+    ///
+    /// On CockroachDB, where TRUNCATE is a schema change and those want a transaction each, only putting back the positions is
+    /// one transaction unless the caller has begun one. Whoever is interrupted in between does all of it again.
     public static func emptyStages(behind stage: ReplacedStage, on connection: PostgresConnection) throws {
-        guard connection.isInTransaction else {
+        if connection.isInTransaction {
+            try connection.keepTransactionOverSchemaChanges()
+        } else if connection.dialect == .postgresql {
             return try connection.transaction { try emptyStages(behind: stage, on: $0) }
         }
         try AllocationsSource.truncate(on: connection)
         // Bookings go with the allocations, so what they moved goes back.
-        try HoldingsBooking.restorePositions(on: connection)
+        if connection.isInTransaction {
+            try HoldingsBooking.restorePositions(on: connection)
+        } else {
+            try connection.transaction { try HoldingsBooking.restorePositions(on: $0) }
+        }
         if stage != .trades { try TradesStore.truncate(on: connection) }
         if stage == .holdings { try OrdersSource.truncate(on: connection) }
     }

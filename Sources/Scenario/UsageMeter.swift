@@ -58,6 +58,10 @@ struct UsageMeter {
 extension ResourceSummary {
     /// Takes what the server counted.
     fileprivate mutating func add(_ activity: DatabaseActivity) {
+        guard activity.dialect == .postgresql else {
+            serverRestarts = activity.isWhole ? activity.restarts : nil
+            return
+        }
         // Sessions bring these home together with their rows.
         walBytes = activity.isWhole ? activity.walBytes : nil
         walFullPageImages = activity.isWhole ? activity.walFullPageImages : nil

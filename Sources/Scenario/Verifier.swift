@@ -6,16 +6,18 @@ public import Postgres
 import Report
 
 public enum Verifier {
-    /// All checks, the oracle's last.
+    /// All checks, the oracle's last; on CockroachDB all of them of one time.
     /// - Parameters:
     ///   - topicEnds: by partition the offset behind its last message; nil leaves the offsets unchecked.
     ///   - includesBookings: false leaves the bookings unchecked: where nobody books, as in a test of the workers alone.
     public static func verify(
         on connection: PostgresConnection, topic: String, topicEnds: [Int32: Int64]?, includesBookings: Bool = true
     ) throws -> [CheckResult] {
-        try AllocationsVerification.run(
-            on: connection, topic: topic, topicEnds: topicEnds, includesBookings: includesBookings)
-            + OracleCheck.run(on: connection, includesBookings: includesBookings)
+        try connection.readingAtOneTime {
+            try AllocationsVerification.run(
+                on: connection, topic: topic, topicEnds: topicEnds, includesBookings: includesBookings)
+                + OracleCheck.run(on: connection, includesBookings: includesBookings)
+        }
     }
 }
 

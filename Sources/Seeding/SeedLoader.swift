@@ -40,10 +40,15 @@ public struct SeedLoader: Sendable {
     public let connectionInfo: ConnectionInfo
     /// Connections and threads that load side by side.
     public let parallelism: Int
+    /// What a CockroachDB is told.
+    public let cockroach: CockroachSettings
 
-    public init(connectionInfo: ConnectionInfo, parallelism: Int = 2) {
+    public init(
+        connectionInfo: ConnectionInfo, parallelism: Int = 2, cockroach: CockroachSettings = CockroachSettings()
+    ) {
         self.connectionInfo = connectionInfo
         self.parallelism = parallelism
+        self.cockroach = cockroach
     }
 
     /// Creates what tables are missing and loads them. Refuses tables that hold rows, unless `replace` empties them.
@@ -59,12 +64,18 @@ public struct SeedLoader: Sendable {
         let start = monotonicNow()
         let control = try PostgresConnection.connect(to: connectionInfo)
         defer { control.close() }
-        try Self.createTables(on: control)
+        try Self.createTables(on: control, cockroach: cockroach)
         try Self.begin(seed, replace: replace, on: control)
         let counters = LoadCounters(totals: seed.rowCounts)
         do {
             try copyFirst(seed, counters, on: control)
-            try copyInParallel(seed, counters, stop: stop, onProgress: onProgress)
+            let imports = cockroach.bulkLoad == .import && control.dialect == .cockroachdb
+            let batches = seed.batches(rowsPerCopy: Self.rowsPerCopy)
+            try copyInParallel(
+                seed, batches.filter { !(imports && $0.isOfPrices) }, counters, stop: stop, onProgress: onProgress)
+            if imports {
+                try importPrices(seed, batches, counters, stop: stop, on: control, onProgress: onProgress)
+            }
             // Routing joins these tables at once; without statistics it would take the wrong way through them.
             for (table, _) in seed.rowCounts { try control.execute("ANALYZE \(table)") }
             try Self.complete(on: control)
@@ -82,11 +93,13 @@ public struct SeedLoader: Sendable {
     // MARK: State
 
     /// Creates the four schemas where they are missing and refuses tables of another version.
-    public static func createTables(on connection: PostgresConnection) throws {
-        try ReferenceSchema.create(on: connection)
-        try MarketSchema.create(on: connection)
-        try HoldingsSchema.create(on: connection)
-        try OrdersSchema.create(on: connection)
+    public static func createTables(
+        on connection: PostgresConnection, cockroach settings: CockroachSettings = CockroachSettings()
+    ) throws {
+        try ReferenceSchema.create(on: connection, cockroach: settings)
+        try MarketSchema.create(on: connection, cockroach: settings)
+        try HoldingsSchema.create(on: connection, cockroach: settings)
+        try OrdersSchema.create(on: connection, cockroach: settings)
         let differences =
             try ReferenceSchema.check(on: connection) + MarketSchema.check(on: connection)
             + HoldingsSchema.check(on: connection) + OrdersSchema.check(on: connection)
@@ -136,7 +149,9 @@ public struct SeedLoader: Sendable {
             && HoldingsStore.isEmpty(on: connection) && OrdersStore.isEmpty(on: connection)
     }
 
+    /// In a transaction.
     private static func truncate(on connection: PostgresConnection) throws {
+        try connection.keepTransactionOverSchemaChanges()
         try OrdersStore.truncateGroups(on: connection)
         try HoldingsStore.truncate(on: connection)
         try MarketStore.truncate(on: connection)
@@ -210,10 +225,34 @@ public struct SeedLoader: Sendable {
         counters.targets.add(try OrdersStore.copyTargets(of: seed.groups, on: connection), ordering: .relaxed)
     }
 
-    private func copyInParallel(
-        _ seed: PreparedSeed, _ counters: LoadCounters, stop: StopFlag, onProgress: (SeedProgress) -> Void
+    /// Uploads prices file by file and imports them all at once: what IMPORT INTO fills is away for everybody else, so that
+    /// several can't fill it side by side.
+    private func importPrices(
+        _ seed: PreparedSeed, _ batches: [LoadBatch], _ counters: LoadCounters, stop: StopFlag,
+        on connection: PostgresConnection, onProgress: (SeedProgress) -> Void
     ) throws {
-        let batches = seed.batches(rowsPerCopy: Self.rowsPerCopy)
+        // What a killed seed left.
+        try connection.forgetUploads()
+        defer { try? connection.forgetUploads() }
+        var files: [String] = []
+        for batch in batches {
+            guard case .prices(let units) = batch else { continue }
+            if stop.isSet { throw OperatingError("the seed was interrupted; its tables were emptied") }
+            let file = try MarketStore.uploadDailyPrices(as: "daily_prices-\(files.count).tsv", on: connection) { row in
+                for unit in units { try seed.forEachPrice(inUnit: unit) { try row($0) } }
+            }
+            files.append(file)
+        }
+        guard !files.isEmpty else { return }
+        try MarketStore.importDailyPrices(from: files, on: connection)
+        counters.prices.add(seed.priceRowCounts.reduce(0, +), ordering: .relaxed)
+        onProgress(counters.snapshot)
+    }
+
+    private func copyInParallel(
+        _ seed: PreparedSeed, _ batches: [LoadBatch], _ counters: LoadCounters, stop: StopFlag,
+        onProgress: (SeedProgress) -> Void
+    ) throws {
         let queue = WorkQueue(count: batches.count)
         let failed = StopFlag()
         let running = LoadWorker.RunningCount(min(parallelism, batches.count))
@@ -304,6 +343,10 @@ private struct LoadWorker: Sendable {
 enum LoadBatch: Sendable, Equatable {
     case prices(Range<Int>)
     case portfolios(Range<Int>)
+
+    var isOfPrices: Bool {
+        if case .prices = self { true } else { false }
+    }
 }
 
 extension PreparedSeed {

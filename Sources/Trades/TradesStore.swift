@@ -93,8 +93,31 @@ public enum TradesStore {
         let keys: DrawnKeys
         let connection: PostgresConnection
 
-        /// Writes the next reports, with the requests between them; after the last one how each block ended.
+        /// Writes the next reports, and again when a CockroachDB asks for it: there reads of others, such as a change feed's,
+        /// may break a transaction off. On PostgreSQL nothing does, so that no drawing is kept for a second time.
         func writeTransaction(from events: inout EventQueue, _ figures: inout ExecutionFigures) throws -> EventCounts {
+            guard connection.dialect == .cockroachdb else { return try writeOnce(from: &events, &figures) }
+            let retry = RetryPolicy()
+            var attempt = 1
+            while true {
+                var rest = events
+                do {
+                    let counts = try writeOnce(from: &rest, &figures)
+                    events = rest
+                    return counts
+                } catch let error as PostgresError
+                    where error.isRetryable && !error.isConnectionLost && attempt < retry.maxAttempts
+                {
+                    sleepThread(for: retry.delay(attempt: attempt, jitter: Double.random(in: 0..<1)))
+                    attempt += 1
+                }
+            }
+        }
+
+        /// One transaction: the next reports, with the requests between them; after the last one how each block ended.
+        private func writeOnce(
+            from events: inout EventQueue, _ figures: inout ExecutionFigures
+        ) throws -> EventCounts {
             let began = monotonicNow()
             var counts = EventCounts()
             // One COPY at a time goes through a connection, so requests wait until the reports are through.

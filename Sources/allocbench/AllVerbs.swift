@@ -3,6 +3,7 @@
 let allVerbs: [Verb] = [
     RunCommand.run, RunCommand.rerun, CheckCommand.check, CompareCommand.compare, ExportCommand.export,
     ServicesCommand.startVerb, ServicesCommand.statusVerb, ServicesCommand.stopVerb, StageCommands.schemaCreate,
+    StageCommands.schemaShow,
     StageCommands.schemaDrop, StageCommands.schemaCheck, StageCommands.seed, StageCommands.route,
     StageCommands.execute, PipelineCommands.feed, PipelineCommands.work, PipelineCommands.book,
     PipelineCommands.verify,

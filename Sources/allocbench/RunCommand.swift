@@ -2,6 +2,7 @@
 
 import Diagnostics
 import Glibc
+import Postgres
 import Report
 import Scenario
 import Services
@@ -53,6 +54,11 @@ enum RunCommand {
         options.commandLine = CommandLine.arguments
         var targetOptions = TargetFlags.options(arguments)
         targetOptions.database = "allocbench_run"
+        if targetOptions.connection == nil, let database = scenario.servers.database {
+            targetOptions.connection = database
+            targetOptions.connectionSource = "servers.database"
+        }
+        targetOptions.cockroach = scenario.servers.cockroach ?? CockroachSettings()
         for setting in scenario.servers.settings { targetOptions.postgresSettings[setting.name] = setting.value }
         try targetOptions.validate()
         try requireWritable(options.resultsFolder)

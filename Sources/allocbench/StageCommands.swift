@@ -22,6 +22,14 @@ enum StageCommands {
         return .success
     }
 
+    static let schemaShow = Verb(
+        name: "schema show", summary: "Prints what schema create sends, without a server.",
+        flags: [Flag("--dialect", "NAME", "postgresql (default) or cockroachdb")]
+    ) { arguments in
+        print(Schemas.text(for: try arguments.word("--dialect", ServerDialect.self) ?? .postgresql), terminator: "")
+        return .success
+    }
+
     static let schemaDrop = Verb(
         name: "schema drop", summary: "Drops the six schemas with all their rows, and the change feeds' slots.",
         flags: TargetFlags.all

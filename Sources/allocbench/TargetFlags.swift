@@ -12,7 +12,7 @@ enum TargetFlags {
         "--kafka-home", "DIR", "a Kafka distribution instead of the mock broker (or KAFKA_HOME); '' for the mock",
         mayBeEmpty: true)
     static let database = Flag(
-        "--database", "CONNINFO", "your PostgreSQL: a URI, key=value words, or '' for PG* variables",
+        "--database", "CONNINFO", "your PostgreSQL or CockroachDB: a URI, key=value words, or '' for PG* variables",
         mayBeEmpty: true)
     static let name = Flag("--name", "NAME", "database in the embedded PostgreSQL (default allocbench)")
     static let brokers = Flag("--brokers", "HOST:PORT,...", "your Kafka; goes with --database")

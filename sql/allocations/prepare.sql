@@ -70,9 +70,9 @@ WHERE a.snapshot_number > f.snapshot_number;
 
 -- name: terminate_workers
 -- What a planned fault does: ends the sessions of every worker in this database, whatever they are doing.
+-- only postgresql:
 SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
 WHERE datname = current_database() AND application_name IN ('allocbench worker', 'allocbench booking');
-
--- name: terminate_workers_cockroach
+-- only cockroachdb:
 CANCEL SESSIONS IF EXISTS SELECT session_id FROM [SHOW CLUSTER SESSIONS]
 WHERE application_name IN ('allocbench worker', 'allocbench booking');

@@ -50,7 +50,7 @@ CREATE TABLE IF NOT EXISTS allocations.block_accounts (
 -- The inbox of executions: each once, however often the feed publishes it. A bust that comes before its execution leaves a
 -- row without quantity and price, which waits for it.
 CREATE TABLE IF NOT EXISTS allocations.captured_trades (
-  execution_id    INT8 NOT NULL PRIMARY KEY,
+  execution_id    INT8 NOT NULL,
   block_order_id  INT8 NOT NULL,
   quantity        INT8 CHECK (quantity > 0),
   price           NUMERIC(18,4) CHECK (price > 0),
@@ -60,12 +60,18 @@ CREATE TABLE IF NOT EXISTS allocations.captured_trades (
   topic_partition INT8,
   topic_offset    INT8,
   -- Only the row mode captures before it fills; for every other mode both are one transaction.
-  filled          BOOL NOT NULL DEFAULT true
+  filled          BOOL NOT NULL DEFAULT true,
+-- only postgresql:
+  PRIMARY KEY (execution_id)
+-- only cockroachdb:
+  -- Executions arrive about in the order of their ids, so without buckets all workers would write into one range.
+  PRIMARY KEY (execution_id) USING HASH WITH (bucket_count = :hash_buckets)
+-- both:
 );
 
 -- The inbox of everything else: busts, and the cancels and replaces of block orders, each once.
 CREATE TABLE IF NOT EXISTS allocations.captured_changes (
-  execution_id    INT8 NOT NULL PRIMARY KEY,
+  execution_id    INT8 NOT NULL,
   exec_type       TEXT NOT NULL CHECK (exec_type IN ('TRADE_CANCEL', 'CANCELED', 'REPLACED')),
   block_order_id  INT8 NOT NULL,
   -- Of a bust: the execution that it reverses.
@@ -74,7 +80,12 @@ CREATE TABLE IF NOT EXISTS allocations.captured_changes (
   order_version   INT8,
   order_quantity  INT8,
   topic_partition INT8 NOT NULL,
-  topic_offset    INT8 NOT NULL
+  topic_offset    INT8 NOT NULL,
+-- only postgresql:
+  PRIMARY KEY (execution_id)
+-- only cockroachdb:
+  PRIMARY KEY (execution_id) USING HASH WITH (bucket_count = :hash_buckets)
+-- both:
 );
 
 -- What became of each bust. Of several busts of one execution the first by id counts; the others change nothing.
@@ -128,7 +139,13 @@ CREATE TABLE IF NOT EXISTS allocations.booking_outbox (
 );
 
 -- The longest waiting first.
+-- only postgresql:
 CREATE INDEX IF NOT EXISTS booking_outbox_by_time ON allocations.booking_outbox (requested_at, block_order_id);
+-- only cockroachdb:
+-- Times grow; see captured_trades.
+CREATE INDEX IF NOT EXISTS booking_outbox_by_time ON allocations.booking_outbox (requested_at, block_order_id)
+  USING HASH WITH (bucket_count = :hash_buckets);
+-- both:
 
 -- The end-of-block audit: what was allocated of what was ordered, at which price, and what rounding left over. A block has
 -- a row while it is filled, or canceled with fills.
@@ -171,7 +188,13 @@ CREATE TABLE IF NOT EXISTS allocations.allocation_instructions (
   quantity            INT8 NOT NULL CHECK (quantity >= 0),
   average_price       NUMERIC(18,4) NOT NULL,
   target_broker       TEXT NOT NULL,
+-- only postgresql:
   UNIQUE (block_order_id, account_id, instruction_version)
+-- only cockroachdb:
+  -- Booking asks for the last version; with these columns beside the key it needn't fetch the row from another range.
+  UNIQUE (block_order_id, account_id, instruction_version)
+    STORING (alloc_trans_type, quantity, average_price, target_broker)
+-- both:
 );
 
 -- Settlement instructions: what each account receives or delivers and pays or gets, one business day after the trade date.

@@ -87,7 +87,12 @@ DELETE FROM holdings.positions AS p USING holdings.added_positions AS a
 WHERE p.account_id = a.account_id AND p.security_id = a.security_id AND p.quantity = 0;
 
 -- name: forget_all
+-- only postgresql:
 TRUNCATE holdings.position_movements, holdings.added_positions;
+-- only cockroachdb:
+-- TRUNCATE is a schema change there, which a transaction may not take back together with the positions.
+DELETE FROM holdings.position_movements WHERE true;
+DELETE FROM holdings.added_positions WHERE true;
 
 -- name: unbooked_positions
 -- What every account would hold if nothing had been booked.

@@ -30,18 +30,24 @@ CREATE TABLE IF NOT EXISTS orders.group_targets (
 -- the change feed publishes these rows, and a routing worker marks the row in the transaction that routes it.
 CREATE TABLE IF NOT EXISTS orders.rebalancing_requests (
   -- In the order of groups within a trade date, and of accounts within a group.
-  request_id INT8 NOT NULL PRIMARY KEY,
+  request_id INT8 NOT NULL,
   trade_date DATE NOT NULL,
   account_id INT8 NOT NULL,
   group_id   INT8 NOT NULL,
   status     TEXT NOT NULL DEFAULT 'PENDING' CHECK (status IN ('PENDING', 'ROUTED')),
-  UNIQUE (trade_date, account_id)
+  UNIQUE (trade_date, account_id),
+-- only postgresql:
+  PRIMARY KEY (request_id)
+-- only cockroachdb:
+  -- Ids grow; see trades.executions.
+  PRIMARY KEY (request_id) USING HASH WITH (bucket_count = :hash_buckets)
+-- both:
 );
 
 -- One per account and security that a request trades.
 CREATE TABLE IF NOT EXISTS orders.customer_orders (
   -- The request's id × 100,000 + the line within it: the same however requests are routed, and in their order of arrival.
-  customer_order_id INT8 NOT NULL PRIMARY KEY,
+  customer_order_id INT8 NOT NULL,
   request_id        INT8 NOT NULL,
   trade_date        DATE NOT NULL,
   account_id        INT8 NOT NULL,
@@ -49,7 +55,13 @@ CREATE TABLE IF NOT EXISTS orders.customer_orders (
   side              TEXT NOT NULL CHECK (side IN ('BUY', 'SELL')),
   manager_group     INT8 NOT NULL,
   quantity          INT8 NOT NULL CHECK (quantity > 0),
-  UNIQUE (trade_date, account_id, security_id)
+  UNIQUE (trade_date, account_id, security_id),
+-- only postgresql:
+  PRIMARY KEY (customer_order_id)
+-- only cockroachdb:
+  -- Ids grow; see trades.executions.
+  PRIMARY KEY (customer_order_id) USING HASH WITH (bucket_count = :hash_buckets)
+-- both:
 );
 
 -- Block orders while customer orders still join them: one per trade date, security, side and manager group.

@@ -9,7 +9,7 @@ CREATE SCHEMA IF NOT EXISTS trades;
 --   CANCELED      what is left of the order is given up; a fill that was on its way may still follow
 --   REPLACED      the order has another quantity from here on
 CREATE TABLE IF NOT EXISTS trades.executions (
-  execution_id     INT8 NOT NULL PRIMARY KEY,
+  execution_id     INT8 NOT NULL,
   exec_type        TEXT NOT NULL CHECK (exec_type IN ('TRADE', 'TRADE_CANCEL', 'CANCELED', 'REPLACED')),
   -- Of a bust the execution that it reverses, or a number from 2^62 on that no execution has: the market errs, too.
   exec_ref_id      INT8,
@@ -25,7 +25,13 @@ CREATE TABLE IF NOT EXISTS trades.executions (
   executed_at      TIMESTAMPTZ NOT NULL,
   CHECK ((exec_type = 'TRADE') = (quantity > 0)),
   CHECK ((quantity > 0) = (price > 0)),
-  CHECK ((exec_type = 'TRADE_CANCEL') = (exec_ref_id IS NOT NULL))
+  CHECK ((exec_type = 'TRADE_CANCEL') = (exec_ref_id IS NOT NULL)),
+-- only postgresql:
+  PRIMARY KEY (execution_id)
+-- only cockroachdb:
+  -- Ids grow, so without buckets every insert would go to the last range, and to the one node that leads it.
+  PRIMARY KEY (execution_id) USING HASH WITH (bucket_count = :hash_buckets)
+-- both:
 );
 
 -- Requests to cancel or replace a block order, and what the market made of them.

@@ -63,13 +63,13 @@ extension AllocationWorker {
     private func runCycle() throws {
         let began = beginAttempt()
         try repeating(messageCount: Int64(staged.count)) { attempt in
-            let captured = try inTransaction {
+            let captured = try inTransaction(messageCount: Int64(staged.count)) {
                 bindPartitions()
                 let answer = try fillThenSnapshot("capture_and_fill_staged")
                 return answer.isGuarded ? answer.captured : nil
             }
             guard let captured else { throw GuardMissed() }
-            finishCycle(captured: captured, began: began, isFirstTry: attempt == 1)
+            finishCycle(captured: captured, began: began, isFirstTry: attempt == 1 && restartCount == 0)
         }
     }
 

@@ -146,8 +146,11 @@ extension AllocationWorker {
         try repeating(messageCount: 1) { attempt in
             isFirstTry = attempt == 1
             try inPipeline {
-                let moved = try inTransaction { try sendParking(message, unit: unit, of: index) ? true : nil }
+                let moved = try inTransaction(messageCount: 1) {
+                    try sendParking(message, unit: unit, of: index) ? true : nil
+                }
                 guard moved == true else { throw GuardMissed() }
+                isFirstTry = isFirstTry && restartCount == 0
             }
         }
         storedParkedCodes.insert(message.blockCode)
@@ -180,7 +183,7 @@ extension AllocationWorker {
             if case .result(let result) = event, result.columnCount > 0 { isGuarded = result.rowCount == 1 }
         }
         guard isGuarded else { return false }
-        try connection.sendPrepared("commit", parameters: noParameters)
+        try sendCommit()
         try connection.sendSync()
         for case .failed(let error) in try connection.pipelineEventsUpToSync() { throw error }
         return true
@@ -261,7 +264,8 @@ extension AllocationWorker {
     private func reconnect(since lostAt: Int64) throws {
         store.connection.close()
         store = try plan.reconnect.reconnect(since: lostAt, now: monotonicNow, isStopped: { stop.isSet }) {
-            try AllocationsStore.connect(to: plan.connection, topic: plan.topic, configuration: plan.configuration)
+            try AllocationsStore.connect(
+                to: plan.connection, topic: plan.topic, configuration: plan.configuration, cockroach: plan.cockroach)
         }
         figures.reconnectCount += 1
         plan.progress?.addErrors()
@@ -321,7 +325,8 @@ extension AllocationWorker {
         try policy.reconnect(since: monotonicNow(), now: monotonicNow, isStopped: { stop.isSet }) {
             do {
                 store = try AllocationsStore.connect(
-                    to: plan.connection, topic: plan.topic, configuration: plan.configuration)
+                    to: plan.connection, topic: plan.topic, configuration: plan.configuration,
+                    cockroach: plan.cockroach)
                 consumer = try KafkaConsumer(settings: plan.consumerSettings)
                 for index in queues.indices {
                     let partition = queues[index].partition

@@ -132,27 +132,64 @@ extension AllocationWorker {
 
     /// One attempt: all or nothing.
     func attempt(_ unit: UnitOfWork, of queue: Int, began: Int64, isFirstTry: Bool) throws {
-        let captured = try inTransaction {
+        let captured = try inTransaction(messageCount: Int64(unit.range.count)) {
             let result = try fillThenSnapshot(bindFill(unit, of: queue))
             return result.isGuarded ? result.captured : nil
         }
         guard let captured else { throw GuardMissed() }
-        commit(unit, of: queue, began: began, captured: captured, isFirstTry: isFirstTry)
+        commit(unit, of: queue, began: began, captured: captured, isFirstTry: isFirstTry && restartCount == 0)
     }
 
     /// BEGIN … COMMIT around a body that has sent nothing yet; a nil of the body rolls back.
-    func inTransaction<R>(_ body: () throws -> R?) throws -> R? {
+    ///
+    /// With the retry method savepoint, what the server wants repeated is repeated inside the transaction, which so keeps its
+    /// place in line before others; `body` binds its parameters each time. What that doesn't help is thrown.
+    /// - Parameter messageCount: messages that an attempt processes, for the figures of retries.
+    func inTransaction<R>(messageCount: Int64 = 0, _ body: () throws -> R?) throws -> R? {
+        let keepsPlace = store.retryMethod == .savepoint
+        restartCount = 0
         try store.connection.sendPrepared("begin", parameters: noParameters)
-        do {
-            guard let value = try body() else {
-                try rollBack()
-                return nil
+        if keepsPlace { try store.connection.sendPrepared("begin_retryable", parameters: noParameters) }
+        while true {
+            let began = monotonicNow()
+            do {
+                guard let value = try body() else {
+                    try rollBack()
+                    return nil
+                }
+                return value
+            } catch let error as PostgresError where !error.isConnectionLost {
+                let mayGoBack =
+                    keepsPlace && error.isRetryable && restartCount < CockroachSettings.savepointRestartsMax
+                guard mayGoBack, try goBack() else {
+                    try rollBack()
+                    throw error
+                }
+                restartCount += 1
+                do {
+                    try backOff(after: error, attempt: restartCount, messageCount: messageCount, began: began)
+                } catch {
+                    try rollBack()
+                    throw error
+                }
             }
-            return value
-        } catch let error as PostgresError where !error.isConnectionLost {
-            try rollBack()
-            throw error
         }
+    }
+
+    /// Sends the COMMIT, behind the end of what can be gone back to.
+    func sendCommit() throws {
+        if store.retryMethod == .savepoint {
+            try store.connection.sendPrepared("end_retryable", parameters: noParameters)
+        }
+        try store.connection.sendPrepared("commit", parameters: noParameters)
+    }
+
+    /// Goes back to the savepoint; false if the server doesn't let it.
+    private func goBack() throws -> Bool {
+        try store.connection.sendPrepared("restart", parameters: noParameters)
+        try store.connection.sendSync()
+        for case .failed in try store.connection.pipelineEventsUpToSync() { return false }
+        return true
     }
 
     /// Behind an open BEGIN: fills by the statement that `parameters` are bound for, takes the snapshots that are due and
@@ -180,7 +217,7 @@ extension AllocationWorker {
             bind(due)
             try connection.sendPrepared("take_snapshots", parameters: parameters)
         }
-        try connection.sendPrepared("commit", parameters: noParameters)
+        try sendCommit()
         try connection.sendSync()
         try plan.fault?.dieIfAsked()
         for case .failed(let error) in try connection.pipelineEventsUpToSync() { failure = failure ?? error }

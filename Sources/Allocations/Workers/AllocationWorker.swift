@@ -26,6 +26,8 @@ public struct WorkerPlan: Sendable {
     public var retry = RetryPolicy(maxAttempts: 50)
     /// How a lost connection is sought again.
     public var reconnect = ReconnectPolicy()
+    /// What a worker repeats on a CockroachDB, and whether the server is to make it repeat.
+    public var cockroach = CockroachSettings()
     /// Seeds the jitter of back-off.
     public var seed: UInt64 = 0
     /// Hears what all workers have done so far; nil tells nobody.
@@ -117,6 +119,8 @@ public final class AllocationWorker {
     var idleSince: Int64 = 0
     /// Begin of the latest attempt, for a commit that is found later on.
     var lastBegan: Int64 = 0
+    /// How often the last transaction went back to its savepoint.
+    var restartCount = 0
     /// Blocks whose snapshots are committed and whose fills aren't yet told so.
     var takenBlocks: [Int] = []
     /// By queue: what is told of its partition, and the latest arrival that is committed.
@@ -161,7 +165,7 @@ public final class AllocationWorker {
         partitionLags = plan.partitions.map { _ in PartitionLag() }
         lastArrivals = plan.partitions.map { _ in 0 }
         store = try AllocationsStore.connect(
-            to: plan.connection, topic: plan.topic, configuration: plan.configuration)
+            to: plan.connection, topic: plan.topic, configuration: plan.configuration, cockroach: plan.cockroach)
         consumer = try KafkaConsumer(settings: plan.consumerSettings)
         for partition in plan.partitions {
             let claim = try store.claim(partition: partition)

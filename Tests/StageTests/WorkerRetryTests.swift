@@ -1,0 +1,68 @@
+// Goal: whatever the server wants repeated, and whichever way it is repeated, nothing is lost or done twice. A trigger stands in
+// for the server's conflicts: it fails the first few times that it is asked, as CockroachDB does when it injects errors.
+
+import Allocations
+import Measurement
+import Model
+import Postgres
+import Scenario
+import TestSupport
+import Testing
+
+@Suite struct WorkerRetryTests {
+    /// A sequence counts what a rollback takes back.
+    private static func fault(_ state: String, times: Int) -> String {
+        """
+        CREATE SEQUENCE faults;
+        CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+          IF nextval('faults') <= \(times) THEN
+            RAISE EXCEPTION 'restart transaction' USING ERRCODE = '\(state)';
+          END IF;
+          RETURN NEW;
+        END $$;
+        """
+    }
+
+    @Test(arguments: RetryMethod.allCases)
+    func `transactions that the server breaks off are repeated`(_ method: RetryMethod) throws {
+        try withBench(isOwnDatabase: true) { bench in
+            try bench.connection.execute(
+                Self.fault("40001", times: 5)
+                    + "CREATE TRIGGER fail BEFORE INSERT ON allocations.snapshots FOR EACH ROW EXECUTE FUNCTION fail()")
+            for mode in [Mode.concurrent, .batch, .cycle] {
+                try bench.prepare()
+                try bench.connection.execute("ALTER SEQUENCE faults RESTART")
+                let configuration = Configuration(mode: mode, workers: 2, isolation: .serializable)
+                let result = try bench.drain(configuration) { $0.cockroach.retry = method }
+                let lines = try bench.verify().differenceLines
+                #expect(lines == [], "\(mode) \(method)")
+                let figures = result.figures
+                #expect(figures.retries[.serializationFailure]?.count ?? 0 >= 5, "\(mode) \(method)")
+                #expect(figures.capturedCount == Int64(bench.executions.count) && figures.duplicateCount == 0)
+            }
+        }
+    }
+
+    @Test(arguments: RetryMethod.allCases)
+    func `a commit whose outcome the server doesn't know is looked up in the offset row`(_ method: RetryMethod) throws {
+        try withBench(isOwnDatabase: true) { bench in
+            try bench.connection.execute(
+                Self.fault("40003", times: 1) + """
+                    CREATE CONSTRAINT TRIGGER fail AFTER INSERT ON allocations.captured_trades
+                    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION fail()
+                    """)
+            for mode in [Mode.concurrent, .batch, .cycle] {
+                try bench.prepare()
+                try bench.connection.execute("ALTER SEQUENCE faults RESTART")
+                let configuration = Configuration(mode: mode, workers: 1)
+                let figures = try bench.drain(configuration) { $0.cockroach.retry = method }.figures
+                let lines = try bench.verify().differenceLines
+                #expect(lines == [], "\(mode) \(method)")
+                #expect(figures.ambiguousCommits.repeated == 1 && figures.ambiguousCommits.count == 1, "\(mode)")
+                #expect(figures.reconnectCount == 1, "\(mode)")
+                #expect(figures.capturedCount == Int64(bench.executions.count) && figures.duplicateCount == 0)
+            }
+        }
+    }
+}
