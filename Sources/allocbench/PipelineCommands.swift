@@ -74,6 +74,9 @@ enum PipelineCommands {
         let configuration = try configuration(arguments)
         return try TargetFlags.withConnection(arguments, broker: .lasting) { target, connection in
             guard let kafka = target.kafka else { return .failure }
+            if let level = IsolationLevel(rawValue: configuration.isolation.sql) {
+                try connection.requireIsolation(level)
+            }
             guard let partitions = try target.partitionCount(of: topic) else {
                 throw OperatingError(
                     "there is no topic \(topic)", remedy: "publish first: allocbench feed --topic \(topic)")

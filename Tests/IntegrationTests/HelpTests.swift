@@ -18,6 +18,7 @@ import Testing
         "services status": ["--state"],
         "services stop": ["--state"],
         "schema create": target,
+        "schema show": ["--dialect"],
         "schema drop": target,
         "schema check": target,
         "seed": [
@@ -61,7 +62,7 @@ import Testing
     @Test func `a family of verbs has a help that lists them`() throws {
         try withPlace { place in
             for (family, verbs) in [
-                ("services", ["start", "status", "stop"]), ("schema", ["create", "drop", "check"]),
+                ("services", ["start", "status", "stop"]), ("schema", ["create", "show", "drop", "check"]),
             ] {
                 let help = try place.run(family, "--help", state: false)
                 #expect(help.status == 0 && help.errors == "", "\(family)")
