@@ -27,7 +27,10 @@ struct BookingTransaction {
         connection = try PostgresConnection.connect(to: info, applicationName: "allocbench booking")
         if let synchronousCommit { try AllocationsSource.setSynchronousCommit(synchronousCommit, on: connection) }
         try connection.preferKeys()
-        try connection.prepare("begin_booking", "BEGIN ISOLATION LEVEL READ COMMITTED")
+        let isolation =
+            connection.server.skipsLockedWronglyUnderReadCommitted
+            ? IsolationLevel.serializable : IsolationLevel.readCommitted
+        try connection.prepare("begin_booking", "BEGIN ISOLATION LEVEL \(isolation.rawValue)")
         try connection.prepare("commit", "COMMIT")
         try connection.prepare("rollback", "ROLLBACK")
         try connection.prepare("clock", "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::INT8")

@@ -20,6 +20,8 @@ public struct ServerVersion: Sendable, Hashable, CustomStringConvertible {
     public let dialect: ServerDialect
     public let major: Int
     public let minor: Int
+    /// The third number, of CockroachDB alone.
+    public let patch: Int
     /// The version as the server words it: 15.18, v24.1.3, v26.1.0-rc.2.
     public let text: String
 
@@ -40,6 +42,7 @@ public struct ServerVersion: Sendable, Hashable, CustomStringConvertible {
         major = numbers.first ?? 0
         // Before a release, PostgreSQL has no second number, but "17beta2".
         minor = numbers.count > 1 ? numbers[1] : 0
+        patch = numbers.count > 2 ? numbers[2] : 0
     }
 
     public var description: String { "\(dialect.title) \(text)" }
@@ -51,6 +54,17 @@ public struct ServerVersion: Sendable, Hashable, CustomStringConvertible {
         switch dialect {
         case .postgresql: (13...17).contains(major)
         case .cockroachdb: self >= (23, 1)
+        }
+    }
+
+    /// Whether `LIMIT … FOR UPDATE SKIP LOCKED` goes wrong under READ COMMITTED: a fault of CockroachDB that v24.1.5 and v24.2.3
+    /// are without.
+    public var skipsLockedWronglyUnderReadCommitted: Bool {
+        guard dialect == .cockroachdb else { return false }
+        switch (major, minor) {
+        case (24, 1): return patch < 5
+        case (24, 2): return patch < 3
+        default: return !(self >= (24, 1))
         }
     }
 

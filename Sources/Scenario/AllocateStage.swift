@@ -188,11 +188,13 @@ final class AllocateStage: StageRun {
         row.invalidReason = emptyWindow(row, window, processed, run) ?? validity(of: row, processed, run).reason
         var outcome = CellOutcome(row: row)
         outcome.drainNanoseconds = max(0, processed.drain.figures.lastCommitTime - processed.drain.startTime)
-        outcome.checks = try tables.verify(ends: processed.ends, on: connection)
-        if run.through == .feed, let check = try stream.check(liveExecutions: run.executions, on: connection) {
-            outcome.checks.append(check)
+        try connection.readingAtOneTime {
+            outcome.checks = try tables.verify(ends: processed.ends, on: connection)
+            if run.through == .feed, let check = try stream.check(liveExecutions: run.executions, on: connection) {
+                outcome.checks.append(check)
+            }
+            outcome.finalTables = try AllocationsVerification.checksums(on: connection)
         }
-        outcome.finalTables = try AllocationsVerification.checksums(on: connection)
         outcome.add(processed.drain, key: run.cell.key, lockWaits: lockWaits)
         outcome.addHistogram(.committedToPublished, processed.feed?.committedToPublished)
         outcome.addHistogram(.dueToCommitted, processed.executor?.dueToCommitted)

@@ -139,7 +139,7 @@ public struct ScenarioRunner {
     private func prepareDatabase(runID: String) throws {
         let connection = try PostgresConnection.connect(to: target.connection)
         defer { connection.close() }
-        try requireServer(on: connection)
+        try scenario.requireServer(on: connection)
         if target.services != nil {
             // The lock on the state folder is ours, so whoever still reads the slot is what a killed run left.
             if let database = target.connection["dbname"] {
@@ -154,7 +154,7 @@ public struct ScenarioRunner {
                 """, .textArray(["reference", "market", "holdings", "orders", "trades", "allocations"])
             ).text(0, 0)
             if taken != nil, try isLeft(of: runID, on: connection) {
-                if let database = target.connection["dbname"] {
+                if connection.dialect == .postgresql, let database = target.connection["dbname"] {
                     try FeedSlot.dropAll(database: database, connection: target.connection)
                 }
                 try Schemas.drop(on: connection)
@@ -167,20 +167,6 @@ public struct ScenarioRunner {
         try Schemas.create(on: connection, cockroach: target.cockroach)
         // Whose schemas these are, so that the run can be resumed on a database that isn't this program's.
         try connection.markRun(Self.mark(of: runID))
-    }
-
-    /// Refuses what the server can't do of what the scenario asks, before anything is written.
-    private func requireServer(on connection: PostgresConnection) throws {
-        guard scenario.servers.cockroach == nil || connection.dialect == .cockroachdb else {
-            throw OperatingError(
-                "the scenario's servers.cockroachdb says what a CockroachDB is to do, and the server is \(connection.server)",
-                remedy: "leave it out, or name a CockroachDB in servers.database or --database")
-        }
-        for isolation in Isolation.allCases where scenario.configurations.contains(where: { $0.isolation == isolation })
-        {
-            guard let level = IsolationLevel(rawValue: isolation.sql) else { continue }
-            try connection.requireIsolation(level)
-        }
     }
 
     /// Whether the schemas are those of a part of this run that was cut.
@@ -205,6 +191,21 @@ public struct ScenarioRunner {
         }
         if let doubt = options.repeated?.doubt(about: manifest.surroundings) {
             say("the run that is repeated: \(doubt)")
+        }
+    }
+}
+
+extension ScenarioFile {
+    /// Refuses what the server can't do of what the scenario asks, before anything is written.
+    func requireServer(on connection: PostgresConnection) throws {
+        guard servers.cockroach == nil || connection.dialect == .cockroachdb else {
+            throw OperatingError(
+                "the scenario's servers.cockroachdb says what a CockroachDB is to do, and the server is \(connection.server)",
+                remedy: "leave it out, or name a CockroachDB in servers.database or --database")
+        }
+        for isolation in Isolation.allCases where configurations.contains(where: { $0.isolation == isolation }) {
+            guard let level = IsolationLevel(rawValue: isolation.sql) else { continue }
+            try connection.requireIsolation(level)
         }
     }
 }

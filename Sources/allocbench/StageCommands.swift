@@ -35,7 +35,7 @@ enum StageCommands {
         flags: TargetFlags.all
     ) { arguments in
         try TargetFlags.withConnection(arguments) { target, connection in
-            if let database = target.connection["dbname"] {
+            if connection.dialect == .postgresql, let database = target.connection["dbname"] {
                 try FeedSlot.dropAll(database: database, connection: target.connection)
             }
             try Schemas.drop(on: connection)

@@ -41,6 +41,15 @@ import Threads
         #expect(version.isSupported == isSupported)
     }
 
+    @Test(arguments: [
+        ("v23.1.30", true), ("v23.2.20", true), ("v24.1.4", true), ("v24.1.5", false), ("v24.1.12", false),
+        ("v24.2.2", true), ("v24.2.3", false), ("v24.3.0", false), ("v26.1.0", false),
+    ])
+    func `versions that skip locked rows wrongly are known`(text: String, isWrong: Bool) {
+        #expect(Self.version("13.0.0", "CockroachDB CCL \(text) (x)").skipsLockedWronglyUnderReadCommitted == isWrong)
+        #expect(!Self.version("15.18").skipsLockedWronglyUnderReadCommitted)
+    }
+
     @Test func `a version is told with its server's name`() {
         #expect(Self.version("15.18 (Debian)").description == "PostgreSQL 15.18")
         #expect(Self.version("13.0.0", "CockroachDB CCL v24.1.3 (x)").description == "CockroachDB v24.1.3")

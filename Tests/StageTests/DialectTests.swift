@@ -1,16 +1,17 @@
 // What differs between PostgreSQL and CockroachDB. No CockroachDB is at hand, so its statements are held against what its grammar
 // refuses, and a server of PostgreSQL's protocol that only pretends to be one notes what it is sent.
 
-import Allocations
 import Foundation
 import Model
 import Postgres
-import Scenario
 import Synchronization
 import TestSupport
 import Testing
 import Threads
 import Trades
+
+@testable import Allocations
+@testable import Scenario
 
 private let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../..")
 
@@ -368,6 +369,47 @@ private func refusedConstructs(of statement: String) -> [String] {
         #expect(error?.message == refusal)
         #expect(pretender.sent.first == "BEGIN ISOLATION LEVEL \(level.rawValue)")
         try pretender.connection.requireIsolation(.serializable)
+    }
+
+    @Test(arguments: Mode.allCases)
+    func `a worker's session goes back to its savepoint and has errors injected last`(mode: Mode) throws {
+        let pretender = try Pretender()
+        defer { pretender.close() }
+        var settings = CockroachSettings()
+        settings.retry = .savepoint
+        settings.injectsRetryErrors = true
+        let store = try AllocationsStore.connect(
+            to: pretender.server.connectionInfo, topic: "t", configuration: Configuration(mode: mode, workers: 1),
+            cockroach: settings)
+        defer { store.connection.close() }
+        let sent = pretender.sent
+        #expect(sent.last?.contains("SET inject_retry_errors_enabled = true") == true && sent.count > 8)
+        for statement in ["SAVEPOINT cockroach_restart", "RELEASE SAVEPOINT", "ROLLBACK TO SAVEPOINT"] {
+            #expect(sent.contains { $0.contains(statement) }, "\(statement)")
+        }
+        #expect(sent.allSatisfy { !$0.contains("synchronous_commit") } && pretender.refusals == [])
+        // A transaction of its own, that no injected error meets.
+        _ = try? store.claim(partition: 0)
+        #expect(pretender.sent.last?.contains("SET epoch = epoch + 1") == true)
+    }
+
+    @Test func `what a scenario says of a cluster is refused by a PostgreSQL`() throws {
+        let text = """
+            servers: { cockroachdb: { retry: savepoint, inject_retry_errors: true } }
+            workload: { executions: 2000, blocks: 10 }
+            configurations: [{ mode: row, isolation: serializable }]
+            """
+        let scenario = try ScenarioFile.parse(text: text, path: "s.yaml")
+        try withStages { _, connection in
+            let refused = errorText { try scenario.requireServer(on: connection) }
+            #expect(
+                refused
+                    == "the scenario's servers.cockroachdb says what a CockroachDB is to do, and the server is "
+                    + "\(connection.server); leave it out, or name a CockroachDB in servers.database or --database")
+        }
+        let pretender = try Pretender { $0.contains("SHOW transaction_isolation") ? .rows([["serializable"]]) : nil }
+        defer { pretender.close() }
+        try scenario.requireServer(on: pretender.connection)
     }
 
     @Test func `executions that CockroachDB breaks off at their commit are written again, the same ones`() throws {
