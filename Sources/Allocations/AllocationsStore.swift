@@ -17,19 +17,27 @@ struct AllocationsStore {
     private static let rowScript = SQLScript(embedded: PackageResources.row_sql)
 
     /// Connects and prepares every statement of the mode.
+    /// - Parameter idleTransactionLimitMs: of a member of a group: after how long the server ends a transaction whose worker
+    ///   stands still; also, its partitions may be taken over at any moment, so that every statement of mode row is fenced.
     static func connect(
         to info: ConnectionInfo, topic: String, configuration: Configuration,
-        cockroach: CockroachSettings = CockroachSettings()
+        cockroach: CockroachSettings = CockroachSettings(), idleTransactionLimitMs: Int64? = nil
     ) throws -> AllocationsStore {
         let connection = try PostgresConnection.connect(to: info, applicationName: "allocbench worker")
         try connection.execute("SET default_transaction_isolation = '\(configuration.isolation.sql.lowercased())'")
         try AllocationsSource.setSynchronousCommit(configuration.synchronousCommit, on: connection)
+        if let limit = idleTransactionLimitMs {
+            try connection.execute("SET idle_in_transaction_session_timeout = '\(limit)ms'")
+        }
         let store = AllocationsStore(connection: connection, topic: topic, retryMethod: cockroach.retry)
         var names = ["take_snapshots", "lock_blocks", "park_block", "park_message", "move_offset"]
         switch configuration.mode {
         case .row:
             names = ["park_block", "park_message", "move_offset"]
-            for name in rowScript.names { try connection.prepare(name, rowScript[name]) }
+            let fence = idleTransactionLimitMs == nil ? [:] : ["fence": "fence_held"]
+            for name in rowScript.names {
+                try connection.prepare(name, rowScript.statement(name, replacing: fence))
+            }
         case .concurrent, .adaptive, .batch: names += ["fill_trades", "capture_and_fill"]
         case .cycle: names += ["stage", "capture_and_fill_staged"]
         }
@@ -77,6 +85,22 @@ struct AllocationsStore {
     func offset(of partition: Int32) throws -> (epoch: Int64, nextOffset: Int64)? {
         let result = try connection.query(Self.prepareScript["read_offset"], .text(topic), .int64(Int64(partition)))
         return result.rowCount == 1 ? (result.int64(0, 0), result.int64(0, 1)) : nil
+    }
+
+    /// Where each partition of the topic stands now.
+    func offsets() throws -> [Int32: Int64] {
+        let result = try connection.query(Self.prepareScript["read_offsets"], .text(topic))
+        return Dictionary(
+            uniqueKeysWithValues: (0..<result.rowCount).map { (Int32(result.int64($0, 0)), result.int64($0, 1)) })
+    }
+
+    /// Blocks, by position in the book, of which messages came by these partitions.
+    func partitions(ofBlocksIn partitions: [Int32], book: BlockBook) throws -> [(block: Int, partition: Int32)] {
+        let result = try connection.query(
+            Self.prepareScript["partitions_of_blocks"], .int64Array(partitions.map { Int64($0) }))
+        return (0..<result.rowCount).compactMap { row in
+            book.position(of: BlockOrderID(result.int64(row, 0))).map { ($0, Int32(result.int64(row, 1))) }
+        }
     }
 
     /// Executions captured for the first time from these offsets.

@@ -1,5 +1,5 @@
-// The consuming client: partitions are assigned by hand, each with an explicit start offset, because offsets live in
-// the database beside their effect. One thread: everything here runs on its owner's.
+// The consuming client: partitions are assigned by hand, or by a group (KafkaConsumer+Group.swift), each with an explicit
+// start offset, because offsets live in the database beside their effect. One thread: everything here runs on its owner's.
 
 internal import CRDKafka
 import Glibc
@@ -7,18 +7,29 @@ import Glibc
 /// Close it when done (`deinit` does, with the same deadline).
 public final class KafkaConsumer {
     /// nil after `close`.
-    private var client: RDKafkaClient?
+    private(set) var client: RDKafkaClient?
+    /// The group whose member this is; nil where partitions are assigned by hand.
+    let group: KafkaGroup?
+    /// What a member has subscribed to.
+    var topicOfGroup = ""
     /// An error that came behind good messages of a batch; the next poll throws it.
     private var pendingError: KafkaError?
 
     /// Makes the client; no broker is asked yet (`requireReachable` does).
+    /// - Parameter group: whose member to become by `subscribe`; nil where partitions are assigned by hand.
     /// - Throws: when a property is unknown or has an impossible value.
-    public init(settings: KafkaClientSettings) throws(KafkaError) {
+    public init(settings: KafkaClientSettings, group: KafkaGroup? = nil) throws(KafkaError) {
+        self.group = group
+        var settings = settings
+        if let group {
+            settings = settings.with("group.id", group.name)
+                .with("partition.assignment.strategy", group.assignor.rawValue)
+        }
         let client = try RDKafkaClient.make(
             RD_KAFKA_CONSUMER, settings,
             defaults: [
-                // librdkafka wants a group id even for manual assignment; nothing joins a group. Only routing workers commit
-                // to one, under a name of their own.
+                // librdkafka wants a group id even for manual assignment; nothing joins that group. Only routing workers
+                // commit to one, under a name of their own.
                 ("group.id", "allocbench"), ("enable.auto.commit", "false"), ("enable.auto.offset.store", "false"),
                 // The default, "largest", would silently skip everything when an offset is gone.
                 ("auto.offset.reset", "error"), ("enable.partition.eof", "false"),
@@ -27,7 +38,7 @@ public final class KafkaConsumer {
                 ("fetch.wait.max.ms", "10"),
                 // Per consumer; the default of 64 MiB times many workers would be the harness's memory.
                 ("queued.max.messages.kbytes", "16384"),
-            ])
+            ], rebalances: group != nil)
         // "will not be redirected automatically" (rdkafka.h): errors and statistics then come through consumer_poll.
         unsafe _ = rd_kafka_poll_set_consumer(client.pointer)
         self.client = client
@@ -41,7 +52,9 @@ public final class KafkaConsumer {
     }
 
     /// Replaces the assignment: from now on `poll` hands over these partitions from these offsets.
+    /// Of a member of a group these must be partitions that it has accepted: they go on from other offsets.
     public func assign(_ partitions: [TopicPartitionOffset]) throws(KafkaError) {
+        if group != nil { return try reposition(partitions) }
         let list = PartitionListHandle(partitions)
         let code = unsafe rd_kafka_assign(try open().pointer, list.pointer)
         guard code == RD_KAFKA_RESP_ERR_NO_ERROR else {
@@ -130,8 +143,8 @@ public final class KafkaConsumer {
     @discardableResult
     public func close(timeoutMs: Int32 = 10_000) -> Bool {
         guard let client else { return true }
-        self.client = nil
-        pendingError = nil
+        forgetClient()
+        if group != nil { answerBeforeClosing(client) }
         let deadline = monotonicNowMs() + Int64(timeoutMs)
         let queue = QueueHandle(of: client)
         if let error = unsafe rd_kafka_consumer_close_queue(client.pointer, queue.pointer) {
@@ -141,9 +154,14 @@ public final class KafkaConsumer {
         }
         while unsafe rd_kafka_consumer_closed(client.pointer) == 0 {
             if monotonicNowMs() >= deadline { return false }
-            _ = queue.poll(timeoutMs: 10)
+            if let event = queue.poll(timeoutMs: 10) { answer(event, client) }
         }
         return true
+    }
+
+    func forgetClient() {
+        client = nil
+        pendingError = nil
     }
 
     func open() throws(KafkaError) -> RDKafkaClient {
@@ -158,6 +176,8 @@ public final class KafkaConsumer {
         }
         let message = unsafe KafkaMessage(adopting: raw, client: client)
         if message.code == RD_KAFKA_RESP_ERR_NO_ERROR { return message }
+        // The group has taken the partitions of a member that came back too late; what is lost comes as its event.
+        if group != nil, message.code == RD_KAFKA_RESP_ERR__MAX_POLL_EXCEEDED { return nil }
         throw KafkaError(
             message.code, "topic \"\(message.topic)\" partition \(message.partition)", detail: message.errorText)
     }

@@ -20,6 +20,7 @@ public struct SQLState: RawRepresentable, Hashable, Sendable, CustomStringConver
     public static let uniqueViolation = SQLState(rawValue: "23505")
     public static let checkViolation = SQLState(rawValue: "23514")
     public static let inFailedTransaction = SQLState(rawValue: "25P02")
+    public static let idleInTransactionTimeout = SQLState(rawValue: "25P03")
     public static let serializationFailure = SQLState(rawValue: "40001")
     public static let statementCompletionUnknown = SQLState(rawValue: "40003")
     public static let deadlockDetected = SQLState(rawValue: "40P01")
@@ -38,5 +39,6 @@ public struct SQLState: RawRepresentable, Hashable, Sendable, CustomStringConver
     /// Conditions after which the server has closed the session, or refuses to open one for now.
     var endsSession: Bool {
         classCode == "08" || self == .adminShutdown || self == .crashShutdown || self == .cannotConnectNow
+            || self == .idleInTransactionTimeout
     }
 }

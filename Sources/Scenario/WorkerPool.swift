@@ -74,7 +74,9 @@ public enum WorkerPool {
         _ plan: WorkerPlan, from line: StartingLine, beside bookings: BookingPool?,
         faults: [ScenarioFile.FaultPlan], stop: StopFlag
     ) throws -> DrainResult {
-        let shares = deal(plan.partitions, among: plan.configuration.workers)
+        var shares = deal(plan.partitions, among: plan.configuration.workers)
+        // A group deals its partitions out itself.
+        if plan.group != nil { shares = shares.map { _ in plan.partitions } }
         // A worker that fails sets this, so that the others end without the run's own flag being set.
         let poolStop = StopFlag()
         let drained = StopFlag()
@@ -82,6 +84,7 @@ public enum WorkerPool {
         let threads = shares.enumerated().map { index, partitions in
             var share = plan
             share.partitions = partitions
+            share.memberIndex = index
             if !workerFaults.isEmpty { share.fault = workerFaults[index] }
             let worker = share
             return WorkerThread(name: "worker-\(index)") {

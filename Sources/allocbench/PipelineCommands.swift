@@ -5,6 +5,7 @@ import Booking
 import ChangeFeed
 import Diagnostics
 import Holdings
+import Kafka
 import Model
 import Postgres
 import Scenario
@@ -61,6 +62,10 @@ enum PipelineCommands {
             TargetFlags.topic,
             Flag("--mode", "MODE", "row, concurrent (default), adaptive, batch or cycle"),
             Flag("--workers", "N", "worker threads (default 4)"),
+            Flag(
+                "--group", "NAME",
+                "joins a consumer group, which deals the partitions out to all its processes' threads"),
+            Flag("--assignor", "NAME", "of the group: cooperative-sticky (default) or range; all members alike"),
             Flag("--txn-size", "N", "concurrent: messages a transaction (default 1)"),
             Flag("--pipeline-depth", "N", "concurrent: transactions in flight (default 1)"),
             Flag("--batch-size", "N", "adaptive, batch, cycle: messages a transaction at most"),
@@ -72,6 +77,7 @@ enum PipelineCommands {
     ) { arguments in
         let topic = arguments.text("--topic") ?? TargetFlags.topicDefault
         let configuration = try configuration(arguments)
+        let group = try group(arguments)
         return try TargetFlags.withConnection(arguments, broker: .lasting) { target, connection in
             guard let kafka = target.kafka else { return .failure }
             if let level = IsolationLevel(rawValue: configuration.isolation.sql) {
@@ -94,6 +100,7 @@ enum PipelineCommands {
                 connection: target.connection, kafka: kafka, topic: topic,
                 partitions: (0..<partitions).map { Int32($0) }, configuration: configuration,
                 book: try AllocationsSource.book(on: connection))
+            plan.group = group
             if !arguments.has("--follow") { plan.endOffsets = try target.completeTopicEnds(topic) }
             let result = try WorkerPool.run(plan, stop: Interrupt.flag)
             let figures = result.figures
@@ -101,9 +108,29 @@ enum PipelineCommands {
                 "\(configuration.name): \(figures.messageCount) messages, \(figures.capturedCount) executions captured, "
                     + "\(figures.duplicateCount) duplicates, \(figures.parkedCount) parked, "
                     + "\(figures.snapshotCount) snapshots, \(figures.transactionCount) transactions, "
-                    + "\(figures.retryCount) retries")
+                    + "\(figures.retryCount) retries" + (group.map { groupWords(figures.group, of: $0) } ?? ""))
             return Interrupt.flag.isSet && !arguments.has("--follow") ? .interrupted : .success
         }
+    }
+
+    /// The group that `--group` names; nil without it.
+    private static func group(_ arguments: ParsedArguments) throws -> KafkaGroup? {
+        let assignor = try arguments.word("--assignor", KafkaAssignor.self)
+        guard let name = arguments.text("--group") else {
+            guard assignor == nil else {
+                throw InputError(
+                    InputFault(
+                        source: "--assignor", value: arguments.text("--assignor"), expected: "--group NAME with it"))
+            }
+            return nil
+        }
+        return KafkaGroup(name: name, assignor: assignor ?? .cooperativeSticky)
+    }
+
+    private static func groupWords(_ figures: GroupFigures, of group: KafkaGroup) -> String {
+        "; group \(group.name): \(figures.rebalances) rebalances, \(figures.partitionsTaken) partitions taken, "
+            + "\(figures.partitionsGivenUp) given up, \(figures.partitionsLost) lost, "
+            + "\(figures.fencedTransactions) transactions fenced"
     }
 
     static let book = Verb(

@@ -52,6 +52,12 @@ RETURNING epoch, next_offset;
 -- name: read_offset
 SELECT epoch, next_offset FROM allocations.consumer_offsets WHERE topic = $1::TEXT AND topic_partition = $2::INT8;
 
+-- name: read_offsets
+SELECT topic_partition, next_offset FROM allocations.consumer_offsets WHERE topic = $1::TEXT;
+
+-- name: partitions_of_blocks
+SELECT DISTINCT block_order_id, topic_partition FROM allocations.captured_trades WHERE topic_partition = ANY ($1::INT8[]);
+
 -- name: captured_count
 -- Messages of these offsets that were captured, each for the first time.
 SELECT (SELECT count(*) FROM allocations.captured_trades

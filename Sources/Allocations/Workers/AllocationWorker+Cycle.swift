@@ -60,7 +60,7 @@ extension AllocationWorker {
 
     /// Processes everything staged, repeated as the retry policy says. Taking a staged row is deleting it, so repeating a
     /// cycle whose commit was lost does nothing twice.
-    private func runCycle() throws {
+    func runCycle() throws {
         let began = beginAttempt()
         try repeating(messageCount: Int64(staged.count)) { attempt in
             let captured = try inTransaction(messageCount: Int64(staged.count)) {

@@ -159,12 +159,13 @@ extension AllocationWorker {
     func sampleLag(upTo now: Int64) {
         while nextSampleTime <= now, nextSampleTime > 0 {
             sampleLag(at: nextSampleTime)
-            nextSampleTime += partitionLags[0].series.intervalNs
+            nextSampleTime += idleLag.series.intervalNs
         }
     }
 
     private func sampleLag(at time: Int64) {
         var sum: Int64 = 0
+        idleLag.sample(messages: 0, nanoseconds: 0, at: time)
         for index in queues.indices {
             let lag = lag(of: index, at: time)
             sum += lag.messages
@@ -235,6 +236,15 @@ extension AllocationWorker {
         }
     }
 
+    /// The queue at `index` is about to go: what is after it moves up, and a fault of it is over.
+    func forgetFault(at index: Int) {
+        guard !brokenQueues.isEmpty else { return }
+        brokenQueues = Set(brokenQueues.compactMap { $0 == index ? nil : $0 > index ? $0 - 1 : $0 })
+        if brokenQueues.isEmpty {
+            plan.fault?.recovered(at: monotonicNow(), duplicates: duplicatesSoFar - duplicatesAtFault)
+        }
+    }
+
     private func visibleOffset(of index: Int) -> Int64 {
         mode == .cycle && !staged.isEmpty
             ? stagedFromOffsets[queues[index].partition] ?? 0 : queues[index].committedOffset
@@ -249,14 +259,17 @@ extension AllocationWorker {
 
     /// What the thread hands over in the end.
     func finishedFigures() -> WorkerFigures {
-        var figures = figures
-        for (index, queue) in queues.enumerated() {
-            var partition = partitionFigures[index]
-            partition.take(partitionLags[index])
-            figures.partitions[queue.partition] = partition
-            figures.lag.merge(partitionLags[index].series)
-        }
+        for index in queues.indices { retireFigures(at: index) }
+        if let membership { figures.group.merge(membership.figures) }
         return figures
+    }
+
+    /// Keeps what was measured of a partition that this worker is done with.
+    func retireFigures(at index: Int) {
+        var partition = partitionFigures[index]
+        partition.take(partitionLags[index])
+        figures.partitions[queues[index].partition, default: PartitionFigures()].merge(partition)
+        figures.lag.merge(partitionLags[index].series)
     }
 }
 

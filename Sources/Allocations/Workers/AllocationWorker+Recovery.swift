@@ -20,6 +20,7 @@ extension AllocationWorker {
         let failedAt = monotonicNow()
         var isAmbiguous = false
         var foundCommits = false
+        var isFenced = false
         var replayed: Int64 = 0
         while true {
             do {
@@ -32,7 +33,12 @@ extension AllocationWorker {
                 } else {
                     throw failure
                 }
-                replayed = max(replayed, try resolveOffsets(&foundCommits))
+                let resolved = try resolveOffsets(&foundCommits)
+                replayed = max(replayed, resolved.replayed)
+                if !resolved.fenced.isEmpty {
+                    isFenced = true
+                    try fence(resolved.fenced, isGuardMissed: failure is GuardMissed)
+                }
                 if try resolveLostCycle() { foundCommits = true }
                 let overdue = try loadBlockStates()
                 if usesPipeline { unexpectedBlocks += overdue }
@@ -53,7 +59,7 @@ extension AllocationWorker {
             recordRetry(
                 firstFailure.sqlState ?? .connectionFailure, messages: replayed, began: lastBegan, failedAt: failedAt)
         }
-        if failure is GuardMissed, !foundCommits {
+        if failure is GuardMissed, !foundCommits, !isFenced {
             throw OperatingError("a guarded transaction moved no offset although its partition is unchanged")
         }
         return true
@@ -264,8 +270,7 @@ extension AllocationWorker {
     private func reconnect(since lostAt: Int64) throws {
         store.connection.close()
         store = try plan.reconnect.reconnect(since: lostAt, now: monotonicNow, isStopped: { stop.isSet }) {
-            try AllocationsStore.connect(
-                to: plan.connection, topic: plan.topic, configuration: plan.configuration, cockroach: plan.cockroach)
+            try Self.connect(plan, consumer)
         }
         figures.reconnectCount += 1
         plan.progress?.addErrors()
@@ -273,19 +278,25 @@ extension AllocationWorker {
 
     /// Compares every partition's offset row with what this worker believes, and believes the row.
     /// Notes whether anything was committed that it didn't know of.
-    /// - Returns: messages that were in transactions that weren't committed.
-    private func resolveOffsets(_ foundCommits: inout Bool) throws -> Int64 {
+    /// - Returns: messages that were in transactions that weren't committed, and the partitions of a member of a group that
+    ///   belong to others by now.
+    private func resolveOffsets(_ foundCommits: inout Bool) throws -> (replayed: Int64, fenced: [Int32]) {
         var replayed: Int64 = 0
+        var fenced: [Int32] = []
         for index in queues.indices {
             let queue = queues[index]
             guard let row = try store.offset(of: queue.partition), row.epoch == queue.epoch else {
+                if membership != nil {
+                    fenced.append(queue.partition)
+                    continue
+                }
                 throw OperatingError(
                     "partition \(queue.partition) of \(plan.topic) was taken over by another worker",
                     remedy: "this worker has changed nothing since; only one may own a partition")
             }
             replayed += try resolve(index, nextOffset: row.nextOffset, &foundCommits)
         }
-        return replayed
+        return (replayed, fenced)
     }
 
     /// Believes that a partition stands at `nextOffset`, and takes back what is under way.
@@ -313,6 +324,7 @@ extension AllocationWorker {
     /// rolls back what was open once it reads that the connection is gone, as after a crash.
     func replace() throws {
         noteBroken()
+        if membership != nil { return try replaceMember() }
         close()
         inFlight.removeAll()
         unexpectedBlocks.removeAll()
@@ -324,10 +336,8 @@ extension AllocationWorker {
         let policy = ReconnectPolicy(timeout: plan.reconnect.timeout, interval: .milliseconds(20))
         try policy.reconnect(since: monotonicNow(), now: monotonicNow, isStopped: { stop.isSet }) {
             do {
-                store = try AllocationsStore.connect(
-                    to: plan.connection, topic: plan.topic, configuration: plan.configuration,
-                    cockroach: plan.cockroach)
                 consumer = try KafkaConsumer(settings: plan.consumerSettings)
+                store = try Self.connect(plan, consumer)
                 for index in queues.indices {
                     let partition = queues[index].partition
                     // Waits for the dead worker's transaction, which has the row.

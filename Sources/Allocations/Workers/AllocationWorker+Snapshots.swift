@@ -88,13 +88,22 @@ extension AllocationWorker {
     /// Looks at these blocks under a lock and takes the snapshots that are due, a thousand blocks a transaction.
     func takeSnapshots(ofBlocksAt blocks: [Int]) throws {
         if mode == .row {
-            try blocks.forEach { try allocateByRow(plan.book.blocks[$0], at: $0) }
+            for block in blocks {
+                guard let queue = fencingQueue(forBlockAt: block) else { continue }
+                try allocateByRow(blockAt: block, of: queue)
+            }
             return tellAllocated(at: monotonicNow())
         }
         for start in stride(from: 0, to: blocks.count, by: 1000) {
             let part = blocks[start..<min(start + 1000, blocks.count)]
             try repeating(messageCount: 0) { _ in try takeSnapshotsOnce(ofBlocksAt: part) }
         }
+    }
+
+    /// Mode row: under whose fence the snapshot of a block is written. A member of a group needs the partition that the block's
+    /// messages come by; nil if it has gone.
+    private func fencingQueue(forBlockAt block: Int) -> PartitionQueue? {
+        membership == nil ? queues.first : queueIndexes[blockPartitions[block]].map { queues[$0] }
     }
 
     private func takeSnapshotsOnce(ofBlocksAt blocks: ArraySlice<Int>) throws {

@@ -13,7 +13,14 @@ public struct WorkerPlan: Sendable {
     public var connection: ConnectionInfo
     public var kafka: KafkaClientSettings
     public var topic: String
+    /// Of a member of a group all of the topic, else those that it works on.
     public var partitions: [Int32]
+    /// The consumer group that deals the partitions out; nil where they are dealt out by hand.
+    public var group: KafkaGroup?
+    /// Where the members of a run wait until the group has dealt all partitions out evenly; nil lets each start by itself.
+    public var groupStart: GroupStart?
+    /// Which of the run's workers this is, from 0.
+    public var memberIndex = 0
     /// Per partition the offset behind the last message of the run; nil to go on until stopped.
     public var endOffsets: [Int32: Int64]?
     /// Tells the same later, where the stream is still being made when the workers start; nil where `endOffsets` says it.
@@ -97,7 +104,7 @@ public final class AllocationWorker {
     /// Messages that the database refused, by partition and offset, and why: they are read again to be parked whole.
     var refusals: [Int32: [Int64: String]] = [:]
     /// Counts the times that all queues began anew: units of work from before mean nothing then.
-    private(set) var queueGeneration = 0
+    var queueGeneration = 0
     /// Row mode: executions whose capture may have been committed by an attempt that failed later on.
     var repeatedExecutions: Set<Int64> = []
 
@@ -110,10 +117,21 @@ public final class AllocationWorker {
 
     var consumer: KafkaConsumer
     private let decoder = EnvelopeDecoder()
-    private var queueIndexes: [Int32: Int] = [:]
-    private var nextQueue = 0
+    var queueIndexes: [Int32: Int] = [:]
+    var nextQueue = 0
+    /// What the worker has of its group; nil without one.
+    var membership: GroupMembership?
+    /// Whether the whole topic was found committed, and when to look next.
+    var isGroupDone = false
+    var nextGroupLook: Int64 = 0
+    /// Of a member, by position in the book: the partition that the block's messages came by last; -1 for none.
+    var blockPartitions: [Int32] = []
+    /// The lag of a partition that this member doesn't have: zeros.
+    var idleLag = PartitionLag()
+    /// When a member must poll again, whatever there is to do.
+    private var nextPollTime = Int64.max
     /// Whether fetching was stopped because everything is polled.
-    private var isPaused = false
+    var isPaused = false
     private(set) var startTime: Int64 = 0
     /// Since when nothing but the generator could keep this worker waiting: when its last work ended. `max` while it works.
     var idleSince: Int64 = 0
@@ -154,27 +172,44 @@ public final class AllocationWorker {
         self.plan = plan
         self.stop = stop
         sequenceLimit = plan.schedule.ratePerSecond.map { Int64($0 * 300_000_000) } ?? Int64.max
-        random = SeededRandom(seed: plan.seed, stream: UInt64(plan.partitions.first ?? 0))
+        random = SeededRandom(
+            seed: plan.seed, stream: UInt64(plan.group == nil ? plan.partitions.first ?? 0 : Int32(plan.memberIndex)))
         outlooks = plan.book.blocks.map { BlockOutlook(BlockState(orderQuantity: $0.intendedQuantity)) }
         unallocatedFills =
             plan.configuration.topicKey == .execution ? nil : UnallocatedFills(blockCount: plan.book.blocks.count)
         handicap = Handicap(ppm: plan.configuration.handicapPpm)
         isBacklog = plan.schedule.isBacklog
         measuresScheduleLag = !plan.schedule.isBacklog && !plan.measuresPublishing
-        partitionFigures = plan.partitions.map { _ in PartitionFigures() }
-        partitionLags = plan.partitions.map { _ in PartitionLag() }
-        lastArrivals = plan.partitions.map { _ in 0 }
-        store = try AllocationsStore.connect(
-            to: plan.connection, topic: plan.topic, configuration: plan.configuration, cockroach: plan.cockroach)
-        consumer = try KafkaConsumer(settings: plan.consumerSettings)
-        for partition in plan.partitions {
+        let assigned = plan.group == nil ? plan.partitions : []
+        partitionFigures = assigned.map { _ in PartitionFigures() }
+        partitionLags = assigned.map { _ in PartitionLag() }
+        lastArrivals = assigned.map { _ in 0 }
+        consumer = try KafkaConsumer(settings: plan.consumerSettings, group: plan.group)
+        store = try Self.connect(plan, consumer)
+        for partition in assigned {
             let claim = try store.claim(partition: partition)
             try requireMessages(from: claim.nextOffset, in: partition)
             queueIndexes[partition] = queues.count
             queues.append(PartitionQueue(partition: partition, epoch: claim.epoch, nextOffset: claim.nextOffset))
             stagedFromOffsets[partition] = claim.nextOffset
         }
-        try readTables()
+        if plan.group == nil { try readTables() } else { try join() }
+    }
+
+    /// Becomes a member of the plan's group; partitions come when the group says so.
+    func join() throws {
+        membership = plan.group.map { GroupMembership($0, patienceNs: consumer.sessionTimeoutMs * 1_000_000) }
+        blockPartitions = Array(repeating: -1, count: plan.book.blocks.count)
+        if usesPipeline { try store.connection.enterPipelineMode() }
+        try consumer.subscribe(to: plan.topic)
+    }
+
+    /// Of a member, the server ends a transaction that waits for its worker for as long as the group waits for its members: else
+    /// one that stands still in the middle of a transaction would keep the partition's row from whoever has it by then.
+    static func connect(_ plan: WorkerPlan, _ consumer: KafkaConsumer) throws -> AllocationsStore {
+        try AllocationsStore.connect(
+            to: plan.connection, topic: plan.topic, configuration: plan.configuration, cockroach: plan.cockroach,
+            idleTransactionLimitMs: plan.group == nil ? nil : consumer.sessionTimeoutMs)
     }
 
     /// Reads what earlier workers left, once the partitions are claimed: until then, they may still leave something behind.
@@ -198,6 +233,7 @@ public final class AllocationWorker {
             let worker = try AllocationWorker(plan: plan, stop: stop)
             defer { worker.close() }
             defer { plan.fault?.end() }
+            try worker.awaitAssignment(line)
             guard let start = line.wait() else { return worker.finishedFigures() }
             worker.begin(at: start)
             do {
@@ -216,8 +252,11 @@ public final class AllocationWorker {
     func begin(at start: Int64) {
         startTime = start
         nextCycleTime = start + Int64(plan.configuration.cycleIntervalMs) * 1_000_000
-        if let interval = partitionLags.first?.series.intervalNs { nextSampleTime = start + interval }
+        nextSampleTime = start + idleLag.series.intervalNs
         for index in partitionLags.indices { partitionLags[index].begin(at: start) }
+        idleLag.begin(at: start)
+        // A member may have polled before the start; arrivals are reckoned from there.
+        for index in queues.indices { queues[index].delay(by: start) }
         idleSince = start
         handicap.resume(at: start)
         plan.window?.begin(at: start)
@@ -252,6 +291,7 @@ public final class AllocationWorker {
     private func loop() throws {
         while !stop.isSet && !isFinished {
             let polled = try fillQueues()
+            if membership != nil { _ = try recovering { try followGroup() } }
             let worked = try recovering { try takeOverdueSnapshots() || work() }
             for index in queues.indices { queues[index].compact() }
             let now = monotonicNow()
@@ -261,6 +301,7 @@ public final class AllocationWorker {
                 idleSince = now
             }
             if !worked && !polled {
+                if membership != nil { _ = try recovering { try lookForGroupEnd() } }
                 try idle()
                 handicap.resume(at: monotonicNow())
             }
@@ -273,7 +314,10 @@ public final class AllocationWorker {
     var endOffsets: [Int32: Int64]? { plan.endOffsets ?? plan.streamEnd?.offsets }
 
     /// Whether everything up to the end offsets is committed and visible.
-    private var isFinished: Bool {
+    private var isFinished: Bool { isOwnWorkDone && (membership == nil || isGroupDone) }
+
+    /// The same of this worker's partitions.
+    var isOwnWorkDone: Bool {
         guard let ends = endOffsets, staged.isEmpty, !hasStagedLeftovers, unexpectedBlocks.isEmpty else {
             return false
         }
@@ -296,6 +340,7 @@ public final class AllocationWorker {
     func nextReadyUnit() -> (queue: Int, unit: UnitOfWork)? {
         if stop.isSet { return nil }
         let now = monotonicNow()
+        if now >= nextPollTime { return nil }
         if measuresScheduleLag { recordDue(by: now) }
         for step in queues.indices {
             let index = (nextQueue + step) % queues.count
@@ -334,19 +379,24 @@ public final class AllocationWorker {
     /// Polls without waiting until the queues hold enough. Returns false if no message came.
     func fillQueues() throws -> Bool {
         try pauseAtEnd()
-        if isPaused { return false }
+        if membership != nil { nextPollTime = monotonicNow() + Self.pollIntervalNs }
+        // A member that didn't poll would be taken for dead.
+        let most = membership == nil ? 0 : 1
+        if isPaused { return try poll(max: most, timeoutMs: 0) > 0 }
         let held = queues.reduce(0) { $0 + $1.unsentCount }
         let capacity = max(4096, 2 * unitLimit * queues.count)
         if held < capacity { return try poll(max: capacity - held, timeoutMs: 0) > 0 }
         // Messages that aren't due yet must not keep due ones of another partition from being polled.
-        guard !isBacklog, isAnyQueueShort() else { return false }
+        guard !isBacklog, isAnyQueueShort() else { return try poll(max: most, timeoutMs: 0) > 0 }
         return try poll(max: 1024, timeoutMs: 0) > 0
     }
 
     /// Once the whole stream is polled nothing more comes, and to ask for more each few milliseconds would take processor time
     /// from the database that is measured.
     private func pauseAtEnd() throws {
-        guard !isPaused, let ends = endOffsets, queues.allSatisfy({ $0.polledOffset >= ends[$0.partition] ?? 0 }) else {
+        guard !isPaused, !queues.isEmpty, let ends = endOffsets,
+            queues.allSatisfy({ $0.polledOffset >= ends[$0.partition] ?? 0 })
+        else {
             return
         }
         try consumer.pause(
@@ -387,7 +437,8 @@ public final class AllocationWorker {
         }
     }
 
-    private func poll(max: Int, timeoutMs: Int32) throws -> Int {
+    func poll(max: Int, timeoutMs: Int32) throws -> Int {
+        if max == 0 { return 0 }
         var fault: OperatingError?
         let polled = try consumer.pollBatch(max: max, timeoutMs: timeoutMs) { message throws(KafkaError) in
             if fault == nil { fault = self.take(message) }
@@ -427,6 +478,7 @@ public final class AllocationWorker {
                 }
                 // With a backlog the samples go to the topic's end, polled or not.
                 if !isBacklog { partitionLags[index].add(arrival: arrival, offset: offset) }
+                if membership != nil { blockPartitions[position] = message.partition }
                 queues[index].append(
                     execution, bookPosition: position, offset: offset, arrival: arrival, polled: now)
             }
@@ -486,7 +538,15 @@ public final class AllocationWorker {
             TopicPartitionOffset(topic: plan.topic, partition: $0.partition, offset: $0.committedOffset)
         }
         try consumer.assign(positions)
-        if isPaused { try consumer.resume(positions) }
+        if isPaused || membership != nil { try consumer.resume(positions) }
+        isPaused = false
+    }
+
+    /// Goes on fetching after a pause at the end: there is another partition, whose end isn't reached.
+    func resumeIfPaused() throws {
+        guard isPaused else { return }
+        try consumer.resume(
+            queues.map { TopicPartitionOffset(topic: plan.topic, partition: $0.partition, offset: $0.polledOffset) })
         isPaused = false
     }
 
@@ -514,6 +574,7 @@ public final class AllocationWorker {
             note(state, ofBlockAt: block)
             if state.isSnapshotDue(plan.configuration.snapshots, elapsedMs: 0) { overdue.append(block) }
         }
+        try keepOwnUnallocatedBlocks()
         return overdue
     }
 }

@@ -12,10 +12,18 @@ struct PartitionLag {
     private(set) var maxNs: Int64 = 0
     private(set) var sampleCount: Int64 = 0
     private var start = Int64.max
-    private var lastTime = Int64.min
+    private(set) var lastTime = Int64.min
     /// Messages below this offset were polled before and forgotten again after the sample at `forgottenTime`, in which they are.
     private var forgottenOffset = Int64.min
     private var forgottenTime = Int64.min
+
+    /// The lag of a partition that begins now: the samples so far are those of another, which had none.
+    init(after idle: PartitionLag) {
+        self = idle
+        sampleCount = 0
+    }
+
+    init() {}
 
     /// When the run started, on the monotonic clock.
     mutating func begin(at start: Int64) { self.start = start }

@@ -28,6 +28,8 @@ struct PartitionQueue {
     /// Messages that stop their block, by offset: they go to the parked tables instead.
     private(set) var parked: [Int64: ParkedMessage] = [:]
 
+    /// Where the partition stood when it was claimed: what is there may be half done by an earlier owner of mode row.
+    let firstOffset: Int64
     /// Index of the oldest uncommitted message.
     private(set) var head = 0
     /// Index of the oldest message that is in no transaction yet; beyond `head` while transactions are in flight.
@@ -41,6 +43,7 @@ struct PartitionQueue {
         self.unseenOffset = unseenOffset
         self.partition = partition
         self.epoch = epoch
+        firstOffset = nextOffset
         committedOffset = nextOffset
         polledOffset = nextOffset
     }
@@ -138,6 +141,11 @@ struct PartitionQueue {
 
     /// Another worker goes on in the place of the one that had the partition.
     mutating func claim(epoch: Int64) { self.epoch = epoch }
+
+    /// Arrivals were reckoned from 0 instead of `start`, which wasn't known.
+    mutating func delay(by start: Int64) {
+        for index in arrivals.indices { arrivals[index] += start }
+    }
 
     mutating func markSent(_ unit: UnitOfWork) { unsent = unit.range.upperBound }
 

@@ -28,6 +28,9 @@ public final class StartingLine: Sendable {
         }
     }
 
+    /// Whether nobody needs to come here any more.
+    var isOver: Bool { isAbandoned.load(ordering: .acquiring) }
+
     /// Lets everyone who waits go home: a worker failed before the start.
     public func abandon() { isAbandoned.store(true, ordering: .releasing) }
 

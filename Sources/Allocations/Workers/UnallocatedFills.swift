@@ -50,6 +50,11 @@ final class UnallocatedFills {
         }
     }
 
+    /// Forgets the fills of a block: others take its snapshots from now on.
+    func forget(_ block: Int) {
+        take(CollectionOfOne(block), at: 0) { _, _ in }
+    }
+
     private static func add(_ fill: Fill, of block: Int, to waiting: inout Waiting) {
         var slot = Int(waiting.slots[block])
         if slot < 0 {

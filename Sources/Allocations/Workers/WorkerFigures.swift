@@ -39,6 +39,8 @@ public struct WorkerFigures: Sendable {
     /// Time that a handicap made this worker wait, which the harness has injected and no database is to blame for. It lies
     /// between transactions: it is in `polledToBegun` and `timeToVisible`, not in the latency of transactions. Of the whole run.
     public var handicapNanoseconds: Int64 = 0
+    /// What became of this worker's partitions as a member of a group. Of the whole run.
+    public var group = GroupFigures()
     /// By partition. Lag is of the whole run.
     public var partitions: [Int32: PartitionFigures] = [:]
     /// When the last commit was answered, on the monotonic clock. Of the whole run.
@@ -72,6 +74,7 @@ public struct WorkerFigures: Sendable {
         reconnectCount += other.reconnectCount
         replayedMessageCount += other.replayedMessageCount
         handicapNanoseconds += other.handicapNanoseconds
+        group.merge(other.group)
         partitions.merge(other.partitions) { mine, theirs in
             var sum = mine
             sum.merge(theirs)
@@ -93,21 +96,27 @@ public struct PartitionFigures: Sendable, Equatable {
     public var lagLastNs: Int64 = 0
     /// How often the lag was sampled.
     public var samples: Int64 = 0
+    /// When it was sampled last, on the monotonic clock: a partition of a group has several workers one after another.
+    var lastSampleTime: Int64 = .min
 
     public init() {}
 
     mutating func take(_ lag: PartitionLag) {
         (lagMaxMessages, lagMaxNs, samples) = (lag.maxMessages, lag.maxNs, lag.sampleCount)
+        lastSampleTime = lag.lastTime
         if let last = lag.series.samples.last { (lagLastMessages, lagLastNs) = (last.messages, last.nanoseconds) }
     }
 
-    /// Adds what another worker did with the same partition, later.
-    public mutating func merge(_ later: PartitionFigures) {
-        messages += later.messages
-        lagMaxMessages = max(lagMaxMessages, later.lagMaxMessages)
-        lagMaxNs = max(lagMaxNs, later.lagMaxNs)
-        if later.samples > 0 { (lagLastMessages, lagLastNs) = (later.lagLastMessages, later.lagLastNs) }
-        samples += later.samples
+    /// Adds what another worker did with the same partition before or after; of those who had it as long, the later.
+    public mutating func merge(_ other: PartitionFigures) {
+        messages += other.messages
+        lagMaxMessages = max(lagMaxMessages, other.lagMaxMessages)
+        lagMaxNs = max(lagMaxNs, other.lagMaxNs)
+        if other.samples > 0, other.lastSampleTime >= lastSampleTime {
+            (lagLastMessages, lagLastNs) = (other.lagLastMessages, other.lagLastNs)
+            lastSampleTime = other.lastSampleTime
+        }
+        samples += other.samples
     }
 }
 

@@ -17,6 +17,8 @@ final class ClientContext {
     let log = LogLines()
     /// Reports that the callback left for the next hand-over. Caller's thread only.
     var deliveries: [DeliveryReport] = []
+    /// What the group said and the consumer hasn't answered. Caller's thread only.
+    var groupEvents: [GroupEvent] = []
     /// When librdkafka last said that no broker is connected (monotonic ms); nil once one answered. Caller's thread only.
     var allBrokersDownSinceMs: Int64?
     /// Set once, when librdkafka raises a fatal error. Caller's thread only.

@@ -40,10 +40,11 @@ struct ConfigurationHandle: ~Copyable {
     /// Where the C callbacks find their object again.
     func setOpaque(_ opaque: UnsafeMutableRawPointer) { unsafe rd_kafka_conf_set_opaque(pointer, opaque) }
 
-    func setCallbacks(deliveryReports: Bool) {
+    func setCallbacks(deliveryReports: Bool, rebalances: Bool) {
         unsafe rd_kafka_conf_set_log_cb(pointer, receiveLogLine)
         unsafe rd_kafka_conf_set_error_cb(pointer, receiveError)
         if deliveryReports { unsafe rd_kafka_conf_set_dr_msg_cb(pointer, receiveDeliveryReport) }
+        if rebalances { unsafe rd_kafka_conf_set_rebalance_cb(pointer, receiveRebalance) }
     }
 
     /// `rd_kafka_new` owns the configuration when it succeeds, and leaves it to its caller when it fails.

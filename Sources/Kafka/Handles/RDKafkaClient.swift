@@ -18,7 +18,7 @@ final class RDKafkaClient {
     /// - Throws: when a property is unknown or has an impossible value; nothing is left behind then.
     static func make(
         _ kind: rd_kafka_type_t, _ settings: KafkaClientSettings, defaults: [(String, String)] = [],
-        deliveryReports: Bool = false
+        deliveryReports: Bool = false, rebalances: Bool = false
     ) throws(KafkaError) -> RDKafkaClient {
         var configuration = ConfigurationHandle()
         let context = ClientContext()
@@ -29,7 +29,7 @@ final class RDKafkaClient {
         for (property, value) in settings.properties.sorted(by: { $0.key < $1.key }) {
             try configuration.set(property, value)
         }
-        configuration.setCallbacks(deliveryReports: deliveryReports)
+        configuration.setCallbacks(deliveryReports: deliveryReports, rebalances: rebalances)
         let retained = unsafe Unmanaged.passRetained(context)
         unsafe configuration.setOpaque(retained.toOpaque())
         do {

@@ -1,0 +1,248 @@
+// A worker whose partitions come from a consumer group: what it does when they come and go, and when the group has done its
+// work. Nothing is in flight where this is called: between two polls and two transactions. On the worker's thread.
+//
+// The group says who should work on a partition, the database who may: its offset row's epoch goes up with every claim, and a
+// transaction of an earlier epoch moves no row. Nothing is committed to Kafka.
+
+import Diagnostics
+import Kafka
+import Measurement
+import Model
+import Postgres
+import Threads
+
+extension AllocationWorker {
+    /// A member polls this often whatever it has to do: the group is told that it lives, and a rebalance waits for no longer.
+    static let pollIntervalNs: Int64 = 20_000_000
+    /// How often a member with nothing to do looks whether the whole topic is done.
+    private static let lookIntervalNs: Int64 = 200_000_000
+
+    /// Does what the group asks for. Returns false if it asked for nothing.
+    /// An event is answered last, so that one whose work failed comes again.
+    func followGroup() throws -> Bool {
+        guard membership != nil else { return false }
+        var moved = false
+        while let event = consumer.groupEvent, let moves = membership?.moves(for: event) {
+            moved = true
+            for partition in moves.dropped { forget(partition) }
+            if !moves.finished.isEmpty {
+                try finish()
+                for partition in moves.finished { forget(partition) }
+            }
+            if case .assigned(let partitions) = event {
+                try claim(moves.claimed)
+                try consumer.accept(positions(of: isCooperative ? partitions : queues.map(\.partition)))
+                try resumeIfPaused()
+            } else {
+                try consumer.release(event.partitions.map { position($0, 0) })
+            }
+            membership?.did(event)
+        }
+        return try reclaim() || moved
+    }
+
+    /// What is under way is finished before partitions go: else the messages that a cycle is still to process would be left to
+    /// whoever comes next.
+    private func finish() throws {
+        if usesPipeline { try takeUnexpectedSnapshots() }
+        if mode == .cycle, !staged.isEmpty { try runCycle() }
+    }
+
+    /// Claims partitions: from here on nobody else's transaction moves them.
+    private func claim(_ partitions: [Int32]) throws {
+        if partitions.isEmpty { return }
+        let overdue = try outsidePipeline {
+            for partition in partitions {
+                forget(partition)
+                // Waits for a transaction of whoever had it, which has the row.
+                let claim = try store.claim(partition: partition)
+                try requireMessages(from: claim.nextOffset, in: partition)
+                add(PartitionQueue(partition: partition, epoch: claim.epoch, nextOffset: claim.nextOffset))
+            }
+            return try readTablesOfGroup(claiming: partitions)
+        }
+        if usesPipeline { unexpectedBlocks += overdue }
+        if mode == .cycle { hasStagedLeftovers = true }
+        isGroupDone = false
+    }
+
+    /// What the one before left behind.
+    private func readTablesOfGroup(claiming partitions: [Int32]) throws -> [Int] {
+        try store.requireNothingUnfinished(of: mode, partitions: partitions)
+        storedParkedCodes = try store.parkedBlocks()
+        gatherParkedCodes()
+        return try loadBlockStates()
+    }
+
+    /// Blocks whose messages are parked: those in the tables, and those that a queued message stops. A partition that went
+    /// takes its own along.
+    private func gatherParkedCodes() {
+        parkedCodes = storedParkedCodes
+        for queue in queues { parkedCodes.formUnion(queue.parked.values.lazy.map(\.blockCode)) }
+    }
+
+    /// Partitions that a later claim was found of and that the group hasn't taken back.
+    private func reclaim() throws -> Bool {
+        guard let partitions = membership?.toReclaim(at: monotonicNow()), !partitions.isEmpty else { return false }
+        try claim(partitions)
+        membership?.reclaimed(partitions)
+        try assignConsumer()
+        return true
+    }
+
+    // MARK: Fence
+
+    /// The offset rows of these partitions have a later epoch: others have them now, and what this worker did since moved no
+    /// row. It goes on with what it still has.
+    /// - Parameter isGuardMissed: whether a guarded transaction has just moved no row.
+    func fence(_ partitions: [Int32], isGuardMissed: Bool) throws {
+        if partitions.isEmpty { return }
+        var transactions = isGuardMissed ? 1 : 0
+        for (index, queue) in queues.enumerated() where partitions.contains(queue.partition) {
+            let underWay = inFlight.count { $0.queue == index }
+            transactions += underWay
+            if !isGuardMissed, underWay == 0, queue.unsent > queue.head { transactions += 1 }
+        }
+        membership?.fence(partitions, transactions: transactions, at: monotonicNow())
+        let lost = queues.filter { partitions.contains($0.partition) }
+        // Until the group takes them back, nothing more needs to be fetched of them.
+        try consumer.pause(lost.map { position($0.partition, 0) })
+        for partition in partitions { forget(partition) }
+    }
+
+    /// After a death: the group isn't told, and a new member joins it.
+    func replaceMember() throws {
+        consumer.abandon()
+        store.connection.close()
+        inFlight.removeAll()
+        for queue in queues { forget(queue.partition) }
+        unexpectedBlocks.removeAll()
+        if var membership {
+            membership.die()
+            figures.group.merge(membership.figures)
+        }
+        isPaused = false
+        let policy = ReconnectPolicy(timeout: plan.reconnect.timeout, interval: .milliseconds(20))
+        try policy.reconnect(since: monotonicNow(), now: monotonicNow, isStopped: { stop.isSet }) {
+            consumer = try KafkaConsumer(settings: plan.consumerSettings, group: plan.group)
+            store = try Self.connect(plan, consumer)
+        }
+        try join()
+    }
+
+    // MARK: Queues
+
+    private var isCooperative: Bool { membership?.isCooperative == true }
+
+    private func position(_ partition: Int32, _ offset: Int64) -> TopicPartitionOffset {
+        TopicPartitionOffset(topic: plan.topic, partition: partition, offset: offset)
+    }
+
+    private func positions(of partitions: [Int32]) -> [TopicPartitionOffset] {
+        queues.filter { partitions.contains($0.partition) }.map { position($0.partition, $0.polledOffset) }
+    }
+
+    private func add(_ queue: PartitionQueue) {
+        queueIndexes[queue.partition] = queues.count
+        stagedFromOffsets[queue.partition] = queue.committedOffset
+        queues.append(queue)
+        partitionFigures.append(PartitionFigures())
+        partitionLags.append(PartitionLag(after: idleLag))
+        lastArrivals.append(0)
+    }
+
+    /// Drops everything in memory that belongs to a partition, and keeps what was measured. Blocks are keyed to partitions, so
+    /// what is known of the blocks whose messages came by it may change from now on: it is read again with the next claim.
+    private func forget(_ partition: Int32) {
+        guard let index = queueIndexes[partition] else { return }
+        sampleLag(upTo: monotonicNow())
+        retireFigures(at: index)
+        for execution in queues[index].executions { repeatedExecutions.remove(execution) }
+        queues.remove(at: index)
+        partitionFigures.remove(at: index)
+        partitionLags.remove(at: index)
+        lastArrivals.remove(at: index)
+        queueIndexes = Dictionary(uniqueKeysWithValues: queues.enumerated().map { ($1.partition, $0) })
+        refusals[partition] = nil
+        stagedFromOffsets[partition] = nil
+        staged = staged.compactMap { $0.moved(behind: index) }
+        if queues.isEmpty { hasStagedLeftovers = false }
+        forgetFault(at: index)
+        queueGeneration += 1
+        nextQueue = 0
+        gatherParkedCodes()
+        for (block, owner) in blockPartitions.enumerated() where owner == partition { forgetBlock(at: block) }
+        unexpectedBlocks.removeAll { blockPartitions[$0] == partition }
+    }
+
+    private func forgetBlock(at block: Int) {
+        divisions[block] = nil
+        unallocatedBlocks.remove(block)
+        snapshotTimes[block] = nil
+        unallocatedFills?.forget(block)
+    }
+
+    /// Of the blocks that wait for a snapshot by time, a member sees to those whose messages come to it.
+    func keepOwnUnallocatedBlocks() throws {
+        guard membership != nil, case .interval = plan.configuration.snapshots,
+            plan.configuration.topicKey != .execution
+        else { return }
+        for (block, partition) in try store.partitions(ofBlocksIn: queues.map(\.partition), book: plan.book) {
+            blockPartitions[block] = partition
+        }
+        unallocatedBlocks = unallocatedBlocks.filter { queueIndexes[blockPartitions[$0]] != nil }
+        snapshotTimes = snapshotTimes.filter { unallocatedBlocks.contains($0.key) }
+    }
+
+    // MARK: End
+
+    /// Whether the whole topic is committed and visible, all partitions of all members: until then, one that has nothing to do
+    /// may still have to step in for another.
+    /// - Returns: whether it looked.
+    func lookForGroupEnd() throws -> Bool {
+        guard membership != nil, !isGroupDone, let ends = endOffsets, isOwnWorkDone, monotonicNow() >= nextGroupLook
+        else { return false }
+        nextGroupLook = monotonicNow() + Self.lookIntervalNs
+        let overdue = try outsidePipeline { () -> [Int]? in
+            let offsets = try store.offsets()
+            guard ends.allSatisfy({ offsets[$0.key] ?? 0 >= $0.value }) else { return nil }
+            if mode == .cycle, try store.stagedCount(partitions: Array(ends.keys)) > 0 { return nil }
+            // A member may have died between the last fill of a block and its snapshot.
+            return try loadBlockStates()
+        }
+        guard let overdue else { return true }
+        if usesPipeline {
+            unexpectedBlocks += overdue
+            try takeUnexpectedSnapshots()
+        }
+        isGroupDone = true
+        return true
+    }
+
+    /// Before the start of a run whose partitions a group deals out: polls until all of them are dealt out evenly.
+    func awaitAssignment(_ line: StartingLine) throws {
+        guard let groupStart = plan.groupStart else { return }
+        while !groupStart.isComplete, !stop.isSet, !line.isOver {
+            _ = try poll(max: 1, timeoutMs: 5)
+            _ = try recovering { try followGroup() }
+            groupStart.note(queues.count, of: plan.memberIndex)
+        }
+    }
+
+    /// Runs `body` with a connection that takes one statement after another.
+    private func outsidePipeline<R>(_ body: () throws -> R) throws -> R {
+        guard usesPipeline else { return try body() }
+        try store.connection.exitPipelineMode()
+        let result = try body()
+        try store.connection.enterPipelineMode()
+        return result
+    }
+}
+
+extension StagedMessage {
+    /// The same once the queue at `index` is gone; nil if it was of that queue.
+    fileprivate func moved(behind index: Int) -> StagedMessage? {
+        if queue == index { return nil }
+        return StagedMessage(arrival: arrival, ready: ready, block: block, queue: queue > index ? queue - 1 : queue)
+    }
+}
