@@ -44,6 +44,7 @@ extension KafkaConsumer {
     /// Joins the group that the consumer was made for. What comes of it is a `groupEvent` of a later poll.
     public func subscribe(to topic: String) throws(KafkaError) {
         topicOfGroup = topic
+        try open().context.isIndestructible = group?.isCooperative == true
         let list = PartitionListHandle([TopicPartitionOffset(topic: topic, partition: -1, offset: 0)])
         let code = unsafe rd_kafka_subscribe(try open().pointer, list.pointer)
         guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { throw KafkaError(code, "subscribing to topic \"\(topic)\"") }
@@ -141,6 +142,7 @@ extension KafkaConsumer {
         // The list goes with the event.
         let list = unsafe rd_kafka_event_topic_partition_list(event.pointer)
         let isAddition = event.error == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS
+        if isAddition { client.context.isIndestructible = false }
         note(unsafe change(client, list, isAddition: isAddition), client)
     }
 
@@ -168,6 +170,7 @@ func receiveRebalance(
     let context = unsafe Unmanaged<ClientContext>.fromOpaque(opaque).takeUnretainedValue()
     switch code {
     case RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS:
+        context.isIndestructible = false
         unsafe context.groupEvents.append(.assigned(numbers(in: list)))
     case RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS:
         let isLost = unsafe rd_kafka_assignment_lost(client) != 0

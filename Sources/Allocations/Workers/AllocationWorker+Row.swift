@@ -40,7 +40,8 @@ extension AllocationWorker {
             }
         let isRepeated =
             captured == 0
-            && (repeatedExecutions.contains(queue.executions[message]) || queue.offsets[message] == queue.firstOffset)
+            && (repeatedExecutions.contains(queue.executions[message])
+                || membership != nil && queue.offsets[message] == queue.firstOffset)
         let capturedCount = isRepeated ? try capturedHereCount(queue, message) : captured
         try allocateByRow(blockAt: queue.bookPositions[message], of: queue)
         try plan.fault?.dieIfAsked()

@@ -19,6 +19,9 @@ final class ClientContext {
     var deliveries: [DeliveryReport] = []
     /// What the group said and the consumer hasn't answered. Caller's thread only.
     var groupEvents: [GroupEvent] = []
+    /// Whether rd_kafka_destroy must not be called: in librdkafka 2.0.2 it ends the process (`Assertion assignor_state failed`)
+    /// when a member of a cooperative-sticky group has joined and never had an assignment. Caller's thread only.
+    var isIndestructible = false
     /// When librdkafka last said that no broker is connected (monotonic ms); nil once one answered. Caller's thread only.
     var allBrokersDownSinceMs: Int64?
     /// Set once, when librdkafka raises a fatal error. Caller's thread only.

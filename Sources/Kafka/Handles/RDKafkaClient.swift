@@ -54,6 +54,8 @@ final class RDKafkaClient {
     }
 
     deinit {
+        // What is left behind has left its group; its memory and threads go with the process.
+        if context.isIndestructible { return }
         if unsafe Self.destroy(pointer, retainedContext) { ledger?.freed(.client) }
     }
 
