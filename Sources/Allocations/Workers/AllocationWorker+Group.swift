@@ -37,6 +37,11 @@ extension AllocationWorker {
                 try consumer.release(event.partitions.map { position($0, 0) })
             }
             membership?.did(event)
+            switch event {
+            case .assigned: tell("takes", moves.claimed)
+            case .revoked: tell("gives up", moves.finished)
+            case .lost: tell("has lost", moves.dropped)
+            }
         }
         return try reclaim() || moved
     }
@@ -86,6 +91,7 @@ extension AllocationWorker {
         guard let partitions = membership?.toReclaim(at: monotonicNow()), !partitions.isEmpty else { return false }
         try claim(partitions)
         membership?.reclaimed(partitions)
+        tell("takes back", partitions)
         try assignConsumer()
         return true
     }
@@ -108,6 +114,17 @@ extension AllocationWorker {
         // Until the group takes them back, nothing more needs to be fetched of them.
         try consumer.pause(lost.map { position($0.partition, 0) })
         for partition in partitions { forget(partition) }
+        tell("is fenced from", partitions)
+    }
+
+    private func tell(_ what: String, _ partitions: [Int32]) {
+        guard let news = plan.groupNews else { return }
+        let list = { (partitions: [Int32]) in
+            partitions.isEmpty ? "nothing" : partitions.map(String.init).joined(separator: ", ")
+        }
+        news(
+            "worker \(plan.memberIndex) \(what) \(list(partitions)); "
+                + "has \(list(queues.map(\.partition).sorted())) of \(plan.partitions.count) partitions")
     }
 
     /// After a death: the group isn't told, and a new member joins it.

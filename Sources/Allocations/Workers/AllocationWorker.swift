@@ -19,6 +19,8 @@ public struct WorkerPlan: Sendable {
     public var group: KafkaGroup?
     /// Where the members of a run wait until the group has dealt all partitions out evenly; nil lets each start by itself.
     public var groupStart: GroupStart?
+    /// Is told a line whenever a member's partitions come or go; nil tells nobody.
+    public var groupNews: (@Sendable (String) -> Void)?
     /// Which of the run's workers this is, from 0.
     public var memberIndex = 0
     /// Per partition the offset behind the last message of the run; nil to go on until stopped.
