@@ -36,7 +36,7 @@ import Testing
         "feed": ["--topic", "--topic-key", "--partitions", "--until-caught-up", "--keep-slot", "--drop"] + target,
         "work": [
             "--topic", "--mode", "--workers", "--txn-size", "--pipeline-depth", "--batch-size", "--batch-window-ms",
-            "--cycle-interval-ms", "--fresh", "--follow",
+            "--cycle-interval-ms", "--fresh", "--follow", "--group", "--assignor",
         ] + target,
         "book": ["--workers", "--blocks", "--follow"] + target,
         "verify": ["--topic", "--without-topic"] + target,
