@@ -86,11 +86,15 @@ public struct Target: Sendable {
         try options.validate()
         if let text = options.connection {
             let kafka = options.brokers.map { KafkaClientSettings(bootstrapServers: $0) }
-            let info = try connectionInfo(text, source: options.connectionSource)
+            var info = try connectionInfo(text, source: options.connectionSource)
             // Before anything is written to the database; the database first, because it refuses sooner.
             let connection = try PostgresConnection.connect(to: info)
             defer { connection.close() }
             try connection.requireSupportedServer()
+            // What feeds make is named after the database, which libpq may have taken from its environment.
+            if info["dbname"] == nil, let name = try connection.query("SELECT current_database()").text(0, 0) {
+                info = info.with(database: name)
+            }
             if let kafka, options.broker != .none { try KafkaAdmin(settings: kafka).requireReachable() }
             return Target(
                 connection: info, kafka: kafka, services: nil, brokerKind: "kafka", cockroach: options.cockroach)
