@@ -107,7 +107,9 @@ extension PostgresConnection {
     ) throws -> R {
         guard dialect == .cockroachdb, !isInTransaction else { return try body() }
         sleep(Self.clockOffsetMax)
+        try begin(isolation: .serializable)
         let time = try queryServer("now_for_reading").text(0, 0) ?? ""
+        try commit()
         guard !time.isEmpty, time.allSatisfy({ $0 == "." || ($0.isASCII && $0.isNumber) }) else {
             throw PostgresError(message: "the server's time isn't a number: \(time)")
         }

@@ -24,8 +24,8 @@ enum Limit {
     /// The buckets that CockroachDB takes.
     static let hashBuckets = 2...2048
     static let splitPoints = 0...10_000
-    /// From 4 MiB, below which ranges would be split and merged all the time, to 8 GiB.
-    static let rangeBytesMax = 4_194_304...8_589_934_592
+    /// From 64 MiB, the least that CockroachDB takes, to 8 GiB.
+    static let rangeBytesMax = 67_108_864...8_589_934_592
     static let bookingWorkers = 0...64
     static let routingBatchSize = 1...10_000
     static let executeBatchSize = 1...10_000

@@ -70,14 +70,14 @@ SET inject_retry_errors_enabled = true;
 SET LOCAL autocommit_before_ddl = off;
 
 -- name: now_for_reading
--- A time at which the whole cluster can be read.
+-- A time at which the whole cluster can be read. Not to be had under READ COMMITTED, which a cluster may have for its default.
 -- only cockroachdb:
 SELECT cluster_logical_timestamp()::TEXT;
 
 -- name: begin_reading
 -- Everything up to the COMMIT reads at one time, without locks and without being in anybody's way.
 -- only cockroachdb:
-BEGIN AS OF SYSTEM TIME ':time';
+BEGIN ISOLATION LEVEL SERIALIZABLE, AS OF SYSTEM TIME ':time';
 
 -- name: open_figures
 -- Since v25.4 a session says that it means to read what the next statements read.

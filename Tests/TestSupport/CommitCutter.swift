@@ -1,0 +1,167 @@
+// Stands between a program and PostgreSQL and, once, keeps the answer to a COMMIT: the transaction is committed, and whoever
+// committed it sees nothing but a lost connection.
+
+import Glibc
+public import Postgres
+import Synchronization
+import Threads
+
+/// Listens on 127.0.0.1 and forwards every session to a server's Unix socket. Whoever starts one closes it.
+public final class CommitCutter: Sendable {
+    private struct State {
+        var isArmed = false
+        /// COMMITs that still get their answers.
+        var sparedCount = 0
+        var cutCount = 0
+        var isClosed = false
+        var sockets: [Int32] = []
+    }
+
+    private let listener: Int32
+    private let port: UInt16
+    private let path: String
+    private let info: ConnectionInfo
+    private let state = Mutex(State())
+    private let threads = Mutex<[WorkerThread<Void>]>([])
+
+    /// - Parameter info: names a server by the folder of its socket.
+    public init(before info: ConnectionInfo) {
+        self.info = info
+        path = "\(info["host"] ?? "")/.s.PGSQL.\(info["port"] ?? "5432")"
+        listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        let size = socklen_t(MemoryLayout<sockaddr_in>.size)
+        var length = size
+        let listener = listener
+        let isBound = withUnsafeMutablePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in
+                bind(listener, generic, size) == 0 && listen(listener, 16) == 0
+                    && getsockname(listener, generic, &length) == 0
+            }
+        }
+        precondition(isBound, "a port of 127.0.0.1 can be listened on")
+        port = UInt16(bigEndian: address.sin_port)
+        let accepting = WorkerThread(name: "cutter") { [self] in accept() }
+        threads.withLock { $0.append(accepting) }
+    }
+
+    /// The same database, with this in between.
+    public var connectionInfo: ConnectionInfo {
+        info.with("host", "127.0.0.1").with("port", String(port)).with("sslmode", "disable")
+            .with("gssencmode", "disable")
+    }
+
+    /// The next COMMIT of any session, behind `count` others, is the one whose answer nobody gets.
+    public func arm(sparing count: Int) {
+        state.withLock { state in
+            state.isArmed = true
+            state.sparedCount = count
+        }
+    }
+
+    /// How many answers were kept.
+    public var cutCount: Int { state.withLock { $0.cutCount } }
+
+    /// Ends every session. Blocks until they are over.
+    public func close() {
+        state.withLock { state in
+            state.isClosed = true
+            for socket in state.sockets { shutdown(socket, Int32(SHUT_RDWR)) }
+        }
+        shutdown(listener, Int32(SHUT_RDWR))
+        // The accepting one first: after it nobody adds another.
+        while let thread = threads.withLock({ $0.isEmpty ? nil : $0.removeFirst() }) { try? thread.join() }
+        Glibc.close(listener)
+    }
+
+    private func accept() {
+        while true {
+            let client = Glibc.accept(listener, nil, nil)
+            guard client >= 0 else { return }
+            let isWanted = state.withLock { state in
+                if !state.isClosed { state.sockets.append(client) }
+                return !state.isClosed
+            }
+            guard isWanted else {
+                Glibc.close(client)
+                return
+            }
+            let forwarding = WorkerThread(name: "cutter-session") { [self] in
+                let server = connectToServer()
+                if server >= 0 { forward(client, server) }
+                // Before the number can be another session's.
+                state.withLock { $0.sockets.removeAll { $0 == client } }
+                Glibc.close(client)
+                if server >= 0 { Glibc.close(server) }
+            }
+            threads.withLock { $0.append(forwarding) }
+        }
+    }
+
+    private func connectToServer() -> Int32 {
+        let server = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
+        let status = withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                connect(server, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+            }
+        }
+        guard status == 0 else {
+            Glibc.close(server)
+            return -1
+        }
+        return server
+    }
+
+    /// Until either side has gone, or a COMMIT's answer is kept.
+    private func forward(_ client: Int32, _ server: Int32) {
+        // The tag of a COMMIT as the protocol has it: type, length, text.
+        let answer = [UInt8(ascii: "C"), 0, 0, 0, 11] + Array("COMMIT".utf8) + [0]
+        var buffer = [UInt8](repeating: 0, count: 65_536)
+        while true {
+            var watched = [
+                pollfd(fd: client, events: Int16(POLLIN), revents: 0),
+                pollfd(fd: server, events: Int16(POLLIN), revents: 0),
+            ]
+            guard poll(&watched, 2, -1) > 0 else { continue }
+            for (index, other) in [(0, server), (1, client)] where watched[index].revents != 0 {
+                let count = recv(watched[index].fd, &buffer, buffer.count, 0)
+                guard count > 0 else { return }
+                let bytes = buffer[..<count]
+                if index == 1, bytes.indices.contains(where: { bytes[$0...].starts(with: answer) }), takeShot() {
+                    return
+                }
+                guard send(Array(bytes), to: other) else { return }
+            }
+        }
+    }
+
+    private func takeShot() -> Bool {
+        state.withLock { state in
+            guard state.isArmed else { return false }
+            if state.sparedCount > 0 {
+                state.sparedCount -= 1
+                return false
+            }
+            state.isArmed = false
+            state.cutCount += 1
+            return true
+        }
+    }
+
+    private func send(_ bytes: [UInt8], to socket: Int32) -> Bool {
+        var sent = 0
+        while sent < bytes.count {
+            let count = bytes.withUnsafeBytes {
+                Glibc.send(socket, $0.baseAddress! + sent, bytes.count - sent, Int32(MSG_NOSIGNAL))
+            }
+            guard count > 0 else { return false }
+            sent += count
+        }
+        return true
+    }
+}
