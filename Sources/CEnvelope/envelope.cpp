@@ -1,4 +1,8 @@
-// The envelope reader: one pass of simdjson's On-Demand interface over {"after": {…}, "updated": "…"}.
+// The envelope reader: one pass of simdjson's On-Demand interface over what a CockroachDB changefeed writes in JSON:
+//   wrapped   {"after": {…}, "updated": "…"}, also with "before", "key", "topic" and "mvcc_timestamp"
+//   enriched  {"after": {…}, "op": "c", "source": {…}, "ts_ns": 1}, or {"payload": {that}, "schema": {…}}
+//   bare      {"__crdb__": {"updated": "…"}, "execution_id": 7, …}: the row's columns at the top
+// PostgreSQL's feed writes the wrapped one, which is the quickest: its "after" comes first and is read where it stands.
 
 #include "CEnvelope.h"
 
@@ -126,12 +130,28 @@ bool read_updated(value &field, envelope_request *request) {
     return true;
 }
 
+// `kind` is the column that every row has and a deleted one hasn't: a bare envelope keeps the key of a deleted row and writes
+// null for the rest.
 struct columns {
     const char *const *names;
     unsigned count;
+    int kind;
+    // The column that may be null; -1 where none may.
+    int nullable;
 };
-columns columns_of(const envelope_row *) { return {column_names, column_count}; }
-columns columns_of(const envelope_request *) { return {request_column_names, request_column_count}; }
+columns columns_of(const envelope_row *) { return {column_names, column_count, EXEC_TYPE, EXEC_REF_ID}; }
+columns columns_of(const envelope_request *) { return {request_column_names, request_column_count, STATUS, -1}; }
+
+// A bare row's columns are not within "after".
+const char *bare_name(const char *name) { return name + sizeof("after.") - 1; }
+
+template <typename Row> const char *missing_column(unsigned seen, const Row *row) {
+    const columns wanted = columns_of(row);
+    for (unsigned column = 0; column < wanted.count; column++) {
+        if (!(seen & (1u << column))) return wanted.names[column];
+    }
+    return nullptr;
+}
 
 template <typename Row> envelope_kind read_row(object &after, Row *row) {
     const columns wanted = columns_of(row);
@@ -144,10 +164,107 @@ template <typename Row> envelope_kind read_row(object &after, Row *row) {
         if (!read_column(key, field, row, column)) return malformed(row, wanted.names[column]);
         if (column >= 0) seen |= 1u << column;
     }
-    for (unsigned column = 0; column < wanted.count; column++) {
-        if (!(seen & (1u << column))) return malformed(row, wanted.names[column]);
+    const char *missing = missing_column(seen, row);
+    return missing ? malformed(row, missing) : ENVELOPE_ROW;
+}
+
+// What was seen of an envelope so far.
+struct progress {
+    bool has_after = false, has_resolved = false, has_metadata = false, has_updated = false;
+    // Of a bare row.
+    bool is_deleted = false;
+    unsigned seen = 0;
+    envelope_kind kind = ENVELOPE_MALFORMED;
+};
+
+template <typename Row> bool note_updated(value &field, Row *row, progress &found) {
+    found.has_updated = true;
+    return read_updated(field, row);
+}
+
+// "__crdb__" holds a bare envelope's metadata, "source" an enriched one's; of the latter the row's own time counts, and the
+// outer "ts_ns" doesn't: that is when the message was made.
+template <typename Row> envelope_kind read_metadata(value &field, bool is_source, Row *row, progress &found) {
+    const char *place = is_source ? "source" : "__crdb__";
+    object metadata;
+    if (field.get_object().get(metadata)) return malformed(row, place);
+    for (auto item : metadata) {
+        std::string_view key;
+        value entry;
+        if (item.unescaped_key().get(key) || item.value().get(entry)) return malformed(row, place);
+        if (key == (is_source ? "ts_hlc" : "updated")) {
+            if (!note_updated(entry, row, found)) return malformed(row, is_source ? "source.ts_hlc" : "updated");
+        } else if (key == "mvcc_timestamp" && !found.has_updated) {
+            if (!read_updated(entry, row)) return malformed(row, "mvcc_timestamp");
+        } else if (key == "resolved" && !is_source) {
+            found.has_resolved = true;
+        }
+    }
+    if (!is_source) found.has_metadata = true;
+    return ENVELOPE_ROW;
+}
+
+// A field that belongs to no envelope is a column of a bare row, ours or another. A null is left unread, for a deleted row has
+// them where it must have values. What can't be read ends it: simdjson gives up a document whose structure is broken, and
+// crashes when it is asked on.
+template <typename Row>
+envelope_kind read_bare_column(std::string_view key, value &field, Row *row, progress &found) {
+    const columns wanted = columns_of(row);
+    bool is_null = false;
+    if (field.is_null().get(is_null)) return malformed(row, "JSON");
+    if (is_null) {
+        if (key == bare_name(wanted.names[wanted.kind])) found.is_deleted = true;
+        if (wanted.nullable >= 0 && key == bare_name(wanted.names[wanted.nullable])) found.seen |= 1u << wanted.nullable;
+        return ENVELOPE_ROW;
+    }
+    int column = -1;
+    if (!read_column(key, field, row, column)) return malformed(row, bare_name(wanted.names[column]));
+    if (column >= 0) found.seen |= 1u << column;
+    return ENVELOPE_ROW;
+}
+
+template <typename Row> envelope_kind read_envelope(object &envelope, bool is_payload, Row *row, progress &found) {
+    for (auto item : envelope) {
+        std::string_view key;
+        value field;
+        if (item.unescaped_key().get(key) || item.value().get(field)) return malformed(row, "JSON");
+        if (key == "after") {
+            found.has_after = true;
+            bool is_null = false;
+            if (field.is_null().get(is_null)) return malformed(row, "after");
+            if (is_null) {
+                found.kind = ENVELOPE_DELETED;
+                continue;
+            }
+            object after;
+            if (field.get_object().get(after)) return malformed(row, "after");
+            found.kind = read_row(after, row);
+            if (found.kind == ENVELOPE_MALFORMED) return ENVELOPE_MALFORMED;
+        } else if (key == "updated") {
+            if (!note_updated(field, row, found)) return malformed(row, "updated");
+        } else if (key == "resolved") {
+            found.has_resolved = true;
+        } else if (key == "payload" && !is_payload) {
+            object payload;
+            if (field.get_object().get(payload)) return malformed(row, "payload");
+            if (read_envelope(payload, true, row, found) == ENVELOPE_MALFORMED) return ENVELOPE_MALFORMED;
+        } else if (key == "source" || key == "__crdb__") {
+            if (read_metadata(field, key == "source", row, found) == ENVELOPE_MALFORMED) return ENVELOPE_MALFORMED;
+        } else if (key == "mvcc_timestamp") {
+            if (!found.has_updated && !read_updated(field, row)) return malformed(row, "mvcc_timestamp");
+        } else if (!found.has_after) {
+            if (read_bare_column(key, field, row, found) == ENVELOPE_MALFORMED) return ENVELOPE_MALFORMED;
+        }
     }
     return ENVELOPE_ROW;
+}
+
+// What an envelope without "after" is.
+template <typename Row> envelope_kind judge_bare(Row *row, const progress &found) {
+    if (found.is_deleted) return ENVELOPE_DELETED;
+    if (found.seen == 0) return found.has_metadata ? ENVELOPE_DELETED : malformed(row, "after");
+    const char *missing = missing_column(found.seen, row);
+    return missing ? malformed(row, bare_name(missing)) : ENVELOPE_ROW;
 }
 
 template <typename Row> envelope_kind parse(envelope_parser *parser, const void *json, size_t length, Row *row) {
@@ -162,38 +279,29 @@ template <typename Row> envelope_kind parse(envelope_parser *parser, const void 
     if (parser->parser.iterate(parser->buffer.data(), length, parser->buffer.size()).get(document)) {
         return malformed(row, "JSON");
     }
-    if (document.get_object().get(envelope)) return malformed(row, "JSON object");
-    bool has_after = false, has_resolved = false;
-    envelope_kind kind = ENVELOPE_MALFORMED;
-    for (auto item : envelope) {
-        std::string_view key;
-        value field;
-        if (item.unescaped_key().get(key) || item.value().get(field)) return malformed(row, "JSON");
-        if (key == "after") {
-            has_after = true;
-            bool is_null = false;
-            if (field.is_null().get(is_null)) return malformed(row, "after");
-            if (is_null) {
-                kind = ENVELOPE_DELETED;
-                continue;
-            }
-            object after;
-            if (field.get_object().get(after)) return malformed(row, "after");
-            kind = read_row(after, row);
-            if (kind == ENVELOPE_MALFORMED) return kind;
-        } else if (key == "resolved") {
-            has_resolved = true;
-        } else if (key == "updated") {
-            if (!read_updated(field, row)) return malformed(row, "updated");
+    progress found;
+    if (const auto error = document.get_object().get(envelope)) {
+        // A bare envelope without metadata is the row itself, and of a deleted row that is null. Only a document of another
+        // type can be asked on; one that is broken has been given up.
+        bool is_null = false;
+        if (error != simdjson::INCORRECT_TYPE || document.is_null().get(is_null) || !is_null) {
+            return malformed(row, "JSON object");
         }
+        found.kind = ENVELOPE_DELETED;
+        found.has_after = true;
+    } else if (read_envelope(envelope, false, row, found) == ENVELOPE_MALFORMED) {
+        return ENVELOPE_MALFORMED;
     }
     // A mark stands alone; a row beside one must not be skipped as if it were a mark.
-    if (has_after && has_resolved) return malformed(row, "resolved");
-    if (!has_after && !has_resolved) return malformed(row, "after");
+    if (found.has_resolved && (found.has_after || found.seen != 0)) return malformed(row, "resolved");
+    if (!found.has_after && !found.has_resolved) {
+        found.kind = judge_bare(row, found);
+        if (found.kind == ENVELOPE_MALFORMED) return ENVELOPE_MALFORMED;
+    }
     // At the end of the text there is no current location: simdjson answers OUT_OF_BOUNDS.
     const char *rest = nullptr;
     if (!document.current_location().get(rest)) return malformed(row, "end of JSON");
-    return has_resolved ? ENVELOPE_RESOLVED : kind;
+    return found.has_resolved ? ENVELOPE_RESOLVED : found.kind;
 }
 
 }  // namespace

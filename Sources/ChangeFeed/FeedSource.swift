@@ -15,6 +15,9 @@ public struct FeedSource: Sendable, Hashable {
     /// Tells the slots of one database apart; empty for the executions, whose slot has the plain name.
     let slotSuffix: String
 
+    /// The column that a CockroachDB changefeed must be told to key by; nil where the table's primary key is the key.
+    let changefeedKeyColumn: String?
+
     public var table: String { "\(schema).\(name)" }
 
     /// Executions, keyed by their block order: a block's messages stay in order, in one partition.
@@ -24,13 +27,20 @@ public struct FeedSource: Sendable, Hashable {
     /// before the execution that it reverses. Each key has a slot of its own, so that no feed goes on with the other's.
     public static func executions(keyedBy key: TopicKey) -> FeedSource {
         switch key {
-        case .blockOrder: executions(key: EnvelopeColumn(name: "block_order_code", kind: .text), slotSuffix: "")
+        case .blockOrder:
+            executions(key: blockOrderCode, slotSuffix: "", changefeedKeyColumn: blockOrderCode.name)
         case .execution:
-            executions(key: EnvelopeColumn(name: "execution_id", kind: .number), slotSuffix: "_by_id")
+            executions(
+                key: EnvelopeColumn(name: "execution_id", kind: .number), slotSuffix: "_by_id", changefeedKeyColumn: nil
+            )
         }
     }
 
-    private static func executions(key: EnvelopeColumn, slotSuffix: String) -> FeedSource {
+    private static let blockOrderCode = EnvelopeColumn(name: "block_order_code", kind: .text)
+
+    private static func executions(
+        key: EnvelopeColumn, slotSuffix: String, changefeedKeyColumn: String?
+    ) -> FeedSource {
         FeedSource(
             schema: "trades", name: "executions", key: key, orderColumn: "execution_id",
             columns: [
@@ -42,7 +52,7 @@ public struct FeedSource: Sendable, Hashable {
                 EnvelopeColumn(name: "order_quantity", kind: .number),
                 EnvelopeColumn(name: "order_version", kind: .number), EnvelopeColumn(name: "price", kind: .number),
                 EnvelopeColumn(name: "quantity", kind: .number),
-            ], slotSuffix: slotSuffix)
+            ], slotSuffix: slotSuffix, changefeedKeyColumn: changefeedKeyColumn)
     }
 
     /// Rebalancing requests, keyed by their own id: they don't depend on each other, so they spread over the partitions.
@@ -53,7 +63,7 @@ public struct FeedSource: Sendable, Hashable {
             EnvelopeColumn(name: "account_id", kind: .number), EnvelopeColumn(name: "group_id", kind: .number),
             EnvelopeColumn(name: "request_id", kind: .number), EnvelopeColumn(name: "status", kind: .text),
             EnvelopeColumn(name: "trade_date", kind: .text),
-        ], slotSuffix: "_requests")
+        ], slotSuffix: "_requests", changefeedKeyColumn: nil)
 
     public static let all = [executions, executions(keyedBy: .execution), requests]
 }

@@ -5,49 +5,7 @@ public import Kafka
 public import Measurement
 import Model
 public import Postgres
-import Synchronization
 public import Threads
-
-/// What a feed did since it started.
-public struct FeedFigures: Sendable, Equatable {
-    /// Messages that the broker acknowledged, scanned ones included.
-    public var publishedCount: Int64 = 0
-    /// Bytes of keys and values, before compression.
-    public var byteCount: Int64 = 0
-    /// Messages of the first scan of the table.
-    public var scannedCount: Int64 = 0
-    /// Messages of the stream whose rows this run's scan had published already. What an earlier run published and couldn't
-    /// confirm to the server any more comes twice as well, and isn't known here: the topic's count tells.
-    public var duplicateCount: Int64 = 0
-    /// Per message of the stream that was committed within the window: from its transaction's commit to the broker's
-    /// acknowledgement, in nanoseconds. The commit is known to a microsecond, and the acknowledgement is noticed within a
-    /// millisecond or so: between two reads of the log.
-    public var committedToPublished = Histogram()
-    /// When the last acknowledgement was noticed, on the monotonic clock; 0 if nothing was published.
-    public var lastPublishedTime: Int64 = 0
-    /// How the commit's times, which are the server's, were brought to the clock of this machine.
-    public var clock: ServerClock?
-    public var transactionCount: Int64 = 0
-    /// Messages per partition.
-    public var partitionCounts: [Int32: Int64] = [:]
-}
-
-/// Where a feed ends: unknown while rows are still being written, set once the last one is.
-public final class FeedEnd: Sendable {
-    private let position = Atomic<UInt64>(0)
-
-    public init(_ end: LSN? = nil) {
-        if let end { set(end) }
-    }
-
-    /// The feed ends when everything before `end` is acknowledged.
-    public func set(_ end: LSN) { position.store(end.rawValue, ordering: .releasing) }
-
-    var value: LSN? {
-        let raw = position.load(ordering: .acquiring)
-        return raw == 0 ? nil : LSN(rawValue: raw)
-    }
-}
 
 /// Carries the committed new rows of one table to a topic, at least once. Updates and deletions are not published.
 public final class ReplicationFeed {
@@ -110,7 +68,7 @@ public final class ReplicationFeed {
             framesSinceServe = 0
             try serveDeliveries(timeoutMs: 0)
             let now = monotonicNow()
-            let end = end.value
+            let end = end.logPosition
             if now >= nextReportTime || (end != nil && progress.isIdle) {
                 nextReportTime = now + 100_000_000
                 try acknowledge(to: replication, requestReply: end != nil)

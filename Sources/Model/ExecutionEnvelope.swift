@@ -1,13 +1,15 @@
-// The message that carries an execution: CockroachDB's wrapped changefeed envelope, whichever database feeds it.
+// The message that carries an execution: a CockroachDB changefeed's envelope, whichever database feeds it. Our own feed writes
+// the wrapped one; wrapped, enriched and bare ones are read.
 
 internal import CEnvelope
 
 /// What one message says.
 public enum ExecutionMessage: Sendable, Equatable {
     case execution(Execution)
-    /// `{"after": null}` or no value at all: the row is gone. Executions are never deleted, so nothing follows from it.
+    /// `{"after": null}`, a bare row without its columns, or no value at all: the row is gone. Executions are never deleted, so
+    /// nothing follows from it.
     case deleted
-    /// `{"resolved": "…"}`: a feed's progress mark.
+    /// `{"resolved": "…"}`, or the same within `__crdb__`: a feed's progress mark.
     case resolved
     /// Not an envelope of an execution; names the field at fault.
     case malformed(field: String)

@@ -57,20 +57,19 @@ public enum EventRouting {
         _ plan: EventRoutingPlan, target: Target, on connection: PostgresConnection, stop: StopFlag,
         onReplace: (PostgresConnection) throws -> Void = { _ in }
     ) throws -> EventRoutingResult {
-        guard let database = target.connection["dbname"], let kafka = target.kafka else {
-            throw OperatingError("event-driven routing needs a database by name and a broker")
-        }
+        guard let kafka = target.kafka else { throw OperatingError("event-driven routing needs a broker") }
+        let database = try connection.query("SELECT current_database()").text(0, 0) ?? ""
         try OrdersSource.begin(plan.routing, on: connection, onReplace: onReplace)
         if try target.partitionCount(of: plan.topic) == nil {
             try target.createTopic(plan.topic, partitions: plan.partitions)
         }
         let partitions = try target.partitionCount(of: plan.topic) ?? plan.partitions
-        let slot = FeedSlot(database: database, source: .requests)
-        // A slot that a killed routing left is of no use: the scan of the table knows more than it.
-        try slot.drop(connection: target.connection)
+        let feed = try target.changeFeed(of: .requests, to: plan.topic)
+        // A feed that a killed routing left is of no use: the scan of the table knows more than it.
+        try feed.drop()
         let isResumed = try OrdersSource.pendingRequestCount(plan.routing.date, on: connection) > 0
-        try slot.create(topic: plan.topic, scanTable: isResumed, connection: target.connection)
-        defer { try? slot.drop(connection: target.connection) }
+        try feed.create(scanTable: isResumed)
+        defer { try? feed.drop() }
 
         var requests = RequestPlan(
             connection: target.connection, kafka: kafka, topic: plan.topic,
@@ -82,7 +81,7 @@ public enum EventRouting {
         let pool = try RequestPool(requests, end: end, stop: stop)
         let start: Int64
         do {
-            start = try publish(plan, slot: slot, target: target, kafka: kafka, on: connection, stop: stop)
+            start = try publish(plan, through: feed, on: connection, stop: stop)
             let marks = try KafkaAdmin(settings: kafka).watermarks(of: plan.topic)
             end.set(Dictionary(uniqueKeysWithValues: marks.enumerated().map { (Int32($0), $1.high) }))
         } catch {
@@ -103,28 +102,22 @@ public enum EventRouting {
     /// Opens the requests of all groups while the feed publishes them. Returns when the opening began, on the monotonic
     /// clock, once the broker has every message.
     private static func publish(
-        _ plan: EventRoutingPlan, slot: FeedSlot, target: Target, kafka: KafkaClientSettings,
-        on connection: PostgresConnection, stop: StopFlag
+        _ plan: EventRoutingPlan, through changeFeed: any ChangeFeed, on connection: PostgresConnection, stop: StopFlag
     ) throws -> Int64 {
         let end = FeedEnd()
         let feedStop = StopFlag()
         // Set by the feed's first report, when it reads the log; or when it has failed before that.
         let isReading = StopFlag()
-        let (info, topic) = (target.connection, plan.topic)
         let feed = WorkerThread(name: "request-feed") {
             defer { isReading.set() }
-            return try ReplicationFeed(connection: info, kafka: kafka, topic: topic, slot: slot)
-                .run(until: end, stop: feedStop) { _ in isReading.set() }
+            return try changeFeed.run(until: end, stop: feedStop) { _ in isReading.set() }
         }
         while !isReading.isSet { sleepThread(for: .milliseconds(1)) }
         let start = monotonicNow()
         do {
             try OrdersSource.openRequests(plan.routing.date, on: connection)
             try requireNotStopped(stop)
-            guard let position = LSN(try connection.query("SELECT pg_current_wal_lsn()").text(0, 0) ?? "") else {
-                throw OperatingError("the server doesn't tell its log position")
-            }
-            end.set(position)
+            end.set(try FeedPosition.now(on: connection))
         } catch {
             feedStop.set()
             _ = try? feed.join()

@@ -29,7 +29,7 @@ struct LiveResult: Sendable {
 enum LiveStream {
     /// Runs one cell: forgets the trades, makes the topic, and executes the orders again on the schedule of the plan. The
     /// tables behind trades must be empty and have received the topic's partitions. Blocks until everything that was executed
-    /// is processed and what it led to is booked. Leaves neither topic nor slot behind, whether it succeeds or throws.
+    /// is processed and what it led to is booked. Leaves neither topic nor feed behind, whether it succeeds or throws.
     ///
     /// With the same orders and number the executions are those of the recorded stream, row by row, and so the final tables
     /// are the same, too.

@@ -10,7 +10,7 @@ import Postgres
 import Threads
 import Trades
 
-/// A topic that holds every execution of a scenario once.
+/// A topic that holds every execution of a scenario: once, or at least once where a CockroachDB changefeed filled it.
 struct RecordedTopic: Sendable, Equatable {
     let topic: String
     let key: TopicKey
@@ -87,7 +87,7 @@ struct RecordedStream {
     // MARK: Recording
 
     /// Executes what was ordered and publishes it. What the trades tables hold is forgotten first, so that the next stream
-    /// may have another length. Blocks. Leaves no slot behind, whether it succeeds or throws, and no topic if it throws.
+    /// may have another length. Blocks. Leaves no feed behind, whether it succeeds or throws, and no topic if it throws.
     /// - Parameters:
     ///   - executions: how many execution reports at most, the first of the scenario's; nil for all. Fewer leave blocks
     ///     partially filled.
@@ -122,11 +122,13 @@ struct RecordedStream {
                 throw error
             }
             let figures = try feed.finish(on: connection)
+            let mayRepeat = feed.mayRepeat
             try requireNotStopped(stop)
             say("executed \(execution.writtenCount) and published them to \(first.partitions) partitions of \(topic)")
             var topics = [
                 try complete(
-                    topic, first, count: execution.writtenCount, published: figures.publishedCount, target: target)
+                    topic, first, count: execution.writtenCount, published: figures.publishedCount,
+                    mayRepeat: mayRepeat, target: target)
             ]
             for shape in shapes.dropFirst() {
                 let name = "\(topic).p\(shape.partitions).\(shape.key.rawValue)"
@@ -138,7 +140,8 @@ struct RecordedStream {
                 try requireNotStopped(stop)
                 topics.append(
                     try complete(
-                        name, shape, count: execution.writtenCount, published: scanned.publishedCount, target: target))
+                        name, shape, count: execution.writtenCount, published: scanned.publishedCount,
+                        mayRepeat: mayRepeat, target: target))
                 say("published them to \(shape.partitions) partitions of \(name) as well")
             }
             return RecordedStream(
@@ -150,15 +153,17 @@ struct RecordedStream {
         }
     }
 
-    /// The ends of a topic that holds every execution once, of which the broker has acknowledged `published`. A broker that is
-    /// busy may still answer with the ends that it had a moment ago.
+    /// The ends of a topic that holds every execution, of which the broker has acknowledged `published`. A broker that is busy
+    /// may still answer with the ends that it had a moment ago.
+    /// - Parameter mayRepeat: whether the feed may have published some of them more than once: then the configurations get those
+    ///   twice as well, all of them the same, and drop what they know.
     private static func complete(
-        _ topic: String, _ shape: Shape, count: Int64, published: Int64, target: Target
+        _ topic: String, _ shape: Shape, count: Int64, published: Int64, mayRepeat: Bool, target: Target
     ) throws -> RecordedTopic {
         let deadline = monotonicNow() + 2_000_000_000
         while true {
             let recorded = RecordedTopic(topic: topic, key: shape.key, ends: try target.completeTopicEnds(topic))
-            if recorded.messageCount == count { return recorded }
+            if recorded.messageCount == count || (mayRepeat && recorded.messageCount > count) { return recorded }
             guard recorded.messageCount < count, monotonicNow() < deadline else {
                 throw OperatingError(
                     "the topic \(topic) holds \(recorded.messageCount) messages of \(count) executions, "

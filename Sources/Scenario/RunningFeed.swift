@@ -7,38 +7,31 @@ import Model
 import Postgres
 import Threads
 
-/// Publishes executions as they are committed, from a slot of its own until it is told where to end.
+/// Publishes executions as they are committed, until it is told where to end.
 final class RunningFeed: Sendable {
-    private let slot: FeedSlot
-    private let info: ConnectionInfo
+    private let feed: any ChangeFeed
     private let end = FeedEnd()
     private let feedStop = StopFlag()
     private let failure = StopFlag()
     private let isReading = StopFlag()
     private let thread: WorkerThread<FeedFigures>
 
-    /// Makes the slot and starts the feed. Blocks until the slot is there, so that nothing written from now on is missed.
+    /// Makes the feed on the server and starts it. Blocks until it is there, so that nothing written from now on is missed.
     /// - Parameters:
     ///   - scanTable: whether to publish first what stands in the table.
     ///   - window: of which commits the time to the broker counts; nil for all.
     init(
         to topic: String, keyedBy key: TopicKey, scanTable: Bool = false, window: MeasuredWindow? = nil, target: Target
     ) throws {
-        guard let database = target.connection["dbname"], let kafka = target.kafka else {
-            throw OperatingError("a change feed needs a database by name and a broker")
-        }
-        let slot = FeedSlot(database: database, source: .executions(keyedBy: key))
-        let info = target.connection
-        try slot.create(topic: topic, scanTable: scanTable, connection: info)
+        let feed = try target.changeFeed(of: .executions(keyedBy: key), to: topic, window: window)
+        try feed.create(scanTable: scanTable)
         let (end, stop, failure, isReading) = (end, feedStop, failure, isReading)
-        self.slot = slot
-        self.info = info
+        self.feed = feed
         thread = WorkerThread(name: "feed") {
             // Whoever waits for it must not wait for a feed that has failed before.
             defer { isReading.set() }
             do {
-                return try ReplicationFeed(connection: info, kafka: kafka, topic: topic, slot: slot, window: window)
-                    .run(until: end, stop: stop) { _ in if !isReading.isSet { isReading.set() } }
+                return try feed.run(until: end, stop: stop) { _ in if !isReading.isSet { isReading.set() } }
             } catch {
                 failure.set()
                 throw error
@@ -46,7 +39,10 @@ final class RunningFeed: Sendable {
         }
     }
 
-    /// Waits until the feed reads the log, or has failed. Before, it connects and scans.
+    /// Whether the topic may hold a row more than once although nothing failed.
+    var mayRepeat: Bool { feed.mayRepeat }
+
+    /// Waits until the feed reads what is committed, or has failed. Before, it connects and scans.
     func waitUntilReading() {
         while !isReading.isSet { sleepThread(for: .milliseconds(1)) }
     }
@@ -57,16 +53,17 @@ final class RunningFeed: Sendable {
     /// Whether the feed has failed; `finish` throws its error.
     var hasFailed: Bool { failure.isSet }
 
-    /// Waits until the broker has everything that is committed by now, and drops the slot. Blocks; called once.
+    /// Waits until the broker has everything that is committed by now, and drops the feed: nothing is published any more when
+    /// this returns. Blocks; called once.
     func finish(on connection: PostgresConnection) throws -> FeedFigures {
         do {
-            end.set(try Self.logPosition(on: connection))
+            end.set(try FeedPosition.now(on: connection))
         } catch {
             abandon()
             throw error
         }
-        // No log is kept for nobody, whether the feed came to its end or failed.
-        defer { try? slot.drop(connection: info) }
+        // Nothing is kept for nobody, whether the feed came to its end or failed.
+        defer { try? feed.drop() }
         return try thread.join()
     }
 
@@ -74,13 +71,17 @@ final class RunningFeed: Sendable {
     func abandon() {
         feedStop.set()
         _ = try? thread.join()
-        try? slot.drop(connection: info)
+        try? feed.drop()
     }
+}
 
-    static func logPosition(on connection: PostgresConnection) throws -> LSN {
-        guard let text = try connection.query("SELECT pg_current_wal_lsn()").text(0, 0), let position = LSN(text) else {
-            throw OperatingError("the server doesn't tell its log position")
-        }
-        return position
+extension Target {
+    /// The change feed of this target's server.
+    func changeFeed(
+        of source: FeedSource, to topic: String, window: MeasuredWindow? = nil
+    ) throws -> any ChangeFeed {
+        guard let kafka else { throw OperatingError("a change feed needs a broker") }
+        return try FeedPlan(connection: connection, kafka: kafka, topic: topic, source: source, window: window)
+            .makeFeed()
     }
 }

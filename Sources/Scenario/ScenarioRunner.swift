@@ -142,9 +142,7 @@ public struct ScenarioRunner {
         try scenario.requireServer(on: connection)
         if target.services != nil {
             // The lock on the state folder is ours, so whoever still reads the slot is what a killed run left.
-            if let database = target.connection["dbname"] {
-                try FeedSlot.dropAll(database: database, connection: target.connection)
-            }
+            try ChangeFeeds.dropAll(connection: target.connection)
             try Schemas.drop(on: connection)
         } else {
             let taken = try connection.query(
@@ -154,9 +152,7 @@ public struct ScenarioRunner {
                 """, .textArray(["reference", "market", "holdings", "orders", "trades", "allocations"])
             ).text(0, 0)
             if taken != nil, try isLeft(of: runID, on: connection) {
-                if connection.dialect == .postgresql, let database = target.connection["dbname"] {
-                    try FeedSlot.dropAll(database: database, connection: target.connection)
-                }
+                try ChangeFeeds.dropAll(connection: target.connection)
                 try Schemas.drop(on: connection)
             } else if let taken {
                 throw OperatingError(

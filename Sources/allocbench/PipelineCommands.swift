@@ -20,8 +20,10 @@ enum PipelineCommands {
             Flag("--partitions", "N", "partitions of the topic, when it is made (default 8)"),
             Flag("--topic-key", "KEY", "block_order (default) keeps a block in one partition; execution spreads it"),
             Flag("--until-caught-up", nil, "ends when everything committed before the start is published"),
-            Flag("--keep-slot", nil, "leaves the slot at the end, so that the next feed goes on from here"),
-            Flag("--drop", nil, "only drops the slots and publications of earlier feeds"),
+            Flag(
+                "--keep-slot", nil,
+                "leaves the slot, or the paused changefeed, at the end, so that the next feed goes on from here"),
+            Flag("--drop", nil, "only drops the slots and publications, or the changefeeds, of earlier feeds"),
         ] + TargetFlags.all
     ) { arguments in
         let topic = arguments.text("--topic") ?? TargetFlags.topicDefault
@@ -29,31 +31,43 @@ enum PipelineCommands {
         let key = try arguments.word("--topic-key", TopicKey.self) ?? .standard
         let need = arguments.has("--drop") ? Target.BrokerNeed.none : .lasting
         return try TargetFlags.withConnection(arguments, broker: need) { target, connection in
-            let database = try databaseName(of: target)
             if arguments.has("--drop") {
-                try FeedSlot.dropAll(database: database, connection: target.connection)
+                try ChangeFeeds.dropAll(connection: target.connection)
                 return .success
             }
-            let slot = FeedSlot(database: database, source: .executions(keyedBy: key))
             guard let kafka = target.kafka else { return .failure }
             try Schemas.create(on: connection)
             if try target.partitionCount(of: topic) == nil { try target.createTopic(topic, partitions: partitions) }
-            try slot.create(topic: topic, scanTable: true, connection: target.connection)
-            let end = FeedEnd()
-            if arguments.has("--until-caught-up"),
-                let position = LSN(try connection.query("SELECT pg_current_wal_lsn()").text(0, 0) ?? "")
-            {
-                end.set(position)
+            let feed = try FeedPlan(
+                connection: target.connection, kafka: kafka, topic: topic, source: .executions(keyedBy: key)
+            ).makeFeed()
+            try feed.create(scanTable: true)
+            let end = FeedEnd(arguments.has("--until-caught-up") ? try FeedPosition.now(on: connection) : nil)
+            var isTold = false
+            let figures = try feed.run(until: end, stop: Interrupt.flag) { figures in
+                guard !isTold, let lag = figures.lag else { return }
+                isTold = true
+                print(
+                    "the server publishes by itself: changefeed \(feed.name), job \(lag.job). Its high-water mark follows "
+                        + "\(seconds(lag.floorNs)) behind at best, so an end is seen that late")
             }
-            let feed = try ReplicationFeed(
-                connection: target.connection, kafka: kafka, topic: topic, slot: slot)
-            let figures = try feed.run(until: end, stop: Interrupt.flag)
-            if !arguments.has("--keep-slot") { try slot.drop(connection: target.connection) }
-            print(
-                "published \(figures.publishedCount) messages (\(figures.scannedCount) from the first scan), "
-                    + "\(figures.byteCount) bytes, to topic \(topic)")
+            if arguments.has("--keep-slot") { try feed.keep() } else { try feed.drop() }
+            if let lag = figures.lag {
+                print(
+                    "published \(figures.publishedCount) messages to topic \(topic); the high-water mark was "
+                        + "\(seconds(lag.lastNs)) behind at the end, \(seconds(lag.maximumNs)) at most")
+            } else {
+                print(
+                    "published \(figures.publishedCount) messages (\(figures.scannedCount) from the first scan), "
+                        + "\(figures.byteCount) bytes, to topic \(topic)")
+            }
             return .success
         }
+    }
+
+    /// To a tenth: a high-water mark is looked at no more often than that.
+    private static func seconds(_ nanoseconds: Int64) -> String {
+        "\(nanoseconds / 1_000_000_000).\(nanoseconds / 100_000_000 % 10) s"
     }
 
     static let work = Verb(
@@ -203,12 +217,5 @@ enum PipelineCommands {
             batchSize: try arguments.integer("--batch-size", in: 1...100_000),
             batchWindowMs: try arguments.integer("--batch-window-ms", in: 1...60_000),
             cycleIntervalMs: try arguments.integer("--cycle-interval-ms", in: 1...3_600_000))
-    }
-
-    private static func databaseName(of target: Target) throws -> String {
-        guard let name = target.connection["dbname"] else {
-            throw OperatingError("the connection names no database", remedy: "name one in --database")
-        }
-        return name
     }
 }

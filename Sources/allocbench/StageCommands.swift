@@ -31,13 +31,11 @@ enum StageCommands {
     }
 
     static let schemaDrop = Verb(
-        name: "schema drop", summary: "Drops the six schemas with all their rows, and the change feeds' slots.",
+        name: "schema drop", summary: "Drops the six schemas with all their rows, and the change feeds.",
         flags: TargetFlags.all
     ) { arguments in
         try TargetFlags.withConnection(arguments) { target, connection in
-            if connection.dialect == .postgresql, let database = target.connection["dbname"] {
-                try FeedSlot.dropAll(database: database, connection: target.connection)
-            }
+            try ChangeFeeds.dropAll(connection: target.connection)
             try Schemas.drop(on: connection)
         }
         return .success

@@ -10,8 +10,8 @@ extern "C" {
 typedef struct envelope_parser envelope_parser;
 
 typedef enum {
-    ENVELOPE_ROW = 0,        // "after" holds a whole row
-    ENVELOPE_DELETED = 1,    // "after" is null
+    ENVELOPE_ROW = 0,        // "after", or a bare envelope, holds a whole row
+    ENVELOPE_DELETED = 1,    // "after" is null, or a bare row has nothing but its key
     ENVELOPE_RESOLVED = 2,   // a resolved timestamp, no row
     ENVELOPE_MALFORMED = 3,  // not such an envelope; `fault` says where
 } envelope_kind;
@@ -44,7 +44,7 @@ typedef struct {
     // The day as text, such as 2024-11-14. Points into the parser's buffer: valid until the next call.
     const uint8_t *trade_date;
     size_t trade_date_length;
-    // Nanoseconds since 1970 of the commit, from "updated"; 0 where the envelope has none.
+    // Nanoseconds since 1970 of the commit, from "updated", "source.ts_hlc" or "mvcc_timestamp"; 0 where there is none of them.
     int64_t updated;
     // As above.
     const char *fault;
