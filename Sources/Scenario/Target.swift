@@ -163,7 +163,9 @@ public struct Target: Sendable {
 
     /// Of members of a consumer group. The mock broker lets every rebalance but the first wait for the session timeout.
     public func groupSettings(_ kafka: KafkaClientSettings) -> KafkaClientSettings {
-        guard brokerKind == ServiceRecord.Kind.mockBroker.rawValue, kafka.properties["session.timeout.ms"] == nil else { return kafka }
+        guard brokerKind == ServiceRecord.Kind.mockBroker.rawValue, kafka.properties["session.timeout.ms"] == nil else {
+            return kafka
+        }
         return kafka.with("session.timeout.ms", "4000").with("heartbeat.interval.ms", "500")
     }
 
