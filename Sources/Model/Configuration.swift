@@ -81,6 +81,9 @@ public struct Configuration: Sendable, Hashable {
     public var bookingWorkers: Int
     /// What the records of the executions' topic are keyed by.
     public var topicKey: TopicKey
+    public var consumers: PartitionSource
+    /// Of a group; means nothing where partitions are assigned.
+    public var assignor: GroupAssignor
     /// What a commit of an allocation worker waits for; booking workers keep the server's setting.
     public var synchronousCommit: SynchronousCommit
     /// A surrogate key beside the natural one of what was captured.
@@ -106,6 +109,8 @@ public struct Configuration: Sendable, Hashable {
         snapshots: SnapshotPolicy = .quarters,
         bookingWorkers: Int = Configuration.bookingWorkersDefault,
         topicKey: TopicKey = .standard,
+        consumers: PartitionSource = .standard,
+        assignor: GroupAssignor = .standard,
         synchronousCommit: SynchronousCommit = .standard,
         keyStrategy: KeyStrategy = .standard,
         roundTripTimeUs: Int = 0,
@@ -124,6 +129,8 @@ public struct Configuration: Sendable, Hashable {
         self.snapshots = snapshots
         self.bookingWorkers = bookingWorkers
         self.topicKey = topicKey
+        self.consumers = consumers
+        self.assignor = assignor
         self.synchronousCommit = synchronousCommit
         self.keyStrategy = keyStrategy
         self.roundTripTimeUs = roundTripTimeUs
@@ -171,6 +178,7 @@ public struct Configuration: Sendable, Hashable {
         if snapshots != .quarters { parts += [snapshots.name] }
         if bookingWorkers != Configuration.bookingWorkersDefault { parts += ["book\(bookingWorkers)"] }
         if topicKey != .standard { parts += ["key\(topicKey.rawValue)"] }
+        if consumers == .group { parts += [consumers.rawValue] + (assignor == .standard ? [] : [assignor.rawValue]) }
         if synchronousCommit != .standard { parts += ["sync_\(synchronousCommit.rawValue)"] }
         if keyStrategy != .standard { parts += [keyStrategy.rawValue] }
         if roundTripTimeUs != 0 { parts += ["rtt\(roundTripTimeUs)us"] }

@@ -11,6 +11,24 @@ public enum TopicKey: String, Sendable, Hashable, CaseIterable {
     public static let standard = TopicKey.blockOrder
 }
 
+/// Where workers have their partitions from.
+public enum PartitionSource: String, Sendable, Hashable, CaseIterable {
+    /// Dealt out by hand before the start, for the whole run.
+    case assigned
+    /// Dealt out by a consumer group, of which each worker is a member.
+    case group
+
+    public static let standard = PartitionSource.assigned
+}
+
+/// How a consumer group deals its partitions out, in Kafka's words.
+public enum GroupAssignor: String, Sendable, Hashable, CaseIterable {
+    case cooperativeSticky = "cooperative-sticky"
+    case range
+
+    public static let standard = GroupAssignor.cooperativeSticky
+}
+
 /// PostgreSQL's `synchronous_commit` of the workers' sessions, allocating and booking: what a commit waits for.
 public enum SynchronousCommit: String, Sendable, Hashable, CaseIterable {
     /// Nothing: a crash may lose the last commits, but never tears one.

@@ -249,6 +249,18 @@ extension RunRow {
         Column("server_restarts", "transactions that CockroachDB began anew, by itself or by asking for it") {
             count($0.resources.serverRestarts)
         },
+        allocate("consumers", "where workers have their partitions from: assigned, or a group and its assignor") {
+            $0.consumers == .assigned ? $0.consumers.rawValue : "\($0.consumers.rawValue) \($0.assignor.rawValue)"
+        },
+        Column("rebalances", "of a group: assignments that its members were given, the first ones included") {
+            count($0.rebalances)
+        },
+        Column("partitions_lost", "of a group: partitions that others took before their member gave them up") {
+            count($0.partitionsLost)
+        },
+        Column("fenced_transactions", "of a group: transactions that moved no row, because of a later claim") {
+            count($0.fencedTransactions)
+        },
     ]
 
     private static func column(for setting: ModeSetting) -> Column<RunRow> {

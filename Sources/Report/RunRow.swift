@@ -143,6 +143,11 @@ public struct RunRow: Sendable, Equatable {
     public var snapshots: Int64?
     /// Busts whose execution never came: recorded no-ops.
     public var waitingBusts: Int64?
+    /// Of a group: assignments that its members were given, partitions that others took before their member gave them up, and
+    /// transactions that moved no row because of it. Nil where partitions are assigned.
+    public var rebalances: Int64?
+    public var partitionsLost: Int64?
+    public var fencedTransactions: Int64?
     /// Nil where nobody booked.
     public var booking: BookingSummary?
     /// The worst that any partition reached.

@@ -5,6 +5,7 @@ import Allocations
 import Booking
 import ChangeFeed
 import Diagnostics
+import Kafka
 import Measurement
 import Model
 import Postgres
@@ -22,6 +23,7 @@ final class AllocateStage: StageRun {
     private var ceilings: [SinkShape: Double] = [:]
     /// Cells so far, so that the topic of each live one has a name of its own.
     private var liveCellCount = 0
+    private var groupCount = 0
 
     private struct SinkShape: Hashable {
         let partitions: Int
@@ -245,6 +247,15 @@ final class AllocateStage: StageRun {
         plan.schedule = run.schedule
         plan.seed = given.scenario.seed &+ UInt64(run.cell.repetition)
         plan.measuresPublishing = run.through == .feed
+        if run.configuration.consumers == .group {
+            // One of its own, so that nobody waits for members of the cell before to be missed.
+            groupCount += 1
+            plan.group = KafkaGroup(
+                name: "\(topic.topic).\(groupCount)",
+                assignor: KafkaAssignor(rawValue: run.configuration.assignor.rawValue) ?? .cooperativeSticky)
+            plan.kafka = given.target.groupSettings(kafka)
+            plan.startsTogether = true
+        }
         return plan
     }
 

@@ -25,6 +25,11 @@ extension RunRow {
         transactions.reconnects = figures.reconnectCount
         duplicates = figures.duplicateCount
         snapshots = figures.snapshotCount
+        if figures.group.rebalances > 0 {
+            rebalances = figures.group.rebalances
+            partitionsLost = figures.group.partitionsLost
+            fencedTransactions = figures.group.fencedTransactions
+        }
         lagMaxMessages = figures.partitions.values.map(\.lagMaxMessages).max()
         lagMaxNanoseconds = figures.partitions.values.map(\.lagMaxNs).max()
         partitionSkew = skew(figures.partitions.values.map(\.messages))

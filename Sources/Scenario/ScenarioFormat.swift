@@ -381,6 +381,13 @@ enum ScenarioFormat {
                 "What keeps order in the topic: with execution, workers contend for the rows of a block.",
                 standard: TopicKey.standard.rawValue),
             Key(
+                "consumers", .words(PartitionSource.allCases.map(\.rawValue)),
+                "Whether partitions are assigned to workers for good or come from a consumer group of them.",
+                standard: PartitionSource.standard.rawValue),
+            Key(
+                "assignor", .words(GroupAssignor.allCases.map(\.rawValue)), "Of a group: how it deals partitions out.",
+                standard: GroupAssignor.standard.rawValue),
+            Key(
                 "synchronous_commit", .words(SynchronousCommit.allCases.map(\.rawValue)), "What a commit waits for.",
                 standard: SynchronousCommit.standard.rawValue),
             Key(

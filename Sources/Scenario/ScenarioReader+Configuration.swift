@@ -122,6 +122,7 @@ extension ScenarioReader {
             snapshots: snapshots,
             bookingWorkers: values.number("booking_workers") ?? Configuration.bookingWorkersDefault,
             topicKey: values.word("topic_key") ?? .standard,
+            consumers: values.word("consumers") ?? .standard, assignor: values.word("assignor") ?? .standard,
             synchronousCommit: values.word("synchronous_commit") ?? .standard,
             keyStrategy: values.word("key_strategy") ?? .standard,
             roundTripTimeUs: values.number("round_trip_us") ?? 0, partitions: values.number("partitions"),
@@ -154,6 +155,8 @@ extension ScenarioReader {
         case "booking_workers": return .number(configuration.bookingWorkers)
         case "partitions": return (configuration.partitions ?? workload.partitions).map { .number($0) }
         case "topic_key": return .word(configuration.topicKey.rawValue)
+        case "consumers": return .word(configuration.consumers.rawValue)
+        case "assignor": return .word(configuration.assignor.rawValue)
         case "synchronous_commit": return .word(configuration.synchronousCommit.rawValue)
         case "key_strategy": return .word(configuration.keyStrategy.rawValue)
         case "round_trip_us": return .number(configuration.roundTripTimeUs)
@@ -199,6 +202,7 @@ extension ScenarioReader {
             checkWorkers(values, variant)
         }
         checkTopicKey(values, variant)
+        checkGroup(values, variant)
         checkSynchronousCommit(values, variant)
         return faults.count == faultCount
     }
@@ -224,6 +228,19 @@ extension ScenarioReader {
         let expected =
             "block_order, or workers: 1: mode row has no transaction that could keep two workers off one block"
         refuse(entry.value.line, entry.key, value: valueText(entry.value), expected)
+    }
+
+    private mutating func checkGroup(_ values: [String: FieldValue], _ variant: ConfigurationVariant) {
+        let isGroup = values["consumers"] == .word(PartitionSource.group.rawValue)
+        if !isGroup, let entry = variant["assignor"] {
+            let expected = "consumers: group with it; assigned partitions need no assignor"
+            refuse(entry.value.line, entry.key, value: valueText(entry.value), expected)
+        }
+        if isGroup, let entry = variant["consumers"], faultPlans.contains(where: { $0.kind == .killWorker }) {
+            let expected =
+                "assigned where a fault is kill_worker: a group notices a dead member only after its session timeout"
+            refuse(entry.value.line, entry.key, value: valueText(entry.value), expected)
+        }
     }
 
     private mutating func checkSynchronousCommit(_ values: [String: FieldValue], _ variant: ConfigurationVariant) {

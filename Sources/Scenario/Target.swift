@@ -161,6 +161,14 @@ public struct Target: Sendable {
 
     // MARK: Topics
 
+    /// Of members of a consumer group. The mock broker lets every rebalance but the first wait for the session timeout.
+    public func groupSettings(_ kafka: KafkaClientSettings) -> KafkaClientSettings {
+        guard brokerKind == ServiceRecord.Kind.mockBroker.rawValue, kafka.properties["session.timeout.ms"] == nil else {
+            return kafka
+        }
+        return kafka.with("session.timeout.ms", "4000").with("heartbeat.interval.ms", "500")
+    }
+
     /// Makes a topic; on the user's own Kafka by its admin interface.
     public func createTopic(_ name: String, partitions: Int) throws {
         if let makeTopic { return try makeTopic(name, partitions) }

@@ -77,6 +77,7 @@ public enum WorkerPool {
         var shares = deal(plan.partitions, among: plan.configuration.workers)
         // A group deals its partitions out itself.
         if plan.group != nil { shares = shares.map { _ in plan.partitions } }
+        let groupStart = GroupStart(members: shares.count, partitions: plan.partitions.count)
         // A worker that fails sets this, so that the others end without the run's own flag being set.
         let poolStop = StopFlag()
         let drained = StopFlag()
@@ -85,6 +86,7 @@ public enum WorkerPool {
             var share = plan
             share.partitions = partitions
             share.memberIndex = index
+            if plan.startsTogether { share.groupStart = groupStart }
             if !workerFaults.isEmpty { share.fault = workerFaults[index] }
             let worker = share
             return WorkerThread(name: "worker-\(index)") {

@@ -115,6 +115,7 @@ enum PipelineCommands {
                 partitions: (0..<partitions).map { Int32($0) }, configuration: configuration,
                 book: try AllocationsSource.book(on: connection))
             plan.group = group
+            if group != nil { plan.kafka = target.groupSettings(kafka) }
             if let group { plan.groupNews = { say("group \(group.name): \($0)") } }
             if !arguments.has("--follow") { plan.endOffsets = try target.completeTopicEnds(topic) }
             let result = try WorkerPool.run(plan, stop: Interrupt.flag)

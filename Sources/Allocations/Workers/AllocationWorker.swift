@@ -17,6 +17,8 @@ public struct WorkerPlan: Sendable {
     public var partitions: [Int32]
     /// The consumer group that deals the partitions out; nil where they are dealt out by hand.
     public var group: KafkaGroup?
+    /// Whether the members of a run are all that its group has, and start once it has dealt its partitions out evenly.
+    public var startsTogether = false
     /// Where the members of a run wait until the group has dealt all partitions out evenly; nil lets each start by itself.
     public var groupStart: GroupStart?
     /// Is told a line whenever a member's partitions come or go; nil tells nobody.
