@@ -3,6 +3,7 @@
 import ChangeFeed
 import Diagnostics
 import Holdings
+import Hosts
 import Market
 import Measurement
 import Model
@@ -31,7 +32,9 @@ enum StageCommands {
     }
 
     static let schemaDrop = Verb(
-        name: "schema drop", summary: "Drops the six schemas with all their rows, and the change feeds' slots.",
+        name: "schema drop",
+        summary:
+            "Drops the six schemas with all their rows, that of the worker hosts, and the change feeds' slots.",
         flags: TargetFlags.all
     ) { arguments in
         try TargetFlags.withConnection(arguments) { target, connection in
@@ -39,6 +42,7 @@ enum StageCommands {
                 try FeedSlot.dropAll(database: database, connection: target.connection)
             }
             try Schemas.drop(on: connection)
+            try HarnessSchema.drop(on: connection)
         }
         return .success
     }
