@@ -163,6 +163,11 @@ let package = Package(
                 "TestSupport", "Threads",
             ]),
         tests(
+            "HostsTests",
+            [
+                "Hosts", "Allocations", "Booking", "Diagnostics", "Measurement", "Postgres", "TestSupport", "Threads",
+            ]),
+        tests(
             "BookingTests",
             [
                 "Allocations", "Booking", "Diagnostics", "Holdings", "Measurement", "Model", "Postgres", "TestSupport",

@@ -111,7 +111,7 @@ public struct HostStore {
     // MARK: Cells
 
     /// A part of a cell that waits for this host.
-    public struct Task: Sendable {
+    public struct Task: Sendable, Equatable {
         public let cell: String
         public let share: CellShare
         public let runName: String

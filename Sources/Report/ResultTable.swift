@@ -129,7 +129,7 @@ public enum ResultTable: String, Sendable, CaseIterable {
                 ("cores", "processors of its machine"),
                 (
                     "cpu_share",
-                    "cpu_s / (cores × the time until its last worker had ended); above 0.9 the host was the limit"
+                    "cpu_s / (cores × the time until its last worker had ended); above 0.9 the host was the limit, if that time is half a second at least"
                 ),
                 ("peak_rss_mb", "the most memory that its process held"),
                 ("limit", "true if the host was the limit by its cpu_share, else false"),

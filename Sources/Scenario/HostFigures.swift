@@ -23,7 +23,9 @@ struct HostFigures: Sendable, Equatable {
 
     /// The harness's part of the time of all the host's processors; 0 to 1.
     var cpuShare: Double { drainNs > 0 ? cpuSeconds * 1e9 / (Double(drainNs) * Double(max(1, cores))) : 0 }
-    var isLimit: Bool { cpuShare > HarnessValidity.hostCPUShareMax }
+    /// The kernel counts processor time in steps of 10 ms, so a drain of a few of them shows no share worth the name.
+    var isJudged: Bool { drainNs >= 500_000_000 }
+    var isLimit: Bool { isJudged && cpuShare > HarnessValidity.hostCPUShareMax }
 
     /// Behind the first three of hosts.csv.
     var fields: [String] {
@@ -37,7 +39,8 @@ struct HostFigures: Sendable, Equatable {
 }
 
 extension [HostFigures] {
-    var busiest: HostFigures? { self.max { $0.cpuShare < $1.cpuShare } }
+    /// Of those whose share can be judged.
+    var busiest: HostFigures? { filter(\.isJudged).max { $0.cpuShare < $1.cpuShare } }
 }
 
 extension RunRow {

@@ -120,6 +120,8 @@ private final class HostedCell: Sendable {
     private let isOver = StopFlag()
     private let reason = Mutex<String?>(nil)
     private let clock = Mutex<HostClock?>(nil)
+    /// What this process had taken when its workers were ready.
+    private let usageAtStart = Mutex<ProcessUsage?>(nil)
 
     init(
         _ task: HostStore.Task, target: Target, host: JoinedHost, timing: HostTiming, stop: StopFlag,
@@ -150,7 +152,7 @@ private final class HostedCell: Sendable {
         bookings.seed &+= UInt64(task.share.hostIndex) << 32
         ProcessUsage.resetOwnPeak()
         var watch: WorkerThread<Void>?
-        var usage: (begin: ProcessUsage?, end: ProcessUsage?) = (ProcessUsage.own(), nil)
+        var usageAtEnd: ProcessUsage?
         var drainNs: Int64 = 0
         defer {
             isOver.set()
@@ -165,7 +167,7 @@ private final class HostedCell: Sendable {
                 }
             },
             whenDrained: { result in
-                usage.end = ProcessUsage.own()
+                usageAtEnd = ProcessUsage.own()
                 drainNs = max(0, monotonicNow() - result.startTime)
                 drained.set()
                 while !closing.isSet && !cellStop.isSet {
@@ -183,8 +185,8 @@ private final class HostedCell: Sendable {
             figures: FiguresRecord(drain.figures, start: drain.startTime),
             bookings: drain.bookings.map { BookingRecord($0, start: drain.startTime) },
             committedInWindow: window.committedCount, drainNs: drainNs,
-            cpuSeconds: (usage.end?.cpuSeconds ?? 0) - (usage.begin?.cpuSeconds ?? 0),
-            peakResidentBytes: usage.end?.peakResidentBytes ?? 0, clockOffsetNs: before.offsetNs(ClockOffset.sample()),
+            cpuSeconds: (usageAtEnd?.cpuSeconds ?? 0) - (usageAtStart.withLock { $0 }?.cpuSeconds ?? 0),
+            peakResidentBytes: usageAtEnd?.peakResidentBytes ?? 0, clockOffsetNs: before.offsetNs(ClockOffset.sample()),
             clockUncertaintyNs: before.uncertaintyNs, clockDriftNs: after.driftNs(since: before))
     }
 
@@ -229,6 +231,7 @@ private final class HostedCell: Sendable {
                 // In the quiet before the start a round trip is as short as it gets.
                 let clock = try HostClock.measure(on: connection)
                 self.clock.withLock { $0 = clock }
+                usageAtStart.withLock { $0 = ProcessUsage.own() }
                 try store.report(.ready, of: task.cell)
                 told = .ready
             }

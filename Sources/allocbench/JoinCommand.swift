@@ -13,7 +13,7 @@ enum JoinCommand {
     /// What the runner says, and nobody else.
     private static let foreignFlags = [
         "--topic", "--mode", "--workers", "--txn-size", "--pipeline-depth", "--batch-size", "--batch-window-ms",
-        "--cycle-interval-ms", "--fresh", "--follow",
+        "--cycle-interval-ms", "--fresh", "--follow", "--group", "--assignor",
     ]
 
     static func run(_ arguments: ParsedArguments) throws -> ExitStatus {
