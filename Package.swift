@@ -101,6 +101,13 @@ let package = Package(
             dependencies: ["Diagnostics", "Kafka", "Measurement", "Model", "Orders", "Postgres", "Threads"],
             swiftSettings: settings),
 
+        // Where a runner and its worker hosts meet: a schema of its own, above the stages.
+        .target(
+            name: "Hosts",
+            dependencies: ["Allocations", "Booking", "Diagnostics", "Measurement", "Postgres", "Threads"],
+            resources: ["schema", "drop", "hosts"].map { .embedInCode("sql/\($0).sql") },
+            swiftSettings: settings),
+
         // The harness. The oracle imports nothing, so that it can't repeat a mistake of what it judges.
         .target(name: "Oracle", swiftSettings: quick),
         .target(
@@ -111,7 +118,7 @@ let package = Package(
             dependencies: [
                 "CYAML", "Diagnostics", "Measurement", "Model", "Postgres", "Kafka", "Services", "Threads",
                 "Reference", "Market", "Holdings", "Seeding", "Orders", "Oracle", "Trades", "Allocations", "ChangeFeed",
-                "Report", "Routing", "Booking", "Statistics",
+                "Report", "Routing", "Booking", "Statistics", "Hosts",
             ],
             swiftSettings: settings),
         .executableTarget(
@@ -119,7 +126,7 @@ let package = Package(
             dependencies: [
                 "Diagnostics", "Measurement", "Model", "Postgres", "Kafka", "Services", "Threads",
                 "Reference", "Market", "Holdings", "Seeding", "Orders", "Trades", "Allocations", "ChangeFeed",
-                "Booking", "CSV", "Report", "Routing", "Scenario",
+                "Booking", "CSV", "Report", "Routing", "Scenario", "Hosts",
             ],
             swiftSettings: settings),
         // What the engine and the recorder cost without any service; see `make bench`.
@@ -154,6 +161,11 @@ let package = Package(
                 "Orders", "Holdings", "Booking", "Trades", "Allocations", "ChangeFeed", "Diagnostics", "Kafka",
                 "Measurement", "Model", "Postgres", "Report", "Routing", "Scenario", "Seeding", "Services",
                 "TestSupport", "Threads",
+            ]),
+        tests(
+            "HostsTests",
+            [
+                "Hosts", "Allocations", "Booking", "Diagnostics", "Measurement", "Postgres", "TestSupport", "Threads",
             ]),
         tests(
             "BookingTests",

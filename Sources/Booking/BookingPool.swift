@@ -11,6 +11,12 @@ public struct BookingResult: Sendable {
     public var startTime: Int64
     public var workers: Int
 
+    public init(figures: BookingFigures, startTime: Int64, workers: Int) {
+        self.figures = figures
+        self.startTime = startTime
+        self.workers = workers
+    }
+
     /// From the start, or from `other`, to the last commit; 0 if nothing was booked.
     public func elapsedNanoseconds(since other: Int64? = nil) -> Int64 {
         figures.lastCommitTime == 0 ? 0 : max(0, figures.lastCommitTime - (other ?? startTime))

@@ -27,12 +27,26 @@ public struct HarnessFigures: Sendable, Equatable {
     public var proxyLatenessP99Ns: Int64?
     /// What the emulated network was asked for: there and back.
     public var roundTripTimeNs: Int64
+    /// Of the hosts that the workers were on, the one whose processors the harness used most.
+    public var busiestHost: Host?
+
+    /// A machine that workers were on.
+    public struct Host: Sendable, Equatable {
+        public var name: String
+        /// The harness's part of all its processors' time, 0 to 1.
+        public var cpuShare: Double
+
+        public init(name: String, cpuShare: Double) {
+            self.name = name
+            self.cpuShare = cpuShare
+        }
+    }
 
     public init(
         scheduleLagP99Ns: Int64? = nil, generator: Generator = .workers, scheduleLagBoundNs: Int64? = nil,
         timerErrorP99Ns: Int64? = nil,
         offeredRatePerSecond: Double? = nil, throughputPerSecond: Double, ceilingPerSecond: Double? = nil,
-        proxyLatenessP99Ns: Int64? = nil, roundTripTimeNs: Int64 = 0
+        proxyLatenessP99Ns: Int64? = nil, roundTripTimeNs: Int64 = 0, busiestHost: Host? = nil
     ) {
         self.scheduleLagP99Ns = scheduleLagP99Ns
         self.generator = generator
@@ -43,6 +57,7 @@ public struct HarnessFigures: Sendable, Equatable {
         self.ceilingPerSecond = ceilingPerSecond
         self.proxyLatenessP99Ns = proxyLatenessP99Ns
         self.roundTripTimeNs = roundTripTimeNs
+        self.busiestHost = busiestHost
     }
 }
 
@@ -55,6 +70,8 @@ public enum HarnessValidity: Sendable, Equatable {
     /// Above this part of its own ceiling the harness, not the system, may be what limits a run: queueing makes a generator
     /// late well before it is full. (k6 asks for 20 % of idle processor for the same reason.)
     public static let ceilingShareMax = 0.8
+    /// A worker host whose processors the harness uses for more than this part of the time has none left to be quick with.
+    public static let hostCPUShareMax = 0.9
     /// Where the scenario's `schedule_lag_max_ms` doesn't say better. A configuration whose p99 is smaller than this needs a lower
     /// bound; `isLargePart` says when. The timer's own error comes on top, because no harness can be more punctual than the
     /// machine wakes it.
@@ -99,6 +116,11 @@ public enum HarnessValidity: Sendable, Equatable {
                         + "bound of \(milliseconds(bound)) ms for a round trip of \(milliseconds(figures.roundTripTimeNs)) ms: "
                         + "the network was slower than the configuration says.")
             }
+        }
+        if let host = figures.busiestHost, host.cpuShare > hostCPUShareMax {
+            reasons.append(
+                "The workers used \(whole(host.cpuShare * 100)) % of the processors of host \(host.name), above 90 %, so that "
+                    + "host may have been the limit: give it more, or use more hosts.")
         }
         return reasons.isEmpty ? .valid : .invalid(reasons: reasons)
     }

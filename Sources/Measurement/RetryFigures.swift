@@ -2,7 +2,7 @@
 // retries alone would hide. Kept by SQLSTATE, and beside it what became of commits whose answer never came.
 
 /// Attempts that failed for one reason and were repeated.
-public struct RetryFigures: Sendable, Equatable {
+public struct RetryFigures: Codable, Sendable, Equatable {
     public var count: Int64
     /// Messages whose work was thrown away, once for each attempt that they were in.
     public var messages: Int64
@@ -42,7 +42,7 @@ extension Dictionary where Value == RetryFigures {
 }
 
 /// Commits whose answer was lost or said that nobody knows (40003), by how a look at the database resolved them.
-public struct AmbiguousCommits: Sendable, Equatable {
+public struct AmbiguousCommits: Codable, Sendable, Equatable {
     /// The effect was there: nothing was done again.
     public var committed: Int64 = 0
     /// The effect wasn't there: the work was done again.

@@ -201,6 +201,52 @@ public struct TimeSeries: Sendable, Equatable {
         return (Int64(slot) - octave * 32) * width + width / 2
     }
 
+    /// Everything that was counted, as plain numbers that can be written down: on another machine, or for another day.
+    public struct Counts: Codable, Sendable, Equatable {
+        public var intervalNs: Int64
+        /// By interval.
+        public var messages: [Int64]
+        public var commits: [Int64]
+        public var retries: [Int64]
+        public var latencyMaxNs: [Int64]
+        /// By turns the place of a count of latencies and the count; those of 0 aren't here.
+        public var latencies: [Int64]
+    }
+
+    public var counts: Counts {
+        var counts = Counts(
+            intervalNs: intervalNs, messages: tallies.map(\.messages), commits: tallies.map(\.commits),
+            retries: tallies.map(\.retries), latencyMaxNs: tallies.map(\.latencyMax), latencies: [])
+        for (slot, count) in slots.enumerated() where count > 0 { counts.latencies += [Int64(slot), Int64(count)] }
+        return counts
+    }
+
+    /// The series that was written down, on a clock on which its run began at `start`.
+    /// - Returns: nil for numbers that no series of the usual interval has.
+    public init?(_ counts: Counts, start: Int64) {
+        self.init()
+        let size = counts.messages.count
+        var length = shortestIntervalNs
+        while length < counts.intervalNs { length *= 2 }
+        guard length == counts.intervalNs, size <= capacity, counts.latencies.count % 2 == 0,
+            [counts.commits, counts.retries, counts.latencyMaxNs].allSatisfy({ $0.count == size })
+        else { return nil }
+        intervalNs = length
+        self.start = start
+        grow(to: size)
+        for index in 0..<size {
+            tallies[index] = Tally(
+                messages: counts.messages[index], commits: counts.commits[index], retries: counts.retries[index],
+                latencyMax: counts.latencyMaxNs[index])
+        }
+        for index in stride(from: 0, to: counts.latencies.count, by: 2) {
+            guard let slot = Int(exactly: counts.latencies[index]), slots.indices.contains(slot),
+                let count = UInt32(exactly: counts.latencies[index + 1])
+            else { return nil }
+            slots[slot] = count
+        }
+    }
+
     /// Equal counts in equal intervals of equal starts; where the last event was doesn't matter.
     public static func == (one: TimeSeries, other: TimeSeries) -> Bool {
         one.start == other.start && one.intervalNs == other.intervalNs && one.tallies == other.tallies

@@ -75,6 +75,8 @@ public struct Manifest: Sendable {
     public var fingerprint = ""
     /// What the harness found out about itself before the first cell, such as the error of its timer.
     public var selfCheck: [Entry] = []
+    /// Worker hosts that took part, each with where it was, what it ran on and how its clock stood against the database's.
+    public var hosts: [Entry] = []
     /// Real data, wherever it was named; absolute.
     public var securitiesFile: String?
     public var pricesFolder: String?
@@ -147,6 +149,7 @@ public struct Manifest: Sendable {
             .init("data_sets", .array(dataSets.map(dataSetJSON))),
             .init("fingerprint", .string(fingerprint)),
             .init("self_check", object(selfCheck)),
+            .init("worker_hosts", object(hosts)),
         ]).text
     }
 

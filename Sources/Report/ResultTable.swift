@@ -23,6 +23,7 @@ public enum ResultTable: String, Sendable, CaseIterable {
     case partitions = "partitions.csv"
     case probes = "probes.csv"
     case faults = "faults.csv"
+    case hosts = "hosts.csv"
     case verify = "verify.csv"
 
     public static let formatVersion = 1
@@ -36,6 +37,7 @@ public enum ResultTable: String, Sendable, CaseIterable {
         case .partitions: "one row for each partition of each run of stage allocate"
         case .probes: "one row for each probe of a rate search"
         case .faults: "one row for each fault that was planned"
+        case .hosts: "one row for each worker host of each run that had its workers on hosts"
         case .verify: "one row for each check of each run"
         }
     }
@@ -115,6 +117,31 @@ public enum ResultTable: String, Sendable, CaseIterable {
                     "messages that were in a transaction then, weren't committed, and were processed again"
                 ),
                 ("duplicates", "messages committed between the two that had been captured before"),
+            ]
+        case .hosts:
+            [
+                ("host", "name under which it joined"), ("address", "where it was, as the database saw it"),
+                ("workers", "its threads, of those of the configuration"),
+                ("messages", "messages that its workers committed in the measured part"),
+                ("messages_per_s", "over the same time as executions_per_s of runs.csv"),
+                ("finished_ms", "from the start to its last commit: the host that ends last ends the run"),
+                ("cpu_s", "processor time of its process from the workers' readiness to their end"),
+                ("cores", "processors of its machine"),
+                (
+                    "cpu_share",
+                    "cpu_s / (cores × the time until its last worker had ended); above 0.9 the host was the limit, if that time is half a second at least"
+                ),
+                ("peak_rss_mb", "the most memory that its process held"),
+                ("limit", "true if the host was the limit by its cpu_share, else false"),
+                (
+                    "clock_offset_ms",
+                    "the database's clock less the host's, from the shortest of several round trips; the start is corrected for it"
+                ),
+                (
+                    "clock_uncertainty_ms",
+                    "half of that round trip, plus what the clocks moved during the run: the host's start, and so each of its "
+                        + "times-to-visible, may be off by as much"
+                ),
             ]
         case .verify:
             [

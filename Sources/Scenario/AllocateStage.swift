@@ -19,6 +19,8 @@ final class AllocateStage: StageRun {
     private let selfCheck: SelfCheck
     private let orders: SeededOrders
     private let stream: RecordedStream
+    /// The processes that the workers are in; nil where they are threads of this one.
+    private let hosts: WorkerHosts?
     /// What the harness alone can take, by the shape of the work.
     private var ceilings: [SinkShape: Double] = [:]
     /// Cells so far, so that the topic of each live one has a name of its own.
@@ -35,10 +37,17 @@ final class AllocateStage: StageRun {
     init(_ given: StageInput, selfCheck: SelfCheck) throws {
         self.given = given
         self.selfCheck = selfCheck
-        orders = try given.makeOrders()
-        stream = try RecordedStream.record(
-            orders, of: given.scenario, topic: given.topic("executions"), target: given.target, stop: given.stop,
-            say: given.say)
+        // First of all, so that nobody waits for data to be made before hearing that a host is missing.
+        hosts = try WorkerHosts.join(given)
+        do {
+            orders = try given.makeOrders()
+            stream = try RecordedStream.record(
+                orders, of: given.scenario, topic: given.topic("executions"), target: given.target, stop: given.stop,
+                say: given.say)
+        } catch {
+            hosts?.close()
+            throw error
+        }
     }
 
     var fingerprint: String { stream.fingerprint }
@@ -50,7 +59,12 @@ final class AllocateStage: StageRun {
         }
     }
 
-    func close() { stream.deleteTopics(target: given.target) }
+    var hostEntries: [Manifest.Entry] { hosts?.entries ?? [] }
+
+    func close() {
+        hosts?.close()
+        stream.deleteTopics(target: given.target)
+    }
 
     func run(
         _ cell: Cell, orderIndex: Int, progress: @escaping @Sendable (CellProgress) -> Void
@@ -82,6 +96,7 @@ final class AllocateStage: StageRun {
                 try requireNotStopped(given.stop)
                 var run = run
                 run.schedule = plan.schedule
+                run.probeRate = plan.ratePerSecond
                 run.executions = plan.executions
                 guard load.through == .topic else { return try measure(run, stream) }
                 liveCellCount += 1
@@ -103,6 +118,8 @@ final class AllocateStage: StageRun {
         let progress: @Sendable (CellProgress) -> Void
         var schedule = ArrivalSchedule.backlog
         var through = ScenarioFile.Through.topic
+        /// Of a search.
+        var probeRate: Double?
         /// Nil for the whole stream.
         var executions: Int64?
     }
@@ -115,6 +132,8 @@ final class AllocateStage: StageRun {
         var feed: FeedFigures?
         /// Of whoever committed the executions on schedule.
         var executor: ExecutionFigures?
+        /// Of the worker hosts, where the workers were in those.
+        var hosts: [HostFigures] = []
 
         /// From the last commit of an execution to the broker's acknowledgement of the last message.
         var feedCatchUpNanoseconds: Int64? {
@@ -174,14 +193,18 @@ final class AllocateStage: StageRun {
             scenario: given.scenario.name, competitor: .allocate(configuration), repetition: run.cell.repetition,
             orderIndex: run.orderIndex, partitions: topic.ends.count, load: load(of: run))
         row.resources = resources
+        row.add(processed.hosts)
         row.waitingBusts = try AllocationsVerification.waitingBustCount(on: connection)
         row.fill(from: processed.drain)
         row.committedToPublished = processed.feed.flatMap { LatencySummary($0.committedToPublished) }
         row.feedCatchUpNanoseconds = processed.feedCatchUpNanoseconds
         row.proxyLatenessP99Nanoseconds = proxy?.figures.latenessP99Ns
-        row.clockOffsetNanoseconds = processed.feed?.clock?.offsetNs
-        row.clockUncertaintyNanoseconds = processed.feed?.clock?.spanUncertaintyNs
-        if run.through == .topic {
+        if let clock = processed.feed?.clock {
+            row.clockOffsetNanoseconds = clock.offsetNs
+            row.clockUncertaintyNanoseconds = clock.spanUncertaintyNs
+        }
+        // What this process reaches with consumers alone says nothing of others.
+        if run.through == .topic, hosts == nil {
             row.sinkCeilingPerSecond = try ceiling(
                 of: topic, workers: configuration.workers, nearing: processed.drain.messagesPerSecond)
         }
@@ -201,16 +224,14 @@ final class AllocateStage: StageRun {
         outcome.addHistogram(.committedToPublished, processed.feed?.committedToPublished)
         outcome.addHistogram(.dueToCommitted, processed.executor?.dueToCommitted)
         outcome.addHistogram(.scheduleLag, processed.executor?.scheduleLag)
+        outcome.tables[.hosts] = processed.hosts.map { ResultTable.hosts.row(run.cell.key, $0.fields) }
         return outcome
     }
 
     private func process(
         _ plan: WorkerPlan, _ run: MeasuredRun, _ stream: RecordedStream, _ topic: RecordedTopic
     ) throws -> Processed {
-        var bookings = BookingPlan(connection: plan.connection, workers: run.configuration.bookingWorkers)
-        bookings.seed = plan.seed
-        bookings.synchronousCommit = run.configuration.synchronousCommit
-        bookings.progress = plan.progress
+        var bookings = BookingPlan(beside: plan, workers: run.configuration.bookingWorkers)
         let beside = bookings.workers == 0 ? nil : bookings
         var processed: Processed
         if run.through == .feed {
@@ -220,6 +241,13 @@ final class AllocateStage: StageRun {
             processed = Processed(
                 drain: live.drain, executions: live.execution.writtenCount, ends: live.ends, feed: live.feed,
                 executor: live.execution.figures)
+        } else if let hosts {
+            let task = HostTask(
+                configuration: run.configuration, repetition: run.cell.repetition, ratePerSecond: run.probeRate)
+            let (drain, figures) = try hosts.drain(plan, task)
+            processed = Processed(
+                drain: drain, executions: stream.execution.writtenCount,
+                ends: try given.target.completeTopicEnds(topic.topic), hosts: figures)
         } else {
             let drain = try WorkerPool.run(plan, bookings: beside, faults: given.scenario.faults, stop: given.stop)
             processed = Processed(
@@ -238,14 +266,12 @@ final class AllocateStage: StageRun {
     ) throws -> WorkerPlan {
         guard let kafka = given.target.kafka else { throw OperatingError("a run needs a broker") }
         var plan = WorkerPlan(
-            connection: info, kafka: kafka, topic: topic.topic, partitions: topic.partitions,
-            configuration: run.configuration, book: try AllocationsSource.book(on: connection))
+            of: run.configuration, repetition: run.cell.repetition, scenario: given.scenario, topic: topic.topic,
+            partitions: topic.partitions, connection: info, kafka: kafka,
+            book: try AllocationsSource.book(on: connection))
         plan.endOffsets = topic.ends
-        // Under SERIALIZABLE a transaction may lose often before it wins; the retries are a result, not a failure.
-        plan.retry = RetryPolicy(maxAttempts: 1000)
         plan.cockroach = given.target.cockroach
         plan.schedule = run.schedule
-        plan.seed = given.scenario.seed &+ UInt64(run.cell.repetition)
         plan.measuresPublishing = run.through == .feed
         if run.configuration.consumers == .group {
             // One of its own, so that nobody waits for members of the cell before to be missed.
@@ -314,7 +340,8 @@ final class AllocateStage: StageRun {
                 offeredRatePerSecond: run.schedule.ratePerSecond,
                 throughputPerSecond: processed.drain.messagesPerSecond, ceilingPerSecond: row.sinkCeilingPerSecond,
                 proxyLatenessP99Ns: row.proxyLatenessP99Nanoseconds,
-                roundTripTimeNs: Int64(run.configuration.roundTripTimeUs) * 1000))
+                roundTripTimeNs: Int64(run.configuration.roundTripTimeUs) * 1000,
+                busiestHost: processed.hosts.busiest.map { .init(name: $0.name, cpuShare: $0.cpuShare) }))
     }
 }
 

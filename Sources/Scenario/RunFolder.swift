@@ -137,6 +137,7 @@ public struct RunFolder {
         let parts =
             [TerminalTable(rows, ranking: scenario.ranking, bounds: bounds).text]
             + (scenario.competitors.count > 1 ? [ComparisonTable(report).text, Recommendation(report).text] : [])
+            + [HostSummary(cells).text].compactMap(\.self)
             + (gates.isEmpty ? [] : ["Gates:\n" + gates.map { "  \($0.outcome.rawValue): \($0.sentence)\n" }.joined()])
         return RunOutcome(
             rows: rows, folder: path, table: parts.joined(separator: "\n"),

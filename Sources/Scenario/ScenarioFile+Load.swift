@@ -72,6 +72,8 @@ extension ScenarioFile {
         public var database: String?
         /// What is said about a CockroachDB cluster; nil if nothing is.
         public var cockroach: CockroachSettings?
+        /// Processes on any machines that the workers are in; nil where they are threads of the runner.
+        public var workerHosts: Int?
 
         public struct Setting: Sendable, Equatable {
             public var name: String

@@ -42,7 +42,8 @@ extension ScenarioFile {
 
     private var serversText: String {
         let settings = servers.settings.map { "\($0.name) = \($0.value)" }
-        var parts = [servers.database ?? counted(servers.standbys, "standby")] + settings
+        let hosts = servers.workerHosts.map { [counted($0, "worker host")] } ?? []
+        var parts = [servers.database ?? counted(servers.standbys, "standby")] + hosts + settings
         if servers.cockroach != nil { parts.append("settings of CockroachDB") }
         return parts.joined(separator: ", ")
     }

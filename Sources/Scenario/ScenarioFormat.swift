@@ -26,6 +26,7 @@ enum Limit {
     static let splitPoints = 0...10_000
     /// From 64 MiB, the least that CockroachDB takes, to 8 GiB.
     static let rangeBytesMax = 67_108_864...8_589_934_592
+    static let workerHosts = 1...64
     static let bookingWorkers = 0...64
     static let routingBatchSize = 1...10_000
     static let executeBatchSize = 1...10_000
@@ -225,6 +226,10 @@ enum ScenarioFormat {
                 "Copies of the embedded database that a commit may wait for.", standard: "0"),
             Key("settings", .settings, "Settings of the embedded PostgreSQL, such as shared_buffers: 256MB."),
             Key("cockroachdb", .mapping(cockroach), "What a CockroachDB cluster is told; refused on PostgreSQL."),
+            Key(
+                "worker_hosts", .integer(Limit.workerHosts),
+                "Processes (allocbench work --join) that the workers run in, on any machines; else they are threads of the runner."
+            ),
         ])
 
     static let scenario = Level(

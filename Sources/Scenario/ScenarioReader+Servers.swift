@@ -1,6 +1,8 @@
 // Reads `servers:`: what the embedded servers are made of, or where the user's own are.
 
 import Diagnostics
+import Measurement
+import Model
 import Postgres
 
 extension ScenarioReader {
@@ -20,6 +22,10 @@ extension ScenarioReader {
         if let entry = keys["standbys"] { servers.standbys = integer(entry, Limit.standbys) ?? servers.standbys }
         if let entry = keys["settings"] { readSettings(entry) }
         if let entry = keys["cockroachdb"] { readCockroach(entry) }
+        if let entry = keys["worker_hosts"] {
+            servers.workerHosts = integer(entry, Limit.workerHosts)
+            workerHostsPlace = (source, entry.line)
+        }
         guard servers.database != nil else { return }
         for key in ["standbys", "settings"] {
             guard let entry = keys[key], key == "settings" || servers.standbys > 0 else { continue }
@@ -73,6 +79,41 @@ extension ScenarioReader {
         servers.cockroach = settings
     }
 
+    /// What workers can't do from other hosts is refused before anything starts, in one line each. Once all else is read.
+    mutating func checkWorkerHosts() {
+        guard let hosts = servers.workerHosts, let place = workerHostsPlace else { return }
+        func refuse(_ expected: String) {
+            self.refuse(
+                InputFault(
+                    source: place.source, line: place.line, field: "worker_hosts", value: String(hosts),
+                    expected: expected))
+        }
+        guard stage == .allocate else { return refuse("stage allocate with it: only its workers run on other hosts") }
+        switch load {
+        case .open(let open) where open.through == .feed: refuse("through: topic with it, not feed: \(Self.feedReason)")
+        case .search(let search) where search.through == .feed:
+            refuse("through: topic with it, not feed: \(Self.feedReason)")
+        case .backlog where window.isByCount:
+            refuse("warm_up and measured in seconds with it: workers of several hosts have no common count of commits")
+        default: break
+        }
+        if !faultPlans.isEmpty { refuse("no faults with it: what breaks, breaks in the runner's own workers") }
+        for case .allocate(let configuration) in competitors {
+            let partitions = configuration.partitions ?? workload.partitions ?? ScenarioFile.Workload.partitionsDefault
+            if configuration.roundTripTimeUs > 0 {
+                refuse(
+                    "no emulated round trip with it, as \(configuration.name) has: hosts have a network of their own")
+            }
+            if min(configuration.workers, partitions) < hosts {
+                refuse(
+                    "a worker and a partition at least for each host; \(configuration.name) has \(configuration.workers) workers "
+                        + "for \(partitions) partitions")
+            }
+        }
+    }
+
+    private static let feedReason = "the end of a live stream is known to the runner's own workers alone"
+
     private mutating func readSettings(_ entry: YAMLEntry) {
         guard case .mapping(let settings) = entry.value.content else {
             let expected = "a mapping of PostgreSQL's settings, such as { shared_buffers: 256MB }"
@@ -97,5 +138,11 @@ extension ScenarioReader {
         if name == "synchronous_commit" { return "this setting as a field of the configurations, not of the servers" }
         let known = Limit.serverSettings
         return "a setting that a scenario may change: \(list(known, last: "or"))\(suggestion(name, known))"
+    }
+}
+
+extension WindowPlan {
+    fileprivate var isByCount: Bool {
+        [warmUp, measured].contains { if case .count? = $0 { true } else { false } }
     }
 }

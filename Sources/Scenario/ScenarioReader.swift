@@ -26,6 +26,8 @@ struct ScenarioReader {
     private var includedFiles: [ScenarioFile.IncludedFile] = []
     var workload = WorkloadValues()
     var servers = ScenarioFile.Servers()
+    /// Where it is said, for what can be judged only at the end.
+    var workerHostsPlace: (source: String, line: Int)?
     var load = ScenarioFile.Load.backlog
     var window = WindowPlan.everything
     var gates: [ScenarioFile.GateRule] = []
@@ -117,6 +119,7 @@ extension ScenarioReader {
         if let entry = required("configurations", in: keys, line: root.line) { readConfigurations(entry) }
         if let entry = keys["gates"] { readGates(entry) }
         if let entry = keys["faults"] { readFaults(entry) }
+        checkWorkerHosts()
     }
 
     /// Refuses what the stage doesn't know, so that no key is silently without effect.

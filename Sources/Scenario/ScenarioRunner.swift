@@ -23,6 +23,8 @@ public struct ScenarioRunner {
         public var commandLine: [String] = []
         /// Of a run that is repeated: other data is refused, other surroundings are told.
         public var repeated: ManifestFile?
+        /// How long a cell waits for a worker host that isn't there.
+        public var hostWait = Duration.seconds(60)
 
         public init() {}
     }
@@ -99,8 +101,10 @@ public struct ScenarioRunner {
                 let summary = outcome.summary
                 report(.cellFinished(place, summary, watch.tell { $0.end(summary, at: $1) }))
             }
+            manifest.hosts = stage.hostEntries
             return try folder.finish(manifest, scenario: scenario, ending: .complete)
         } catch {
+            manifest.hosts = stage.hostEntries
             // What was measured and verified before stays true, and the manifest says that it isn't all.
             let ending = stop.isSet ? Manifest.Outcome.Ending.interrupted : .failed
             if (try? folder.finish(manifest, scenario: scenario, ending: ending)) != nil {
@@ -113,7 +117,8 @@ public struct ScenarioRunner {
     }
 
     private func makeStageRun(runID: String, selfCheck: SelfCheck) throws -> any StageRun {
-        let given = StageInput(scenario: scenario, target: target, runID: runID, stop: stop, say: say)
+        var given = StageInput(scenario: scenario, target: target, runID: runID, stop: stop, say: say)
+        given.hostWait = options.hostWait
         return switch scenario.stage {
         case .allocate: try AllocateStage(given, selfCheck: selfCheck)
         case .route: try RouteStage(given)

@@ -2,6 +2,7 @@
 // ExecuteStage are the three of them.
 
 import Allocations
+import Hosts
 import Measurement
 import Model
 import Postgres
@@ -42,10 +43,17 @@ protocol StageRun {
     var fingerprint: String { get }
     /// Settings of the broker's side for the manifest.
     var brokerEntries: [Manifest.Entry] { get }
+    /// The worker hosts that took part so far, for the manifest.
+    var hostEntries: [Manifest.Entry] { get }
     /// Runs a cell on fresh tables. Blocks. The row's `verified` and `finalTables` are set by the runner.
     func run(_ cell: Cell, orderIndex: Int, progress: @escaping @Sendable (CellProgress) -> Void) throws -> CellOutcome
     /// Gives back what it made outside the database, such as topics.
     func close()
+}
+
+extension StageRun {
+    /// A stage without workers on other hosts.
+    var hostEntries: [Manifest.Entry] { [] }
 }
 
 /// What every stage is given to make its data from.
@@ -56,6 +64,8 @@ struct StageInput {
     let runID: String
     let stop: StopFlag
     let say: (String) -> Void
+    /// How long a cell waits for a worker host that isn't there.
+    var hostWait = HostTiming.waitDefault
 
     /// A topic of this run alone.
     func topic(_ name: String) -> String { "allocbench.\(runID).\(name)" }

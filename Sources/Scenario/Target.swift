@@ -152,7 +152,14 @@ public struct Target: Sendable {
         guard try connection.query("SELECT 1 FROM pg_database WHERE datname = $1", .text(name)).rowCount == 0 else {
             return
         }
-        try connection.execute("CREATE DATABASE \(quotedIdentifier(name))")
+        do {
+            try connection.execute("CREATE DATABASE \(quotedIdentifier(name))")
+        } catch {
+            // A worker host may make it at the same moment.
+            guard try connection.query("SELECT 1 FROM pg_database WHERE datname = $1", .text(name)).rowCount == 1 else {
+                throw error
+            }
+        }
     }
 
     static func quotedIdentifier(_ name: String) -> String {

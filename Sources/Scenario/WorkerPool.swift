@@ -42,16 +42,21 @@ public enum WorkerPool {
     ///   - bookings: workers that book beside them, from before the start until the outbox is empty.
     ///   - faults: what breaks, by time after the start.
     ///   - companions: how many others start with the workers: they wait on the line that `onLine` is handed.
+    ///   - isCalled: whether the start comes from outside, by the line's `call`.
+    ///   - whenDrained: called once all workers have ended, before the booking workers hear that no more snapshots come.
     /// - Throws: the first error of a worker; the others are stopped then.
     public static func run(
         _ plan: WorkerPlan, bookings: BookingPlan? = nil, faults: [ScenarioFile.FaultPlan] = [], companions: Int = 0,
-        onLine: (StartingLine) -> Void = { _ in }, stop: StopFlag
+        isCalled: Bool = false, onLine: (StartingLine) -> Void = { _ in },
+        whenDrained: (DrainResult) throws -> Void = { _ in }, stop: StopFlag
     ) throws -> DrainResult {
         func drain(beside pool: BookingPool?) throws -> DrainResult {
             let workers = min(plan.configuration.workers, plan.partitions.count)
-            let line = StartingLine(workerCount: workers + companions)
+            let line = StartingLine(workerCount: workers + companions, isCalled: isCalled)
             onLine(line)
-            return try Self.drain(plan, from: line, beside: pool, faults: faults, stop: stop)
+            let result = try Self.drain(plan, from: line, beside: pool, faults: faults, stop: stop)
+            try whenDrained(result)
+            return result
         }
         guard let bookings else { return try drain(beside: nil) }
         let pool = try BookingPool(bookings, stop: stop)

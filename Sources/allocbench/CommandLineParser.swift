@@ -10,12 +10,17 @@ struct Flag: Sendable {
     let help: String
     /// Whether `''` means something.
     let mayBeEmpty: Bool
+    /// Whether the value may be left out; the flag then has an empty one.
+    let isValueOptional: Bool
 
-    init(_ name: String, _ value: String? = nil, _ help: String, mayBeEmpty: Bool = false) {
+    init(
+        _ name: String, _ value: String? = nil, _ help: String, mayBeEmpty: Bool = false, isValueOptional: Bool = false
+    ) {
         self.name = name
         self.value = value
         self.help = help
-        self.mayBeEmpty = mayBeEmpty
+        self.mayBeEmpty = mayBeEmpty || isValueOptional
+        self.isValueOptional = isValueOptional
     }
 }
 
@@ -67,6 +72,8 @@ struct Verb: Sendable {
             } else if index < arguments.count, !arguments[index].hasPrefix("--") {
                 values[flag.name] = arguments[index]
                 index += 1
+            } else if flag.isValueOptional {
+                values[flag.name] = ""
             } else {
                 faults.append(InputFault(source: flag.name, expected: "a value: \(flag.value ?? "")"))
             }
@@ -91,7 +98,9 @@ struct Verb: Sendable {
     var helpText: String {
         let usage = (["usage: allocbench \(name)"] + operands + (flags.isEmpty ? [] : ["[flags]"])).joined(
             separator: " ")
-        let left = flags.map { "  \($0.name)\($0.value.map { " \($0)" } ?? "")" }
+        let left = flags.map { flag in
+            "  \(flag.name)" + (flag.value.map { flag.isValueOptional ? " [\($0)]" : " \($0)" } ?? "")
+        }
         let width = (left.map(\.count).max() ?? 0) + 2
         let lines = zip(left, flags).map { $0 + String(repeating: " ", count: width - $0.count) + $1.help }
         return ([usage, "", summary] + (lines.isEmpty ? [] : [""] + lines)).joined(separator: "\n")

@@ -71,7 +71,9 @@ enum PipelineCommands {
     }
 
     static let work = Verb(
-        name: "work", summary: "Runs allocation workers on the topic until its end, or until Ctrl-C with --follow.",
+        name: "work",
+        summary:
+            "Runs allocation workers on the topic until its end, or until Ctrl-C with --follow; with --join as a worker host.",
         flags: [
             TargetFlags.topic,
             Flag("--mode", "MODE", "row, concurrent (default), adaptive, batch or cycle"),
@@ -87,8 +89,10 @@ enum PipelineCommands {
             Flag("--cycle-interval-ms", "N", "cycle: time between cycles (default 500)"),
             Flag("--fresh", nil, "empties the allocations tables first"),
             Flag("--follow", nil, "goes on with what comes later"),
-        ] + TargetFlags.all
+        ] + JoinCommand.flags + TargetFlags.all
     ) { arguments in
+        if arguments.has(JoinCommand.join.name) { return try JoinCommand.run(arguments) }
+        try JoinCommand.refuseAlone(arguments)
         let topic = arguments.text("--topic") ?? TargetFlags.topicDefault
         let configuration = try configuration(arguments)
         let group = try group(arguments)

@@ -12,6 +12,7 @@ enum RunCommand {
         Flag("--results", "DIR", "where the run's folder is made (default results)"),
         Flag("--json", nil, "progress as one JSON object a line on standard output, instead of text"),
         Flag("-q", nil, "no progress: only the results, and what is wrong"),
+        Flag("--wait-for-hosts", "SECONDS", "how long to wait for each missing worker host (default 60)"),
         TargetFlags.state, TargetFlags.kafkaHome, TargetFlags.database, TargetFlags.brokers,
     ]
 
@@ -52,6 +53,9 @@ enum RunCommand {
         var options = given
         options.resultsFolder = arguments.text("--results") ?? "results"
         options.commandLine = CommandLine.arguments
+        if let seconds = try arguments.integer("--wait-for-hosts", in: 1...86_400) {
+            options.hostWait = .seconds(seconds)
+        }
         var targetOptions = TargetFlags.options(arguments)
         targetOptions.database = "allocbench_run"
         if targetOptions.connection == nil, let database = scenario.servers.database {

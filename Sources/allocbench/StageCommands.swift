@@ -3,6 +3,7 @@
 import ChangeFeed
 import Diagnostics
 import Holdings
+import Hosts
 import Market
 import Measurement
 import Model
@@ -31,12 +32,14 @@ enum StageCommands {
     }
 
     static let schemaDrop = Verb(
-        name: "schema drop", summary: "Drops the six schemas with all their rows, and the change feeds.",
+        name: "schema drop",
+        summary: "Drops the six schemas with all their rows, that of the worker hosts, and the change feeds.",
         flags: TargetFlags.all
     ) { arguments in
         try TargetFlags.withConnection(arguments) { target, connection in
             try ChangeFeeds.dropAll(connection: target.connection)
             try Schemas.drop(on: connection)
+            try HarnessSchema.drop(on: connection)
         }
         return .success
     }

@@ -77,6 +77,16 @@ struct Refusal: Sendable, CustomTestStringConvertible {
         Refusal(
             "work", "--mode", "row", "--txn-size", "4",
             says: #"--txn-size: "4": expected a flag of mode row; this one belongs to concurrent"#),
+        Refusal("work", "--once", says: "--once: expected --join with it"),
+        Refusal(
+            "work", "--join", "a b",
+            says: #"--join: "a b": expected 1 to 64 letters, digits, dots, dashes or underscores"#),
+        Refusal(
+            "work", "--join", "--mode", "row",
+            says: #"--mode: "row": expected no such flag with --join: the run says it"#),
+        Refusal(
+            "run", "x.yaml", "--wait-for-hosts", "0",
+            says: #"--wait-for-hosts: "0": expected a whole number from 1 to 86400"#),
         Refusal("book", "--workers", "65", says: #"--workers: "65": expected a whole number from 1 to 64"#),
         Refusal("book", "--blocks", "0", says: #"--blocks: "0": expected a whole number from 1 to 10000"#),
         Refusal("feed", "--partitions", "-1", says: #"--partitions: "-1": expected a whole number from 1 to 256"#),

@@ -85,6 +85,6 @@ func manifest(_ text: String) throws -> [String: Any] {
 
 /// Every file of a run that has ended, sorted.
 let resultFiles = [
-    "comparisons.csv", "faults.csv", "histograms.hlog", "journal.jsonl", "latency.csv", "manifest.json",
+    "comparisons.csv", "faults.csv", "histograms.hlog", "hosts.csv", "journal.jsonl", "latency.csv", "manifest.json",
     "partitions.csv", "probes.csv", "retries.csv", "runs.csv", "scenario.yaml", "timeseries.csv", "verify.csv",
 ]

@@ -7,10 +7,13 @@ import Testing
     private static let target = ["--state", "--kafka-home", "--name", "--database", "--brokers"]
     private static let verbs: [String: [String]] = [
         "run": [
-            "FILE", "--results", "--resume", "--json", "--securities", "--prices", "--state", "--kafka-home",
+            "FILE", "--results", "--resume", "--json", "--wait-for-hosts", "--securities", "--prices", "--state",
+            "--kafka-home",
             "--database", "--brokers",
         ],
-        "rerun": ["RUN", "--results", "--json", "--state", "--kafka-home", "--database", "--brokers"],
+        "rerun": [
+            "RUN", "--results", "--json", "--wait-for-hosts", "--state", "--kafka-home", "--database", "--brokers",
+        ],
         "check": ["FILE", "--schema", "--securities", "--prices"],
         "compare": ["RUN", "[RUN]", "--baseline", "--csv", "--all"],
         "export": ["FOLDER", "--file", "--csv"],
@@ -36,7 +39,7 @@ import Testing
         "feed": ["--topic", "--topic-key", "--partitions", "--until-caught-up", "--keep-slot", "--drop"] + target,
         "work": [
             "--topic", "--mode", "--workers", "--txn-size", "--pipeline-depth", "--batch-size", "--batch-window-ms",
-            "--cycle-interval-ms", "--fresh", "--follow", "--group", "--assignor",
+            "--cycle-interval-ms", "--fresh", "--follow", "--group", "--assignor", "--join", "--once",
         ] + target,
         "book": ["--workers", "--blocks", "--follow"] + target,
         "verify": ["--topic", "--without-topic"] + target,

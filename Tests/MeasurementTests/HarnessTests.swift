@@ -34,6 +34,17 @@ import Testing
         #expect(HarnessValidity.judge(HarnessFigures(throughputPerSecond: 1e9)).isValid)
     }
 
+    @Test func `a worker host without processor time to spare makes a run invalid, by its name`() {
+        func verdict(_ share: Double) -> HarnessValidity {
+            .judge(HarnessFigures(throughputPerSecond: 1, busiestHost: .init(name: "beta", cpuShare: share)))
+        }
+        #expect(verdict(0.9).isValid)
+        #expect(
+            verdict(0.97).reason
+                == "The workers used 97 % of the processors of host beta, above 90 %, so that host may have been the limit: "
+                + "give it more, or use more hosts.")
+    }
+
     @Test func `a schedule lag above bound and timer error makes an open run invalid, and no other`() {
         func verdict(_ lag: Int64, bound: Int64? = nil, rate: Double? = 100) -> HarnessValidity {
             .judge(

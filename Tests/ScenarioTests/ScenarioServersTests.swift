@@ -29,7 +29,7 @@ import Testing
         #expect(servers("{ standbys: 4 }") == "s.yaml:1: standbys: \"4\": expected a whole number from 0 to 3")
         #expect(
             servers("{ standby: 1 }")
-                == "s.yaml:1: standby: expected a key of servers: database, standbys, settings or cockroachdb; did you mean standbys?"
+                == "s.yaml:1: standby: expected a key of servers: database, standbys, settings, cockroachdb or worker_hosts; did you mean standbys?"
         )
         #expect(servers("{ settings: { shared_bufers: 1MB } }").hasSuffix("work_mem; did you mean shared_buffers?"))
         #expect(
@@ -47,6 +47,54 @@ import Testing
         #expect(
             servers("{ settings: { work_mem: \"1\\n2\" } }").hasSuffix(
                 "expected a value of at most 100 printable characters, such as 256MB, on or 0.9"))
+    }
+
+    // MARK: Worker hosts
+
+    @Test func `workers may be on hosts, for a backlog, an open load and a search`() throws {
+        #expect(try parsed(scenarioText()).servers.workerHosts == nil)
+        for load in ["", "load: { model: open, rate: 100 }\n", "load: { model: search, p99_ms: 5 }\n"] {
+            let text = scenarioText("\(load)servers: { worker_hosts: 3 }")
+            #expect(try parsed(text).servers.workerHosts == 3)
+        }
+        let windows = "warm_up: { seconds: 1 }\nmeasured: { seconds: 5 }\nservers: { worker_hosts: 2 }"
+        #expect(try parsed(scenarioText(windows)).servers.workerHosts == 2)
+    }
+
+    @Test func `what workers can't do on hosts is refused in one line`() {
+        func refused(_ head: String, _ configurations: String = "[{ mode: row }]") -> String {
+            refusal(of: scenarioText("servers: { worker_hosts: 3 }\n\(head)", configurations: configurations))
+        }
+        let begin = "s.yaml:1: worker_hosts: \"3\": expected "
+        #expect(
+            refused("load: { model: open, rate: 100, through: feed }")
+                == begin
+                + "through: topic with it, not feed: the end of a live stream is known to the runner's own workers alone"
+        )
+        #expect(
+            refused("load: { model: search, p99_ms: 5, through: feed }").hasPrefix(begin + "through: topic with it"))
+        #expect(
+            refused("faults: [{ at_seconds: 1, kind: kill_worker }]")
+                == begin + "no faults with it: what breaks, breaks in the runner's own workers")
+        #expect(
+            refused("warm_up: { executions: 10 }")
+                == begin
+                + "warm_up and measured in seconds with it: workers of several hosts have no common count of commits")
+        #expect(
+            refused("", "[{ name: few, mode: row, workers: 2 }]")
+                == begin + "a worker and a partition at least for each host; few has 2 workers for 8 partitions")
+        #expect(
+            refused("", "[{ name: far, mode: row, round_trip_us: 500 }]")
+                == begin + "no emulated round trip with it, as far has: hosts have a network of their own")
+        #expect(
+            refusal(
+                of: "stage: execute\nservers: { worker_hosts: 3 }\nworkload: { executions: 2000, blocks: 10 }\n"
+                    + "configurations: [{ feed: true }]\n")
+                == "s.yaml:2: worker_hosts: \"3\": expected stage allocate with it: only its workers run on other hosts"
+        )
+        #expect(
+            refusal(of: scenarioText("servers: { worker_hosts: 65 }"))
+                == "s.yaml:1: worker_hosts: \"65\": expected a whole number from 1 to 64")
     }
 
     // MARK: Files

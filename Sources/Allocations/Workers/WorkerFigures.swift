@@ -85,7 +85,7 @@ public struct WorkerFigures: Sendable {
 }
 
 /// One partition of the topic, in constant memory. Its lag is sampled once a second.
-public struct PartitionFigures: Sendable, Equatable {
+public struct PartitionFigures: Codable, Sendable, Equatable {
     public var messages: Int64 = 0
     /// Messages that were due and not committed, wherever they were: behind the committed offset; with a backlog, up to the
     /// topic's end. Those that reached the worker only later count from their intended arrival.
@@ -123,7 +123,7 @@ public struct PartitionFigures: Sendable, Equatable {
 /// How far behind the workers were, once a second, in constant memory: a run that is longer than an hour keeps every second
 /// sample from then on, and so forth.
 public struct LagSeries: Sendable, Equatable {
-    public struct Sample: Sendable, Equatable {
+    public struct Sample: Codable, Sendable, Equatable {
         /// Of all partitions together.
         public var messages: Int64
         /// How long the oldest of them was due.
@@ -137,6 +137,16 @@ public struct LagSeries: Sendable, Equatable {
     public private(set) var samples: [Sample] = []
 
     init() { samples.reserveCapacity(Self.capacity) }
+
+    /// A series that was written down.
+    /// - Returns: nil for an interval or a number of samples that no series has.
+    public init?(intervalNs: Int64, samples: [Sample]) {
+        self.init()
+        while self.intervalNs < intervalNs { self.intervalNs *= 2 }
+        guard self.intervalNs == intervalNs, samples.count < Self.capacity else { return nil }
+        self.samples = samples
+        self.samples.reserveCapacity(Self.capacity)
+    }
 
     /// Adds the sample of the next interval.
     mutating func append(messages: Int64, nanoseconds: Int64) {
