@@ -30,6 +30,7 @@ final class RunningFeed: Sendable {
         let slot = FeedSlot(database: database, source: .executions(keyedBy: key))
         let info = target.connection
         try slot.create(topic: topic, scanTable: scanTable, connection: info)
+        let isTransactional = target.isFeedTransactional
         let (end, stop, failure, isReading) = (end, feedStop, failure, isReading)
         self.slot = slot
         self.info = info
@@ -37,8 +38,10 @@ final class RunningFeed: Sendable {
             // Whoever waits for it must not wait for a feed that has failed before.
             defer { isReading.set() }
             do {
-                return try ReplicationFeed(connection: info, kafka: kafka, topic: topic, slot: slot, window: window)
-                    .run(until: end, stop: stop) { _ in if !isReading.isSet { isReading.set() } }
+                return try ReplicationFeed(
+                    connection: info, kafka: kafka, topic: topic, slot: slot, isTransactional: isTransactional,
+                    window: window
+                ).run(until: end, stop: stop) { _ in if !isReading.isSet { isReading.set() } }
             } catch {
                 failure.set()
                 throw error

@@ -97,6 +97,8 @@ indirect enum Form: Sendable {
     case either([Form])
     /// Server settings by name.
     case settings
+    /// Properties of librdkafka by name.
+    case properties
 }
 
 /// One key of a mapping.
@@ -225,6 +227,11 @@ enum ScenarioFormat {
                 "Copies of the embedded database that a commit may wait for.", standard: "0"),
             Key("settings", .settings, "Settings of the embedded PostgreSQL, such as shared_buffers: 256MB."),
             Key("cockroachdb", .mapping(cockroach), "What a CockroachDB cluster is told; refused on PostgreSQL."),
+            Key("brokers", .text, "embedded, or HOST:PORT,... of your own Kafka.", standard: "embedded"),
+            Key(
+                "embedded_brokers", .integer(Limit.embeddedBrokers),
+                "Nodes of the embedded Kafka; more than one need a distribution (KAFKA_HOME).", standard: "1"),
+            Key("kafka", .mapping(kafka), "Of the Kafka's clients and topics."),
         ])
 
     static let scenario = Level(

@@ -20,6 +20,7 @@ extension ScenarioReader {
         if let entry = keys["standbys"] { servers.standbys = integer(entry, Limit.standbys) ?? servers.standbys }
         if let entry = keys["settings"] { readSettings(entry) }
         if let entry = keys["cockroachdb"] { readCockroach(entry) }
+        readBrokers(keys)
         guard servers.database != nil else { return }
         for key in ["standbys", "settings"] {
             guard let entry = keys[key], key == "settings" || servers.standbys > 0 else { continue }

@@ -41,17 +41,20 @@ public enum WorkerPool {
     /// - Parameters:
     ///   - bookings: workers that book beside them, from before the start until the outbox is empty.
     ///   - faults: what breaks, by time after the start.
+    ///   - broker: of which one dies, should a fault ask for it.
     ///   - companions: how many others start with the workers: they wait on the line that `onLine` is handed.
     /// - Throws: the first error of a worker; the others are stopped then.
     public static func run(
         _ plan: WorkerPlan, bookings: BookingPlan? = nil, faults: [ScenarioFile.FaultPlan] = [], companions: Int = 0,
+        broker: BrokerFault? = nil,
         onLine: (StartingLine) -> Void = { _ in }, stop: StopFlag
     ) throws -> DrainResult {
         func drain(beside pool: BookingPool?) throws -> DrainResult {
             let workers = min(plan.configuration.workers, plan.partitions.count)
             let line = StartingLine(workerCount: workers + companions)
             onLine(line)
-            return try Self.drain(plan, from: line, beside: pool, faults: faults, stop: stop)
+            return try Self.drain(
+                plan, from: line, beside: pool, faults: faults, broker: broker, stop: stop)
         }
         guard let bookings else { return try drain(beside: nil) }
         let pool = try BookingPool(bookings, stop: stop)
@@ -72,7 +75,7 @@ public enum WorkerPool {
 
     private static func drain(
         _ plan: WorkerPlan, from line: StartingLine, beside bookings: BookingPool?,
-        faults: [ScenarioFile.FaultPlan], stop: StopFlag
+        faults: [ScenarioFile.FaultPlan], broker: BrokerFault?, stop: StopFlag
     ) throws -> DrainResult {
         var shares = deal(plan.partitions, among: plan.configuration.workers)
         // A group deals its partitions out itself.
@@ -101,7 +104,7 @@ public enum WorkerPool {
         }
         let connection = plan.connection
         let breaker = WorkerThread(name: "faults") {
-            try FaultScript(faults: faults, workers: workerFaults, connection: connection)
+            try FaultScript(faults: faults, workers: workerFaults, connection: connection, broker: broker)
                 .run(after: line) { poolStop.isSet || drained.isSet }
         }
         var figures = WorkerFigures()

@@ -8,12 +8,13 @@ import Scenario
 import Services
 
 enum RunCommand {
-    private static let flags = [
-        Flag("--results", "DIR", "where the run's folder is made (default results)"),
-        Flag("--json", nil, "progress as one JSON object a line on standard output, instead of text"),
-        Flag("-q", nil, "no progress: only the results, and what is wrong"),
-        TargetFlags.state, TargetFlags.kafkaHome, TargetFlags.database, TargetFlags.brokers,
-    ]
+    private static let flags =
+        [
+            Flag("--results", "DIR", "where the run's folder is made (default results)"),
+            Flag("--json", nil, "progress as one JSON object a line on standard output, instead of text"),
+            Flag("-q", nil, "no progress: only the results, and what is wrong"),
+            TargetFlags.state, TargetFlags.kafkaHome, TargetFlags.database, TargetFlags.brokers,
+        ] + TargetFlags.kafka
 
     static let run = Verb(
         name: "run", summary: "Runs a scenario: compares its configurations on one recorded stream, verifies each run.",
@@ -52,7 +53,10 @@ enum RunCommand {
         var options = given
         options.resultsFolder = arguments.text("--results") ?? "results"
         options.commandLine = CommandLine.arguments
-        var targetOptions = TargetFlags.options(arguments)
+        var targetOptions = try TargetFlags.options(arguments)
+        try targetOptions.kafka.add(scenario)
+        targetOptions.brokers = targetOptions.brokers ?? scenario.servers.brokers
+        targetOptions.embeddedBrokers = targetOptions.brokers == nil ? scenario.servers.embeddedBrokers : 1
         targetOptions.database = "allocbench_run"
         if targetOptions.connection == nil, let database = scenario.servers.database {
             targetOptions.connection = database
