@@ -169,7 +169,8 @@ let package = Package(
         tests(
             "ScenarioTests",
             [
-                "Scenario", "Allocations", "Diagnostics", "Kafka", "Measurement", "Model", "Postgres", "Report", "Statistics",
+                "Scenario", "Allocations", "Diagnostics", "Kafka", "Measurement", "Model", "Postgres", "Report",
+                "Statistics",
                 "TestSupport",
             ]),
         tests(

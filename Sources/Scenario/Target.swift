@@ -117,7 +117,7 @@ public struct Target: Sendable {
     public static func open(_ options: Options) throws -> Target {
         try options.validate()
         if let text = options.connection {
-            let kafka = options.brokers.map { 
+            let kafka = options.brokers.map {
                 KafkaClientSettings(bootstrapServers: $0, properties: options.kafka.properties(isEmbedded: false))
             }
             var info = try connectionInfo(text, source: options.connectionSource)
@@ -132,7 +132,8 @@ public struct Target: Sendable {
             if let kafka, options.broker != .none { try KafkaAdmin(settings: kafka).requireReachable() }
             return Target(
                 connection: info, topicSettings: options.kafka.topic,
-                isFeedTransactional: options.kafka.isFeedTransactional, kafka: kafka, services: nil, brokerKind: "kafka",
+                isFeedTransactional: options.kafka.isFeedTransactional, kafka: kafka, services: nil,
+                brokerKind: "kafka",
                 cockroach: options.cockroach)
         }
         if options.broker == .lasting { try requireLastingServices(options.state) }
