@@ -60,7 +60,7 @@ extension KafkaClientSettings {
             "auto.offset.reset": "it to be left to the harness: a reset would skip messages silently",
             "isolation.level": "it to be left to the harness, which reads what is committed and nothing else",
             "enable.partition.eof": offsets, "group.id": group, "group.instance.id": group,
-            "partition.assignment.strategy": "it as a field of the configurations: assignor",
+            "partition.assignment.strategy": "it as a flag of work beside --group: --assignor",
             "acks": acknowledged, "request.required.acks": acknowledged, "enable.idempotence": acknowledged,
             "partitioner": order, "transactional.id": transactions, "allow.auto.create.topics": topics,
             "log.queue": "it to be left to the harness, which quotes the log in its errors",

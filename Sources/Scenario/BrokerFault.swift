@@ -4,7 +4,8 @@ import Kafka
 import Measurement
 import Services
 
-struct BrokerFault: Sendable {
+/// Which node dies is decided by what the topic needs.
+public struct BrokerFault: Sendable {
     let services: EmbeddedServices
     let topic: String
 

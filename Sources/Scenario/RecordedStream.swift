@@ -4,6 +4,7 @@
 import Allocations
 import ChangeFeed
 import Diagnostics
+import Kafka
 import Measurement
 import Model
 import Postgres
