@@ -181,7 +181,8 @@ let package = Package(
         tests(
             "ScenarioTests",
             [
-                "Scenario", "Allocations", "Diagnostics", "Measurement", "Model", "Postgres", "Report", "Statistics",
+                "Scenario", "Allocations", "Diagnostics", "Kafka", "Measurement", "Model", "Postgres", "Report",
+                "Statistics",
                 "TestSupport",
             ]),
         tests(

@@ -15,17 +15,20 @@ public struct FeedPlan: Sendable {
     /// Is there already.
     public let topic: String
     public let source: FeedSource
+    /// Whether to publish in transactions of Kafka.
+    public let isTransactional: Bool
     /// Of which commits the time to the broker counts; nil for all.
     public let window: MeasuredWindow?
 
     public init(
         connection: ConnectionInfo, kafka: KafkaClientSettings, topic: String, source: FeedSource,
-        window: MeasuredWindow? = nil
+        isTransactional: Bool = false, window: MeasuredWindow? = nil
     ) {
         self.connection = connection
         self.kafka = kafka
         self.topic = topic
         self.source = source
+        self.isTransactional = isTransactional
         self.window = window
     }
 }
@@ -60,7 +63,14 @@ extension FeedPlan {
         let connection = try PostgresConnection.connect(to: connection, applicationName: "allocbench feed")
         defer { connection.close() }
         let database = try ChangeFeeds.database(on: connection)
-        if connection.dialect == .cockroachdb { return try CockroachChangefeed(self, database: database) }
+        if connection.dialect == .cockroachdb {
+            guard !isTransactional else {
+                throw OperatingError(
+                    "a changefeed of CockroachDB doesn't publish in transactions of Kafka",
+                    remedy: "leave out --transactional, or transactional_feed in the scenario")
+            }
+            return try CockroachChangefeed(self, database: database)
+        }
         return SlotFeed(self, database: database)
     }
 }

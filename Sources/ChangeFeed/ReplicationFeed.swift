@@ -28,13 +28,17 @@ public final class ReplicationFeed {
     /// Realtime of the server less monotonic of this machine.
     private var serverLessMonotonicNs: Int64 = 0
     private var deliveryFailure: KafkaError?
+    /// Of a feed that publishes in transactions of Kafka; nil of one that doesn't.
+    private var transactions: FeedTransactions?
 
     /// - Parameters:
     ///   - info: the database that holds the table; `slot`, which names it, must have been created there.
+    ///   - isTransactional: whether to publish in transactions of Kafka, which readers of committed messages see as a whole;
+    ///     the server's log is acknowledged behind their commits.
     ///   - window: of which commits the time to the broker counts; nil for all.
     public init(
         connection info: ConnectionInfo, kafka: KafkaClientSettings, topic: String, slot: FeedSlot,
-        window: MeasuredWindow? = nil
+        isTransactional: Bool = false, window: MeasuredWindow? = nil
     ) throws {
         // Text cells follow the session's settings, and messages must not.
         self.info = info.with("options", "-c TimeZone=UTC -c DateStyle=ISO,YMD -c extra_float_digits=3")
@@ -42,7 +46,13 @@ public final class ReplicationFeed {
         source = slot.source
         self.window = window
         reachTimeoutMs = min(10_000, kafka.unreachableTimeoutMs)
-        producer = try KafkaProducer(settings: kafka.with("linger.ms", "2"))
+        var settings = kafka.with("linger.ms", "2")
+        if isTransactional {
+            // A feed that takes over from one that died has the same id, and so ends what that one left open.
+            settings.properties["transactional.id"] = "allocbench-\(slot.name)-\(topic)"
+            transactions = FeedTransactions()
+        }
+        producer = try KafkaProducer(settings: settings)
         self.topic = try producer.topic(topic)
     }
 
@@ -53,6 +63,17 @@ public final class ReplicationFeed {
         until end: FeedEnd, stop: StopFlag, report: (FeedFigures) -> Void = { _ in }
     ) throws -> FeedFigures {
         try producer.requireReachable(timeoutMs: reachTimeoutMs)
+        if transactions != nil { try producer.initTransactions() }
+        do {
+            return try publish(until: end, stop: stop, report: report)
+        } catch {
+            // Readers would else wait for the end of the transaction until the broker gives it up.
+            if transactions?.isOpen == true { try? producer.abortTransaction() }
+            throw error
+        }
+    }
+
+    private func publish(until end: FeedEnd, stop: StopFlag, report: (FeedFigures) -> Void) throws -> FeedFigures {
         try prepare()
         let replication = try ReplicationConnection.connect(to: info, applicationName: "allocbench feed")
         defer { replication.close() }
@@ -60,7 +81,8 @@ public final class ReplicationFeed {
         var nextReportTime = monotonicNow()
         var framesSinceServe = 0
         while true {
-            if let frame = try replication.receive(timeoutMs: progress.isIdle ? 20 : 1) {
+            let frame = try replication.receive(timeoutMs: progress.isIdle ? 20 : 1)
+            if let frame {
                 try handle(frame, from: replication)
                 framesSinceServe += 1
                 if framesSinceServe < 256 { continue }
@@ -68,6 +90,7 @@ public final class ReplicationFeed {
             framesSinceServe = 0
             try serveDeliveries(timeoutMs: 0)
             let now = monotonicNow()
+            if transactions?.isDue(at: now, isQuiet: frame == nil) == true { try commitTransaction() }
             let end = end.logPosition
             if now >= nextReportTime || (end != nil && progress.isIdle) {
                 nextReportTime = now + 100_000_000
@@ -77,7 +100,11 @@ public final class ReplicationFeed {
             if let end, progress.flushedLSN >= end { break }
             if stop.isSet {
                 // What is on its way is waited for; a transaction that was read only in part stays unacknowledged.
-                try producer.flush(timeoutMs: 30_000) { tag, delivery in note(tag, delivery) }
+                if transactions != nil {
+                    try commitTransaction()
+                } else {
+                    try producer.flush(timeoutMs: 30_000) { tag, delivery in note(tag, delivery) }
+                }
                 if let deliveryFailure { throw deliveryFailure }
                 break
             }
@@ -150,6 +177,7 @@ public final class ReplicationFeed {
     }
 
     private func produce(tag: UInt64) throws {
+        if transactions?.add(at: monotonicNow()) == true { try producer.beginTransaction() }
         try encoder.key.withUnsafeBytes { key in
             try encoder.value.withUnsafeBytes { value in
                 try producer.produce(topic: topic, key: key, value: value, tag: tag)
@@ -166,19 +194,36 @@ public final class ReplicationFeed {
     private func note(_ tag: UInt64, _ delivery: KafkaProducer.Delivery) {
         switch delivery {
         case .success(let place):
-            figures.publishedCount += 1
-            figures.partitionCounts[place.partition, default: 0] += 1
-            figures.lastPublishedTime = monotonicNow()
-            guard tag != 0 else { return }
-            let committedNs = progress.acknowledge(tag)
-            let (committed, now) = (committedNs - serverLessMonotonicNs, figures.lastPublishedTime)
-            if window?.membership(at: now).contains(arrival: committed) ?? true {
-                figures.committedToPublished.record(now - committed)
-            }
+            // Before its transaction is committed nobody sees it, and it may yet be taken back.
+            if transactions?.hold(tag, place.partition) == true { return }
+            published(tag, place.partition)
         case .failure(let error):
             // The log stays unacknowledged, so a new start publishes the message again.
             deliveryFailure = deliveryFailure ?? error
         }
+    }
+
+    /// The broker has a message for good.
+    private func published(_ tag: UInt64, _ partition: Int32) {
+        figures.publishedCount += 1
+        figures.partitionCounts[partition, default: 0] += 1
+        figures.lastPublishedTime = monotonicNow()
+        guard tag != 0 else { return }
+        let committedNs = progress.acknowledge(tag)
+        let (committed, now) = (committedNs - serverLessMonotonicNs, figures.lastPublishedTime)
+        if window?.membership(at: now).contains(arrival: committed) ?? true {
+            figures.committedToPublished.record(now - committed)
+        }
+    }
+
+    /// Ends the transaction of Kafka that is open, if one is: behind it the log may be acknowledged up to its last message.
+    private func commitTransaction() throws {
+        guard transactions?.isOpen == true else { return }
+        try producer.commitTransaction()
+        // The commit has waited for every message, so all reports are there.
+        try producer.poll(timeoutMs: 0) { tag, delivery in note(tag, delivery) }
+        if let deliveryFailure { throw deliveryFailure }
+        for held in transactions?.commit() ?? [] { published(held.tag, held.partition) }
     }
 
     private func acknowledge(to replication: ReplicationConnection, requestReply: Bool) throws {
@@ -212,8 +257,13 @@ public final class ReplicationFeed {
             try publishScanned(row)
             figures.scannedCount += 1
             if figures.scannedCount % 1024 == 0 { try serveDeliveries(timeoutMs: 0) }
+            if transactions?.isDue(at: monotonicNow(), isQuiet: false) == true { try commitTransaction() }
         }
-        try producer.flush(timeoutMs: 120_000) { tag, delivery in note(tag, delivery) }
+        if transactions != nil {
+            try commitTransaction()
+        } else {
+            try producer.flush(timeoutMs: 120_000) { tag, delivery in note(tag, delivery) }
+        }
         if let deliveryFailure { throw deliveryFailure }
         try connection.commit()
         try slot.markScanCompleted(on: connection)

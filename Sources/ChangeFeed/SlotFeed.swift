@@ -24,7 +24,8 @@ struct SlotFeed: ChangeFeed {
 
     func run(until end: FeedEnd, stop: StopFlag, report: (FeedFigures) -> Void) throws -> FeedFigures {
         try ReplicationFeed(
-            connection: plan.connection, kafka: plan.kafka, topic: plan.topic, slot: slot, window: plan.window
+            connection: plan.connection, kafka: plan.kafka, topic: plan.topic, slot: slot,
+            isTransactional: plan.isTransactional, window: plan.window
         ).run(until: end, stop: stop, report: report)
     }
 

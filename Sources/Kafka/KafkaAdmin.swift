@@ -12,6 +12,8 @@ public final class KafkaAdmin {
         client = try RDKafkaClient.make(RD_KAFKA_PRODUCER, settings)
     }
 
+    var settings: KafkaClientSettings { client.settings }
+
     /// librdkafka's version, such as `2.0.2`.
     public static var libraryVersion: String { unsafe String(cString: rd_kafka_version_str()) }
 
@@ -23,11 +25,12 @@ public final class KafkaAdmin {
     /// Makes a topic and waits until its metadata names all partitions.
     /// - Throws: `topicAlreadyExists`, or what the broker says against the name, the counts or the settings.
     public func createTopic(
-        _ name: String, partitions: Int, replication: Int = 1, config: [String: String] = [:],
-        timeoutMs: Int32 = 30_000
+        _ name: String, partitions: Int, settings: TopicSettings = TopicSettings(), timeoutMs: Int32 = 30_000
     ) throws(KafkaError) {
         let context = "creating topic \"\(name)\""
-        let topic = try NewTopicHandle(name, partitions: partitions, replication: replication, config: config)
+        // "-1: use the broker's default" (RD_KAFKA_ADMIN_… of rdkafka.h: "default replication factor").
+        let topic = try NewTopicHandle(
+            name, partitions: partitions, replication: settings.replication ?? -1, config: settings.config)
         let queue = QueueHandle(of: client)
         let options = AdminOptionsHandle(client, RD_KAFKA_ADMIN_OP_CREATETOPICS, timeoutMs: timeoutMs)
         var pointers: [OpaquePointer?] = unsafe [topic.pointer]
@@ -64,6 +67,60 @@ public final class KafkaAdmin {
         return metadata.partitionCount(of: topic)
     }
 
+    /// Partitions, copies and settings of a topic; nil if there is none of that name. For a Kafka: the mock tells no settings.
+    public func describeTopic(_ name: String, timeoutMs: Int32 = 10_000) throws(KafkaError) -> TopicDescription? {
+        let metadata = try MetadataHandle(of: client, timeoutMs: timeoutMs)
+        guard let partitions = metadata.partitionCount(of: name) else { return nil }
+        let context = "reading the settings of topic \"\(name)\""
+        guard let resource = unsafe rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, name) else {
+            throw KafkaError(code: .invalidArgument, message: context)
+        }
+        defer { unsafe rd_kafka_ConfigResource_destroy(resource) }
+        let queue = QueueHandle(of: client)
+        let options = AdminOptionsHandle(client, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, timeoutMs: timeoutMs)
+        var pointers: [OpaquePointer?] = unsafe [resource]
+        unsafe rd_kafka_DescribeConfigs(client.pointer, &pointers, 1, options.pointer, queue.pointer)
+        let event = try answer(on: queue, RD_KAFKA_EVENT_DESCRIBECONFIGS_RESULT, context, timeoutMs: timeoutMs)
+        var count = 0
+        let results = unsafe rd_kafka_DescribeConfigs_result_resources(
+            rd_kafka_event_DescribeConfigs_result(event.pointer), &count)
+        var config: [String: String] = [:]
+        for index in 0..<count {
+            guard let result = unsafe results?[index] else { continue }
+            let code = unsafe rd_kafka_ConfigResource_error(result)
+            guard code == RD_KAFKA_RESP_ERR_NO_ERROR else {
+                let detail = unsafe rd_kafka_ConfigResource_error_string(result).map { unsafe String(cString: $0) }
+                throw KafkaError(code, context, detail: detail)
+            }
+            var entryCount = 0
+            let entries = unsafe rd_kafka_ConfigResource_configs(result, &entryCount)
+            for entryIndex in 0..<entryCount {
+                guard let entry = unsafe entries?[entryIndex], let key = unsafe rd_kafka_ConfigEntry_name(entry),
+                    let value = unsafe rd_kafka_ConfigEntry_value(entry)
+                else { continue }
+                unsafe config[String(cString: key)] = unsafe String(cString: value)
+            }
+        }
+        return TopicDescription(
+            partitions: partitions, replication: metadata.replication(of: name), config: config)
+    }
+
+    /// The names of all topics that begin with `prefix`.
+    public func topics(beginningWith prefix: String, timeoutMs: Int32 = 10_000) throws(KafkaError) -> [String] {
+        try MetadataHandle(of: client, timeoutMs: timeoutMs).topicNames.filter { $0.hasPrefix(prefix) }
+    }
+
+    /// How many brokers are there, and of how many partitions not every copy is up to date.
+    public func health(timeoutMs: Int32 = 10_000) throws(KafkaError) -> (brokers: Int, partitionsBehind: Int) {
+        let metadata = try MetadataHandle(of: client, timeoutMs: timeoutMs)
+        return (metadata.brokerCount, metadata.partitionsBehind)
+    }
+
+    /// The numbers of the brokers that lead the partitions of a topic, in partition order; -1 where none does.
+    public func leaders(of topic: String, timeoutMs: Int32 = 10_000) throws(KafkaError) -> [Int32] {
+        try MetadataHandle(of: client, timeoutMs: timeoutMs).leaders(of: topic)
+    }
+
     /// Oldest offset and end offset of every partition, in partition order.
     public func watermarks(
         of topic: String, timeoutMs: Int32 = 10_000
@@ -73,7 +130,7 @@ public final class KafkaAdmin {
         }
         var marks: [(low: Int64, high: Int64)] = []
         for partition in 0..<Int32(count) {
-            marks.append(try client.watermarks(topic: topic, partition: partition, timeoutMs: timeoutMs))
+            marks.append(try client.settledWatermarks(topic: topic, partition: partition, timeoutMs: timeoutMs))
         }
         return marks
     }
@@ -187,6 +244,41 @@ private struct MetadataHandle: ~Copyable {
     func partitionsWithLeader(of topic: String) -> Int {
         guard let found = unsafe find(topic) else { return 0 }
         return unsafe (0..<Int(found.partition_cnt)).count { unsafe found.partitions[$0].leader >= 0 }
+    }
+
+    var topicNames: [String] {
+        unsafe (0..<Int(pointer.pointee.topic_cnt)).compactMap {
+            unsafe pointer.pointee.topics[$0].topic.map { unsafe String(cString: $0) }
+        }
+    }
+
+    var brokerCount: Int { unsafe Int(pointer.pointee.broker_cnt) }
+
+    var partitionsBehind: Int {
+        var count = 0
+        for index in unsafe 0..<Int(pointer.pointee.topic_cnt) {
+            let topic = unsafe pointer.pointee.topics[index]
+            count += unsafe (0..<Int(topic.partition_cnt)).count {
+                unsafe topic.partitions[$0].isr_cnt < topic.partitions[$0].replica_cnt
+            }
+        }
+        return count
+    }
+
+    func replication(of topic: String) -> Int {
+        guard let found = unsafe find(topic) else { return 0 }
+        return unsafe (0..<Int(found.partition_cnt)).map { unsafe Int(found.partitions[$0].replica_cnt) }.min() ?? 0
+    }
+
+    func leaders(of topic: String) -> [Int32] {
+        guard let found = unsafe find(topic) else { return [] }
+        // A broker lists partitions in an order of its own.
+        var leaders = [Int32](repeating: -1, count: unsafe Int(found.partition_cnt))
+        for index in leaders.indices {
+            let (number, leader) = unsafe (Int(found.partitions[index].id), found.partitions[index].leader)
+            if leaders.indices.contains(number) { leaders[number] = leader }
+        }
+        return leaders
     }
 
     private func find(_ topic: String) -> rd_kafka_metadata_topic? {

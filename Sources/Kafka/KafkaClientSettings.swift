@@ -32,8 +32,11 @@ public struct KafkaClientSettings: Sendable, Hashable {
 
     /// Properties whose value must not reach an error text, a log or a manifest.
     static func isSecret(_ property: String) -> Bool {
-        let words = ["password", "secret", "token", "oauthbearer.config", "pem", "jaas", "key"]
-        return words.contains { property.lowercased().contains($0) }
+        let property = property.lowercased()
+        // Where a key or a certificate lies is no secret.
+        if property.hasSuffix(".location") || property.hasSuffix(".url") { return false }
+        let words = ["password", "secret", "token", "oauthbearer.config", "key.pem", "keystore.pem", "jaas", "ssl_key"]
+        return words.contains { property.contains($0) }
     }
 }
 

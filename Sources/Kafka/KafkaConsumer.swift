@@ -14,6 +14,8 @@ public final class KafkaConsumer {
     var topicOfGroup = ""
     /// An error that came behind good messages of a batch; the next poll throws it.
     private var pendingError: KafkaError?
+    /// Partitions at whose end the client was, of one that asks to be told (`enable.partition.eof`).
+    private(set) var partitionsAtEnd: Set<Int32> = []
 
     /// Makes the client; no broker is asked yet (`requireReachable` does).
     /// - Parameter group: whose member to become by `subscribe`; nil where partitions are assigned by hand.
@@ -119,17 +121,7 @@ public final class KafkaConsumer {
     public func watermarks(
         topic: String, partition: Int32, timeoutMs: Int32 = 10_000
     ) throws(KafkaError) -> (low: Int64, high: Int64) {
-        let deadline = monotonicNowMs() + Int64(timeoutMs)
-        while true {
-            do throws(KafkaError) {
-                return try open().watermarks(topic: topic, partition: partition, timeoutMs: timeoutMs)
-            } catch {
-                // Of a topic that was made a moment ago the brokers may not know yet who leads.
-                guard [.notLeaderForPartition, .leaderNotAvailable].contains(error.code), monotonicNowMs() < deadline
-                else { throw error }
-                usleep(10_000)
-            }
-        }
+        try open().settledWatermarks(topic: topic, partition: partition, timeoutMs: timeoutMs)
     }
 
     /// The last lines that librdkafka logged for this client.
@@ -178,12 +170,33 @@ public final class KafkaConsumer {
         if message.code == RD_KAFKA_RESP_ERR_NO_ERROR { return message }
         // The group has taken the partitions of a member that came back too late; what is lost comes as its event.
         if group != nil, message.code == RD_KAFKA_RESP_ERR__MAX_POLL_EXCEEDED { return nil }
+        if message.code == RD_KAFKA_RESP_ERR__PARTITION_EOF {
+            partitionsAtEnd.insert(message.partition)
+            return nil
+        }
         throw KafkaError(
             message.code, "topic \"\(message.topic)\" partition \(message.partition)", detail: message.errorText)
     }
 }
 
 extension RDKafkaClient {
+    /// Waits for a leader, up to `timeoutMs`: of a topic that was made a moment ago, or whose leader has just died, the brokers
+    /// may not know yet who leads.
+    func settledWatermarks(
+        topic: String, partition: Int32, timeoutMs: Int32
+    ) throws(KafkaError) -> (low: Int64, high: Int64) {
+        let passing: Set<KafkaError.Code> = [.notLeaderForPartition, .leaderNotAvailable, .transport, .timedOut]
+        let deadline = monotonicNowMs() + Int64(timeoutMs)
+        while true {
+            do throws(KafkaError) {
+                return try watermarks(topic: topic, partition: partition, timeoutMs: timeoutMs)
+            } catch {
+                guard passing.contains(error.code), monotonicNowMs() < deadline else { throw error }
+                usleep(10_000)
+            }
+        }
+    }
+
     func watermarks(
         topic: String, partition: Int32, timeoutMs: Int32
     ) throws(KafkaError) -> (low: Int64, high: Int64) {

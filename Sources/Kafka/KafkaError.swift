@@ -36,6 +36,8 @@ extension KafkaError {
         public static let invalidArgument = Code(RD_KAFKA_RESP_ERR__INVALID_ARG)
         public static let transport = Code(RD_KAFKA_RESP_ERR__TRANSPORT)
         public static let allBrokersDown = Code(RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
+        public static let authentication = Code(RD_KAFKA_RESP_ERR__AUTHENTICATION)
+        public static let ssl = Code(RD_KAFKA_RESP_ERR__SSL)
         public static let resolve = Code(RD_KAFKA_RESP_ERR__RESOLVE)
         public static let timedOut = Code(RD_KAFKA_RESP_ERR__TIMED_OUT)
         public static let messageTimedOut = Code(RD_KAFKA_RESP_ERR__MSG_TIMED_OUT)

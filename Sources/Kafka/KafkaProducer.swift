@@ -32,6 +32,7 @@ public final class KafkaProducer {
     public typealias Delivery = Result<(partition: Int32, offset: Int64), KafkaError>
 
     private let client: RDKafkaClient
+    var handle: OpaquePointer { unsafe client.pointer }
     /// Reports being handed over; swapped with the context's list, so that neither is allocated anew.
     private var handingOver: [DeliveryReport] = []
     private var isHandingOver = false

@@ -187,6 +187,7 @@ final class AllocateStage: StageRun {
         // Nobody works behind it any more, and only now it tells how late it was.
         proxy?.stop()
         let (resources, lockWaits) = try meter.finish(on: connection, start: processed.drain.startTime)
+        try given.target.reviveBrokers()
         try requireNotStopped(given.stop)
 
         var row = RunRow(
@@ -249,7 +250,9 @@ final class AllocateStage: StageRun {
                 drain: drain, executions: stream.execution.writtenCount,
                 ends: try given.target.completeTopicEnds(topic.topic), hosts: figures)
         } else {
-            let drain = try WorkerPool.run(plan, bookings: beside, faults: given.scenario.faults, stop: given.stop)
+            let drain = try WorkerPool.run(
+                plan, bookings: beside, faults: given.scenario.faults,
+                broker: given.target.brokerFault(topic: topic.topic), stop: given.stop)
             processed = Processed(
                 drain: drain, executions: stream.execution.writtenCount,
                 ends: try given.target.completeTopicEnds(topic.topic))

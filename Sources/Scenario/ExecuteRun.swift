@@ -78,7 +78,7 @@ enum ExecuteRun {
             let feed = try RunningFeed(to: topic, keyedBy: .standard, target: target)
             feed.waitUntilReading()
             return try measure(
-                configuration, plan, feed, { try target.completeTopicEnds(topic).values.reduce(0, +) }, target,
+                configuration, plan, feed, { try target.completeContent(of: topic).messageCount }, target,
                 connection, stop, progress)
         }
     }

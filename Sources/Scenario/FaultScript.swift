@@ -1,6 +1,7 @@
 // What breaks while workers run, when, and how long they take to be over it. On a thread of its own beside them.
 
 import Allocations
+import Diagnostics
 import Measurement
 import Postgres
 
@@ -24,6 +25,8 @@ struct FaultScript {
     let faults: [ScenarioFile.FaultPlan]
     let workers: [WorkerFault]
     let connection: ConnectionInfo
+    /// Nil where there is no broker to spare.
+    var broker: BrokerFault?
 
     private static let lookIntervalNs: Int64 = 2_000_000
 
@@ -66,6 +69,13 @@ struct FaultScript {
                 concerned = workers
                 for worker in concerned { worker.begin(at: now, killing: false) }
                 try AllocationsSource.terminateWorkers(on: session)
+            case .killBroker:
+                guard let broker else { throw OperatingError("there is no broker to kill") }
+                concerned = workers
+                let dead = try broker.kill()
+                try broker.waitForLeaders(without: dead, isOver: isOver)
+                // What piled up meanwhile is due by now, so to be past it is to have recovered.
+                for worker in concerned { worker.begin(at: monotonicNow(), killing: false) }
             }
             let next = index + 1 < faults.count ? line.start + faults[index + 1].atNs : Int64.max
             while monotonicNow() < next, !isOver(), !concerned.allSatisfy(\.isSettled) {

@@ -76,6 +76,7 @@ enum LiveStream {
         let drained = Result {
             try WorkerPool.run(
                 plan, bookings: bookings, faults: faults, companions: 1,
+                broker: target.brokerFault(topic: plan.topic),
                 onLine: { line in
                     thread = WorkerThread(name: "executor") { try executor.run(from: line, stop: cellStop) }
                 }, stop: cellStop)
@@ -136,8 +137,8 @@ private struct Executor: Sendable {
             let figures = try feed.finish(on: connection)
             // A feed that was stopped may have left messages unpublished, and nobody waits for them any more.
             if stop.isSet { return Outcome(execution: summary) }
-            let ends = try target.completeTopicEnds(topic)
-            let held = ends.values.reduce(0, +)
+            let content = try target.completeContent(of: topic)
+            let (ends, held) = (content.ends, content.messageCount)
             guard held >= summary.writtenCount else {
                 throw OperatingError("the topic \(topic) holds \(held) messages of \(summary.writtenCount) executions")
             }

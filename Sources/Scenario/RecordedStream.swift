@@ -4,6 +4,7 @@
 import Allocations
 import ChangeFeed
 import Diagnostics
+import Kafka
 import Measurement
 import Model
 import Postgres
@@ -16,12 +17,22 @@ struct RecordedTopic: Sendable, Equatable {
     let key: TopicKey
     /// By partition the offset behind its last message.
     let ends: [Int32: Int64]
+    let messageCount: Int64
+
+    /// - Parameter messageCount: where the ends don't say it, as of a topic that was written in transactions.
+    init(topic: String, key: TopicKey, ends: [Int32: Int64], messageCount: Int64? = nil) {
+        self.topic = topic
+        self.key = key
+        self.ends = ends
+        self.messageCount = messageCount ?? ends.values.reduce(0, +)
+    }
 
     var partitions: [Int32] { ends.keys.sorted() }
-    var messageCount: Int64 { ends.values.reduce(0, +) }
 
     /// A topic of the same shape, to be filled anew.
-    func renamed(_ name: String) -> RecordedTopic { RecordedTopic(topic: name, key: key, ends: ends) }
+    func renamed(_ name: String) -> RecordedTopic {
+        RecordedTopic(topic: name, key: key, ends: ends, messageCount: messageCount)
+    }
 }
 
 /// The executions of a scenario, in a topic for each shape that its configurations ask for, and what they were made from.
@@ -162,7 +173,9 @@ struct RecordedStream {
     ) throws -> RecordedTopic {
         let deadline = monotonicNow() + 2_000_000_000
         while true {
-            let recorded = RecordedTopic(topic: topic, key: shape.key, ends: try target.completeTopicEnds(topic))
+            let content = try target.completeContent(of: topic)
+            let recorded = RecordedTopic(
+                topic: topic, key: shape.key, ends: content.ends, messageCount: content.messageCount)
             if recorded.messageCount == count || (mayRepeat && recorded.messageCount > count) { return recorded }
             guard recorded.messageCount < count, monotonicNow() < deadline else {
                 throw OperatingError(

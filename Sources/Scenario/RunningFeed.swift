@@ -81,7 +81,9 @@ extension Target {
         of source: FeedSource, to topic: String, window: MeasuredWindow? = nil
     ) throws -> any ChangeFeed {
         guard let kafka else { throw OperatingError("a change feed needs a broker") }
-        return try FeedPlan(connection: connection, kafka: kafka, topic: topic, source: source, window: window)
-            .makeFeed()
+        return try FeedPlan(
+            connection: connection, kafka: kafka, topic: topic, source: source, isTransactional: isFeedTransactional,
+            window: window
+        ).makeFeed()
     }
 }

@@ -1,6 +1,7 @@
 // What a scenario says about time: how executions arrive, which of them are measured, what is judged, what is broken.
 // Plain values; the readers of the same names check them.
 
+public import Kafka
 public import Measurement
 import Model
 public import Postgres
@@ -74,6 +75,21 @@ extension ScenarioFile {
         public var cockroach: CockroachSettings?
         /// Processes on any machines that the workers are in; nil where they are threads of the runner.
         public var workerHosts: Int?
+        /// HOST:PORT,… of a Kafka of the user's; nil for the embedded broker.
+        public var brokers: String?
+        /// Nodes of the embedded Kafka.
+        public var embeddedBrokers = 1
+        public var kafka = Kafka()
+
+        /// What is asked of a Kafka's clients and topics.
+        public struct Kafka: Sendable, Equatable {
+            /// Properties of librdkafka; none of them a secret.
+            public var properties: [String: String] = [:]
+            /// A file of further properties: the place of secrets.
+            public var propertiesFile: String?
+            public var topic = TopicSettings()
+            public var isFeedTransactional = false
+        }
 
         public struct Setting: Sendable, Equatable {
             public var name: String
@@ -110,6 +126,8 @@ extension ScenarioFile {
         public enum Kind: String, Sendable, CaseIterable {
             case killWorker = "kill_worker"
             case terminateBackends = "terminate_backends"
+            /// Of several embedded Kafka nodes the one that leads the first partition.
+            case killBroker = "kill_broker"
         }
 
         /// After the start of the cell.

@@ -1,6 +1,7 @@
 // What `allocbench check` tells of a scenario: what would run, how often, and under which names.
 
 import Glibc
+import Kafka
 import Measurement
 import Model
 import Report
@@ -43,9 +44,16 @@ extension ScenarioFile {
     private var serversText: String {
         let settings = servers.settings.map { "\($0.name) = \($0.value)" }
         let hosts = servers.workerHosts.map { [counted($0, "worker host")] } ?? []
+        var brokers: [String] = []
+        if let own = servers.brokers { brokers.append("Kafka at \(own)") }
+        if servers.embeddedBrokers > 1 { brokers.append(counted(servers.embeddedBrokers, "broker")) }
+        if let copies = servers.kafka.topic.replication { brokers.append("replication = \(copies)") }
+        let topic = servers.kafka.topic.config.sorted { $0.key < $1.key }.map { "\($0.key) = \($0.value)" }
+        let properties = servers.kafka.properties.sorted { $0.key < $1.key }.map { "\($0.key) = \($0.value)" }
+        if servers.kafka.isFeedTransactional { brokers.append("transactional feed") }
         var parts = [servers.database ?? counted(servers.standbys, "standby")] + hosts + settings
         if servers.cockroach != nil { parts.append("settings of CockroachDB") }
-        return parts.joined(separator: ", ")
+        return (parts + brokers + topic + properties).joined(separator: ", ")
     }
 
     private var loadText: String {

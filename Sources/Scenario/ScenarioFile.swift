@@ -138,7 +138,7 @@ public struct ScenarioFile: Sendable {
 /// The bytes of a regular file of reasonable size.
 ///
 /// - Parameter what: what the file is, such as "a scenario".
-private func readFile(_ path: String, what: String) throws(InputError) -> [UInt8] {
+func readFile(_ path: String, what: String) throws(InputError) -> [UInt8] {
     func refusal(_ expected: String) -> InputError { InputError(InputFault(source: path, expected: expected)) }
     // A pipe without a writer would block an ordinary open for ever.
     let file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)

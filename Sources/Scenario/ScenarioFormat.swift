@@ -98,6 +98,8 @@ indirect enum Form: Sendable {
     case either([Form])
     /// Server settings by name.
     case settings
+    /// Properties of librdkafka by name.
+    case properties
 }
 
 /// One key of a mapping.
@@ -230,6 +232,11 @@ enum ScenarioFormat {
                 "worker_hosts", .integer(Limit.workerHosts),
                 "Processes (allocbench work --join) that the workers run in, on any machines; else they are threads of the runner."
             ),
+            Key("brokers", .text, "embedded, or HOST:PORT,... of your own Kafka.", standard: "embedded"),
+            Key(
+                "embedded_brokers", .integer(Limit.embeddedBrokers),
+                "Nodes of the embedded Kafka; more than one need a distribution (KAFKA_HOME).", standard: "1"),
+            Key("kafka", .mapping(kafka), "Of the Kafka's clients and topics."),
         ])
 
     static let scenario = Level(

@@ -4,6 +4,7 @@ import Diagnostics
 import Measurement
 import Model
 import Report
+import Services
 
 extension ScenarioReader {
     /// After the configurations, whose names gates refer to.
@@ -85,6 +86,18 @@ extension ScenarioReader {
                 let expected =
                     "a time before the last execution arrives, after \(plain(Double(end / 1_000_000) / 1000)) s"
                 refuse(time.value.line, time.key, value: valueText(time.value), expected)
+            }
+            if kind == .killBroker, let kindEntry = keys["kind"] {
+                let count = EmbeddedServices.brokerCountForKilling
+                if servers.embeddedBrokers < count {
+                    refuse(
+                        kindEntry.value.line, kindEntry.key, value: "kill_broker",
+                        "servers with embedded_brokers: \(count) or more, of which the others go on")
+                } else if plans.contains(where: { $0.kind == .killBroker }) {
+                    refuse(
+                        kindEntry.value.line, kindEntry.key, value: "kill_broker",
+                        "one dead broker a run: writes wait for two of three copies")
+                }
             }
             if let kind { plans.append(ScenarioFile.FaultPlan(atNs: atNs, kind: kind)) }
         }

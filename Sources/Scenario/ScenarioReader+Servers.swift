@@ -26,6 +26,7 @@ extension ScenarioReader {
             servers.workerHosts = integer(entry, Limit.workerHosts)
             workerHostsPlace = (source, entry.line)
         }
+        readBrokers(keys)
         guard servers.database != nil else { return }
         for key in ["standbys", "settings"] {
             guard let entry = keys[key], key == "settings" || servers.standbys > 0 else { continue }

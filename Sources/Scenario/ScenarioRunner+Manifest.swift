@@ -39,7 +39,7 @@ extension ScenarioRunner {
                 ? target.connection.redacted : "embedded, dbname=\(target.connection["dbname"] ?? "")",
             serverSettings: settings.map { Manifest.Entry($0.name, $0.value) },
             brokerSettings: [Manifest.Entry("bootstrap.servers", target.kafka?.bootstrapServers ?? "")]
-                + stage.brokerEntries,
+                + kafkaEntries + stage.brokerEntries,
             machine: MachineDescription.current(), startedAtUnixMs: Int64(started.timeIntervalSince1970 * 1000),
             endedAtUnixMs: Int64(started.timeIntervalSince1970 * 1000), dataSets: try dataSets(on: connection))
         manifest.fingerprint = stage.fingerprint
@@ -47,6 +47,24 @@ extension ScenarioRunner {
         manifest.securitiesFile = Self.absolute(scenario.workload.securitiesFile)
         manifest.pricesFolder = Self.absolute(scenario.workload.pricesFolder)
         return manifest
+    }
+
+    /// What clients and topics were told beyond the defaults; of secrets only that there were some.
+    private var kafkaEntries: [Manifest.Entry] {
+        var entries = (target.kafka?.redactedProperties ?? [:]).sorted { $0.key < $1.key }.map {
+            Manifest.Entry($0.key, $0.value)
+        }
+        if let services = target.services, services.broker.brokerCount > 1 {
+            entries.append(Manifest.Entry("brokers", String(services.broker.brokerCount)))
+        }
+        if let copies = target.topicSettings.replication {
+            entries.append(Manifest.Entry("topic replication", String(copies)))
+        }
+        entries += target.topicSettings.config.sorted { $0.key < $1.key }.map {
+            Manifest.Entry("topic \($0.key)", $0.value)
+        }
+        if target.isFeedTransactional { entries.append(Manifest.Entry("transactional feed", "true")) }
+        return entries
     }
 
     private func dataSets(on connection: PostgresConnection) throws -> [Manifest.DataSet] {

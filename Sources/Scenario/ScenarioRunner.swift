@@ -61,6 +61,7 @@ public struct ScenarioRunner {
         defer { servers.restore() }
         // A broker may still have the topics of the part that was cut.
         let scope = options.resumed == nil ? runID : "\(runID).\(getpid())"
+        if let resumed = options.resumed { try target.deleteTopics(beginningWith: "allocbench.\(resumed.name).") }
         let stage = try makeStageRun(runID: scope, selfCheck: selfCheck)
         defer { stage.close() }
         try requireExpected(stage.fingerprint)

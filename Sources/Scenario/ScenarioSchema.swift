@@ -162,6 +162,13 @@ extension ScenarioFormat {
         case .mapping(let level): return members(of: level)
         case .either(let forms):
             return [JSON.Member("anyOf", .array(forms.map { .object(members(of: $0)) }))]
+        case .properties:
+            return [
+                JSON.Member("type", .string("object")),
+                JSON.Member(
+                    "additionalProperties",
+                    .object([JSON.Member("type", .array(["string", "number", "boolean"].map { JSON.string($0) }))])),
+            ]
         case .settings:
             let scalar = JSON.object([
                 JSON.Member("type", .array(["string", "number", "boolean"].map { JSON.string($0) }))

@@ -75,16 +75,18 @@ enum SinkCeiling {
         let consumer = try KafkaConsumer(settings: WorkerPlan.consumerSettings(kafka, isRecorded: true))
         defer { consumer.close(timeoutMs: 5_000) }
         let decoder = EnvelopeDecoder()
-        let wanted = partitions.reduce(0) { $0 + (topic.ends[$1] ?? 0) }
+        // By offset, not by count: the ends of transactions take offsets, too.
+        var left = partitions.count { (topic.ends[$0] ?? 0) > 0 }
         try consumer.assign(partitions.map { TopicPartitionOffset(topic: topic.topic, partition: $0, offset: 0) })
         var share = Share()
         // Allocation workers wait for each other to connect, and meanwhile the first messages come; so do these.
         sleepUntil(monotonic: monotonicNow() + prefetchNs)
         guard line.wait() != nil else { return share }
-        while share.messageCount < wanted && !isStopped() {
+        while left > 0 && !isStopped() {
             let polled = try consumer.pollBatch(max: 4096, timeoutMs: 20) { message throws(KafkaError) in
                 if case .execution = message.withValue({ decoder.decode($0) }) {} else { share.otherCount += 1 }
                 share.messageCount += 1
+                if message.offset + 1 == topic.ends[message.partition] { left -= 1 }
             }
             if polled > 0 { share.lastTime = monotonicNow() }
         }

@@ -38,11 +38,39 @@ public struct Target: Sendable {
         public var database = "allocbench"
         /// HOST:PORT,… of a Kafka of the user's; nil for the embedded broker.
         public var brokers: String?
+        /// Nodes of the embedded Kafka.
+        public var embeddedBrokers = 1
         public var broker = BrokerNeed.own
+        /// Of the Kafka's clients and topics, whosever it is.
+        public var kafka = KafkaOptions()
         /// Settings of the embedded PostgreSQL beside its own, such as `shared_buffers`.
         public var postgresSettings: [String: String] = [:]
 
         public init() {}
+
+        private func validateEmbedded() throws {
+            try BrokerChoice.requireDistribution(kafkaHome: kafkaHome)
+            guard broker != .none else { return }
+            let choice = BrokerChoice(kafkaHome: kafkaHome, brokers: embeddedBrokers)
+            guard choice.brokerCount == embeddedBrokers else {
+                throw InputError(
+                    InputFault(
+                        source: "servers.embedded_brokers", value: String(embeddedBrokers),
+                        expected:
+                            "1 of librdkafka's mock; more need a Kafka distribution: --kafka-home DIR or KAFKA_HOME"))
+            }
+            if let copies = kafka.topic.replication, copies > embeddedBrokers {
+                throw InputError(
+                    InputFault(
+                        source: "servers.kafka.topic.replication", value: String(copies),
+                        expected: "at most \(embeddedBrokers), the embedded brokers (servers.embedded_brokers)"))
+            }
+            // A Kafka that `services start` has started is used without being asked for.
+            let isKafkaRunning =
+                try StateFolder.isPresent(state)
+                && ServicesControl.status(in: StateFolder(state)).contains { $0.record.kind == .kafka && $0.isRunning }
+            try kafka.validateEmbedded(isMock: choice.kind == .mockBroker && !isKafkaRunning)
+        }
 
         /// Whether both servers are the user's, as far as they are needed.
         public var isExternal: Bool { connection != nil }
@@ -65,11 +93,15 @@ public struct Target: Sendable {
                         source: connectionSource,
                         expected: "a scenario without servers.settings: your own server keeps its own"))
             }
-            if connection == nil { try BrokerChoice.requireDistribution(kafkaHome: kafkaHome) }
+            if connection == nil { try validateEmbedded() }
         }
     }
 
     public let connection: ConnectionInfo
+    /// What topics are made with, and held to where they are there already.
+    var topicSettings = TopicSettings()
+    /// Whether the change feed publishes in transactions of Kafka.
+    public private(set) var isFeedTransactional = false
     /// Nil where a verb needs no broker.
     public let kafka: KafkaClientSettings?
     /// Nil when both servers are the user's.
@@ -85,7 +117,9 @@ public struct Target: Sendable {
     public static func open(_ options: Options) throws -> Target {
         try options.validate()
         if let text = options.connection {
-            let kafka = options.brokers.map { KafkaClientSettings(bootstrapServers: $0) }
+            let kafka = options.brokers.map {
+                KafkaClientSettings(bootstrapServers: $0, properties: options.kafka.properties(isEmbedded: false))
+            }
             var info = try connectionInfo(text, source: options.connectionSource)
             // Before anything is written to the database; the database first, because it refuses sooner.
             let connection = try PostgresConnection.connect(to: info)
@@ -97,11 +131,15 @@ public struct Target: Sendable {
             }
             if let kafka, options.broker != .none { try KafkaAdmin(settings: kafka).requireReachable() }
             return Target(
-                connection: info, kafka: kafka, services: nil, brokerKind: "kafka", cockroach: options.cockroach)
+                connection: info, topicSettings: options.kafka.topic,
+                isFeedTransactional: options.kafka.isFeedTransactional, kafka: kafka, services: nil,
+                brokerKind: "kafka",
+                cockroach: options.cockroach)
         }
         if options.broker == .lasting { try requireLastingServices(options.state) }
         let services = try EmbeddedServices.start(
-            in: StateFolder(options.state), broker: BrokerChoice(kafkaHome: options.kafkaHome),
+            in: StateFolder(options.state),
+            broker: BrokerChoice(kafkaHome: options.kafkaHome, brokers: options.embeddedBrokers),
             settings: EmbeddedPostgres.defaultSettings.merging(options.postgresSettings) { $1 })
         do {
             if services.isShared, !options.postgresSettings.isEmpty {
@@ -110,11 +148,15 @@ public struct Target: Sendable {
                         + "\(services.state.path) run already, with other settings",
                     remedy: "`allocbench services stop` first, or use another folder: --state DIR")
             }
+            try options.kafka.validateEmbedded(isMock: services.brokerKind == .mockBroker)
+            var kafka = services.broker.clientSettings
+            kafka.properties = options.kafka.properties(isEmbedded: true)
             let server = try ConnectionInfo(services.connectionInfo)
             try createDatabase(options.database, on: server)
             return Target(
-                connection: server.with(database: options.database), kafka: services.broker.clientSettings,
-                services: services, brokerKind: services.brokerKind.rawValue)
+                connection: server.with(database: options.database), topicSettings: options.kafka.topic,
+                isFeedTransactional: options.kafka.isFeedTransactional, kafka: kafka, services: services,
+                brokerKind: services.brokerKind.rawValue)
         } catch {
             services.stop()
             throw error
@@ -176,16 +218,65 @@ public struct Target: Sendable {
         return kafka.with("session.timeout.ms", "4000").with("heartbeat.interval.ms", "500")
     }
 
-    /// Makes a topic; on the user's own Kafka by its admin interface.
+    /// Makes a topic, as the scenario wants its topics; on a Kafka by its admin interface.
+    /// - Throws: `topicAlreadyExists` among others: what is there is somebody's.
     public func createTopic(_ name: String, partitions: Int) throws {
         if let makeTopic { return try makeTopic(name, partitions) }
-        if let services { return try services.createTopic(name: name, partitions: partitions) }
-        try admin().createTopic(name, partitions: partitions)
+        if let services, services.brokerKind == .mockBroker {
+            return try services.createTopic(name: name, partitions: partitions)
+        }
+        try admin().createTopic(name, partitions: partitions, settings: topicSettings)
     }
 
+    /// Makes a topic that others may have made already. One that is there is left as it is, and used only if it is as wanted.
+    /// - Parameters:
+    ///   - partitions: how many it must have; nil where that isn't stated.
+    ///   - count: with how many it is made where it isn't stated.
+    ///   - settings: what else is stated.
+    /// - Returns: how many partitions it has.
+    @discardableResult
+    public func ensureTopic(
+        _ name: String, partitions: Int?, otherwise count: Int, settings: TopicSettings? = nil
+    ) throws -> Int {
+        var target = self
+        if let settings { target.topicSettings = settings }
+        let isMock = makeTopic != nil || services?.brokerKind == .mockBroker
+        if isMock, !target.topicSettings.isEmpty {
+            throw OperatingError(
+                "librdkafka's mock has no settings of topics",
+                remedy: "use a real Kafka: --kafka-home DIR or KAFKA_HOME")
+        }
+        guard let found = try partitionCount(of: name) else {
+            try target.createTopic(name, partitions: partitions ?? count)
+            return partitions ?? count
+        }
+        let description =
+            isMock
+            ? TopicDescription(partitions: found, replication: 1, config: [:])
+            : try admin().describeTopic(name) ?? TopicDescription(partitions: found, replication: 1, config: [:])
+        let differences = target.topicSettings.differences(from: description, partitions: partitions)
+        guard differences.isEmpty else {
+            throw OperatingError(
+                "the topic \(name) is there already, but \(differences.joined(separator: ", "))",
+                remedy: "use another topic, or change what is asked for; it is never altered from here")
+        }
+        return found
+    }
+
+    /// Deletes what a part of this run that was killed has left: topics that begin with `prefix`, which no other run's do.
+    func deleteTopics(beginningWith prefix: String) throws {
+        guard makeTopic == nil, services?.brokerKind != .mockBroker else { return }
+        for topic in try admin().topics(beginningWith: prefix) { try? deleteTopic(topic) }
+    }
+
+    /// How an embedded Kafka node can be killed that matters to a topic; nil where the brokers aren't ours.
+    func brokerFault(topic: String) -> BrokerFault? { services.map { BrokerFault(services: $0, topic: topic) } }
+
+    /// Starts those embedded Kafka nodes again that a fault has killed, so that the next cell finds them.
+    func reviveBrokers() throws { try services?.reviveBrokers() }
+
     public func deleteTopic(_ name: String) throws {
-        if makeTopic != nil { return }
-        if let services { return try services.deleteTopic(name: name) }
+        if makeTopic != nil || services?.brokerKind == .mockBroker { return }
         try admin().deleteTopic(name)
     }
 
@@ -193,12 +284,23 @@ public struct Target: Sendable {
     public func partitionCount(of topic: String) throws -> Int? { try admin().partitionCount(of: topic) }
 
     /// By partition the offset behind its last message.
+    /// - Parameter mayHaveTransactions: whether somebody may have written in transactions of Kafka, whose ends take offsets; nil
+    ///   where that is this target's own feed, if anybody.
     /// - Throws: when the broker has dropped messages: what is left of the stream is not the stream.
-    public func completeTopicEnds(_ topic: String) throws -> [Int32: Int64] {
+    public func completeTopicEnds(_ topic: String, mayHaveTransactions: Bool? = nil) throws -> [Int32: Int64] {
+        try completeContent(of: topic, mayHaveTransactions: mayHaveTransactions).ends
+    }
+
+    /// The same with the number of messages.
+    func completeContent(of topic: String, mayHaveTransactions: Bool? = nil) throws -> TopicContent {
         let admin = try admin()
         try admin.requireComplete(topic: topic)
+        let isMock = makeTopic != nil || services?.brokerKind == .mockBroker
+        if !isMock, mayHaveTransactions ?? isFeedTransactional { return try admin.content(of: topic) }
         let marks = try admin.watermarks(of: topic)
-        return Dictionary(uniqueKeysWithValues: marks.enumerated().map { (Int32($0), $1.high) })
+        return TopicContent(
+            ends: Dictionary(uniqueKeysWithValues: marks.enumerated().map { (Int32($0), $1.high) }),
+            messageCount: marks.reduce(0) { $0 + $1.high })
     }
 
     private func admin() throws -> KafkaAdmin {

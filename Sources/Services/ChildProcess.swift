@@ -4,6 +4,7 @@
 internal import CSpawn
 public import Diagnostics
 internal import Glibc
+import Kafka
 
 /// Child processes by `posix_spawn`: no fork in a process that has threads.
 public enum ChildProcess {
@@ -63,6 +64,20 @@ public enum ChildProcess {
                 .file(standardOutput, O_WRONLY | O_CREAT | O_APPEND),
                 .file(standardError, O_WRONLY | O_CREAT | O_APPEND),
             ])
+    }
+
+    /// This process' own environment less what may be a secret of the user's brokers, for a child that has no use for it.
+    static var environmentWithoutSecrets: [String: String] {
+        var variables: [String: String] = [:]
+        var next = environ
+        while let entry = next.pointee {
+            let parts = String(cString: entry).split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            if parts.count == 2, !parts[0].hasPrefix(KafkaPropertySource.variablePrefix) {
+                variables[String(parts[0])] = String(parts[1])
+            }
+            next += 1
+        }
+        return variables
     }
 
     /// When a process started, in clock ticks after the machine's start; nil if there is no such process.

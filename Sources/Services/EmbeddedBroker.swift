@@ -8,13 +8,24 @@ public import Kafka
 /// Which broker a run asks for.
 public enum BrokerChoice: Sendable, Hashable {
     case mock
-    /// A Kafka distribution: the folder that holds `bin/kafka-server-start.sh`.
-    case kafka(home: String)
+    /// A Kafka distribution: the folder that holds `bin/kafka-server-start.sh`. And how many nodes of it.
+    case kafka(home: String, brokers: Int = 1)
 
-    /// `--kafka-home` if given, else KAFKA_HOME, else the mock, which needs nothing installed.
-    public init(kafkaHome option: String?) {
-        if let home = Self.home(option)?.path { self = .kafka(home: home) } else { self = .mock }
+    /// `--kafka-home` if given, else KAFKA_HOME, else the mock, which needs nothing installed and is always one.
+    public init(kafkaHome option: String?, brokers: Int = 1) {
+        if let home = Self.home(option)?.path { self = .kafka(home: home, brokers: brokers) } else { self = .mock }
     }
+
+    /// How many brokers that are.
+    public var brokerCount: Int {
+        switch self {
+        case .mock: 1
+        case .kafka(_, let count): count
+        }
+    }
+
+    /// How many nodes an embedded Kafka may have.
+    public static let brokerCounts = 1...KafkaCluster.countMax
 
     /// Refuses a folder that holds no Kafka, before anything is made or started.
     public static func requireDistribution(kafkaHome option: String?) throws(InputError) {
@@ -41,31 +52,60 @@ public enum BrokerChoice: Sendable, Hashable {
 /// A running broker.
 public struct EmbeddedBroker: Sendable {
     public let kind: ServiceRecord.Kind
-    public let bootstrapServers: String
-    let process: ProcessIdentity
+    /// Of each node one.
+    let addresses: [String]
+    let processes: [ProcessIdentity]
     /// Where the mock takes requests for topics.
     let controlSocket: String?
+    /// Of the further listeners that it was started with, by name.
+    public private(set) var listenerAddresses: [String: String] = [:]
+
+    public var bootstrapServers: String { addresses.joined(separator: ",") }
+    public var brokerCount: Int { addresses.count }
 
     /// Starts the broker that `choice` names, and waits until it answers. Nothing is recorded: `EmbeddedServices` does
     /// that, and whoever starts a broker by itself stops it by itself.
-    public static func start(_ choice: BrokerChoice, in state: StateFolder) throws -> EmbeddedBroker {
+    /// - Parameter listeners: of a real Kafka, beside the plain one.
+    public static func start(
+        _ choice: BrokerChoice, in state: StateFolder, listeners: [BrokerListener] = []
+    ) throws -> EmbeddedBroker {
         switch choice {
         case .mock: try startMock(in: state)
-        case .kafka(let home): try KafkaNode(home: home, state: state).start()
+        case .kafka(let home, let count):
+            try KafkaCluster(home: home, state: state, count: count, listeners: listeners).start()
         }
     }
 
     /// Stops a broker that was started by itself.
     public func stop(in state: StateFolder) {
-        Leftovers.stop(kind, process, in: state)
+        if kind == .kafka {
+            let marks = Set((1...brokerCount).map { state.kafkaProperties(node: $0, of: brokerCount) })
+            let found = MarkedProcesses.find(anyOf: marks)
+            MarkedProcesses.end(
+                found + processes.filter { !found.contains($0) }, [(SIGTERM, .seconds(20)), (SIGKILL, .seconds(10))])
+        } else {
+            for process in processes { Leftovers.stop(kind, process, in: state) }
+        }
         if controlSocket != nil { state.removeMockSocket() }
     }
 
-    /// The running broker that a record tells of.
-    static func attach(to record: ServiceRecord, in state: StateFolder) -> EmbeddedBroker {
-        EmbeddedBroker(
-            kind: record.kind, bootstrapServers: record.address, process: record.process,
-            controlSocket: record.kind == .mockBroker ? state.mockControlSocket : nil)
+    /// The running broker that records tell of, a record for each node.
+    static func attach(to records: [ServiceRecord], in state: StateFolder) -> EmbeddedBroker? {
+        guard let first = records.first else { return nil }
+        return EmbeddedBroker(
+            kind: first.kind, addresses: records.map(\.address), processes: records.map(\.process),
+            controlSocket: first.kind == .mockBroker ? state.mockControlSocket : nil)
+    }
+
+    init(
+        kind: ServiceRecord.Kind, addresses: [String], processes: [ProcessIdentity], controlSocket: String?,
+        listenerAddresses: [String: String] = [:]
+    ) {
+        self.kind = kind
+        self.addresses = addresses
+        self.processes = processes
+        self.controlSocket = controlSocket
+        self.listenerAddresses = listenerAddresses
     }
 
     /// - Throws: `KafkaError` with `topicAlreadyExists`, or what the broker has against the topic.
@@ -95,7 +135,7 @@ public struct EmbeddedBroker: Sendable {
         let pid = try ChildProcess.spawnDetached(
             [
                 try HarnessExecutable.path(), MockBrokerProcess.verb, "--control", socket, "--state", state.path,
-            ], standardOutput: log, standardError: log)
+            ], standardOutput: log, standardError: log, environment: ChildProcess.environmentWithoutSecrets)
         let process = ProcessIdentity(pid: pid, startTicks: ChildProcess.processStartTicks(pid) ?? 0)
         let control = MockBrokerControl(socket: socket)
         let deadline = ContinuousClock.now.advanced(by: .seconds(10))
@@ -108,7 +148,7 @@ public struct EmbeddedBroker: Sendable {
             usleep(5_000)
         }
         return EmbeddedBroker(
-            kind: .mockBroker, bootstrapServers: try control.bootstrapServers(), process: process,
+            kind: .mockBroker, addresses: [try control.bootstrapServers()], processes: [process],
             controlSocket: socket)
     }
 }

@@ -19,6 +19,7 @@ public struct EmbeddedServices: Sendable {
     /// Sentences on what had to be done in another way than asked for.
     public let notes: [String]
     private let runningGuard: RunningGuard?
+    private let choice: BrokerChoice
 
     public var bootstrapServers: String { broker.bootstrapServers }
     public var brokerKind: ServiceRecord.Kind { broker.kind }
@@ -50,6 +51,12 @@ public struct EmbeddedServices: Sendable {
                 "the broker that runs in \(state.path) is a \(broker.kind.rawValue), but a \(choice.kind.rawValue) is wanted",
                 remedy: "`allocbench services stop` first, or use another folder: --state DIR")
         }
+        let nodeCount = running.count { $0.kind.isBroker }
+        if nodeCount > 0, choice.brokerCount > 1, nodeCount != choice.brokerCount {
+            throw OperatingError(
+                "the Kafka that runs in \(state.path) has \(nodeCount) brokers, but \(choice.brokerCount) are wanted",
+                remedy: "`allocbench services stop` first, or use another folder: --state DIR")
+        }
         let launch = Launch(state: state, choice: choice, owner: owner, settings: settings)
         let services =
             if running.isEmpty {
@@ -73,6 +80,40 @@ public struct EmbeddedServices: Sendable {
 
     /// Deletes a topic of a real Kafka; the mock keeps it until it stops.
     public func deleteTopic(name: String) throws { try broker.deleteTopic(name: name) }
+
+    /// Ends one of several Kafka nodes as a crash does: the one that leads the first partition of `topic`.
+    /// - Returns: its number.
+    /// - Throws: `OperatingError` where there are not enough nodes for the others to go on.
+    @discardableResult
+    public func killBroker(leading topic: String) throws -> Int {
+        guard case .kafka(let home, _) = choice, broker.brokerCount >= Self.brokerCountForKilling else {
+            throw OperatingError(
+                "only one of at least \(Self.brokerCountForKilling) embedded Kafka nodes can be killed")
+        }
+        let records = state.records.services.filter { $0.kind == .kafka }
+        let leader = try KafkaAdmin(settings: broker.clientSettings).leaders(of: topic).first ?? 1
+        guard records.indices.contains(Int(leader) - 1) else {
+            throw OperatingError("no Kafka node \(leader) is recorded")
+        }
+        KafkaCluster(home: home, state: state, count: broker.brokerCount)
+            .kill(Int(leader), records[Int(leader) - 1].process)
+        return Int(leader)
+    }
+
+    /// With three copies and writes that wait for two, one may die.
+    public static let brokerCountForKilling = 3
+
+    /// Starts those Kafka nodes again that have died, and waits until every copy is up to date. Harmless when none has.
+    public func reviveBrokers() throws {
+        guard broker.brokerCount > 1 else { return }
+        let lock = try state.lockServices()
+        defer { lock.release() }
+        let records = state.records.services.filter { $0.kind == .kafka }
+        guard let recorded = EmbeddedBroker.attach(to: records, in: state), let owner = records.first?.owner else {
+            return
+        }
+        _ = try Launch.reviveBroker(recorded, choice, owner: owner, in: state)
+    }
 
     /// Stops what this run started; leaves alone what `services start` started. Harmless when repeated.
     public func stop() {
@@ -98,5 +139,6 @@ public struct EmbeddedServices: Sendable {
         self.isShared = isShared
         postgresSettings = launch.settings
         self.runningGuard = runningGuard
+        choice = launch.choice
     }
 }

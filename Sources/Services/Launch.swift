@@ -42,23 +42,27 @@ struct Launch: Sendable {
         let postgres =
             try running.first { $0.kind == .postgres }.map { PostgresAddress(connectionInfo: $0.address, notes: []) }
             ?? startPostgres()
-        let broker =
-            try running.first { $0.kind.isBroker }.map({ EmbeddedBroker.attach(to: $0, in: state) }) ?? startBroker()
+        let broker = try completeBroker(running.filter(\.kind.isBroker))
         return EmbeddedServices(self, postgres: postgres, broker: broker, isShared: true, runningGuard: nil)
     }
 
     /// Uses the services of `services start`, all of which must be up.
     func attaching(to running: [ServiceRecord]) throws -> EmbeddedServices {
         guard let postgres = running.first(where: { $0.kind == .postgres }),
-            let broker = running.first(where: { $0.kind.isBroker })
+            let broker = EmbeddedBroker.attach(to: running.filter(\.kind.isBroker), in: state)
         else {
             let down = running.contains { $0.kind == .postgres } ? "the broker" : "PostgreSQL"
             throw OperatingError(
                 "\(down) of the services in \(state.path) is down", remedy: "`allocbench services start` restarts it")
         }
+        guard broker.processes.allSatisfy(\.isRunning) else {
+            throw OperatingError(
+                "a Kafka node of the services in \(state.path) is down",
+                remedy: "`allocbench services start` restarts it")
+        }
         return EmbeddedServices(
             self, postgres: PostgresAddress(connectionInfo: postgres.address, notes: []),
-            broker: EmbeddedBroker.attach(to: broker, in: state), isShared: true, runningGuard: nil)
+            broker: broker, isShared: true, runningGuard: nil)
     }
 
     private func startBoth() throws -> (PostgresAddress, EmbeddedBroker) {
@@ -82,8 +86,47 @@ struct Launch: Sendable {
 
     private func startBroker() throws -> EmbeddedBroker {
         let broker = try EmbeddedBroker.start(choice, in: state)
-        try record(broker.kind, broker.process, address: broker.bootstrapServers)
+        for (process, address) in zip(broker.processes, broker.addresses) {
+            try record(broker.kind, process, address: address)
+        }
         return broker
+    }
+
+    /// Starts a broker where none is running, and of several nodes those that are down.
+    private func completeBroker(_ records: [ServiceRecord]) throws -> EmbeddedBroker {
+        guard let broker = EmbeddedBroker.attach(to: records, in: state) else { return try startBroker() }
+        return try Self.reviveBroker(broker, choice, owner: owner, in: state)
+    }
+
+    /// Starts those nodes of an embedded Kafka that have died. The caller holds the services lock.
+    static func reviveBroker(
+        _ broker: EmbeddedBroker, _ choice: BrokerChoice, owner: ServiceOwner, in state: StateFolder
+    ) throws -> EmbeddedBroker {
+        guard case .kafka(let home, _) = choice, broker.kind == .kafka else { return broker }
+        let dead = broker.processes.indices.filter { !broker.processes[$0].isRunning }
+        if dead.isEmpty { return broker }
+        let cluster = KafkaCluster(home: home, state: state, count: broker.brokerCount)
+        let started = try cluster.restart(dead.map { $0 + 1 }, of: broker)
+        var processes = broker.processes
+        for index in dead { processes[index] = started[index + 1] ?? processes[index] }
+        try recording.withLock { _ throws(OperatingError) in
+            var records = state.records
+            for index in dead {
+                records.services.removeAll { $0.kind == .kafka && $0.process == broker.processes[index] }
+                records.services.append(
+                    ServiceRecord(
+                        kind: .kafka, process: processes[index], address: broker.addresses[index],
+                        startedAt: Glibc.time(nil), owner: owner))
+            }
+            // In the order of the nodes, as they were written first.
+            let order = broker.addresses
+            records.services.sort {
+                (order.firstIndex(of: $0.address) ?? -1) < (order.firstIndex(of: $1.address) ?? -1)
+            }
+            try records.write(state.recordsFile)
+        }
+        return EmbeddedBroker(
+            kind: .kafka, addresses: broker.addresses, processes: processes, controlSocket: nil)
     }
 
     /// Adds one process to `services.json`. Two threads of this process may do so at once; no other process can.

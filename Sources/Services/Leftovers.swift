@@ -9,9 +9,17 @@ enum Leftovers {
     static func stop(in state: StateFolder, owners isDoomed: (ServiceOwner) -> Bool) throws(OperatingError) {
         var records = state.records
         let doomed = records.services.filter { isDoomed($0.owner) }
-        let kept = records.services.filter { !isDoomed($0.owner) && $0.isRunning }
+        let spared = records.services.filter { !isDoomed($0.owner) }
+        // A dead node of a Kafka that lives is still part of it, and may be started again.
+        let hasKafka = spared.contains { $0.kind == .kafka && $0.isRunning }
+        let kept = spared.filter { $0.isRunning || $0.kind == .kafka && hasKafka }
         // Standbys first: a primary that is stopped waits for them.
         let inOrder = doomed.filter { $0.kind == .standby } + doomed.filter { $0.kind != .standby }
+        // All nodes of a Kafka at once: one that is left alone waits for the others before it lets go of its data.
+        let nodes = inOrder.filter { $0.kind == .kafka }
+        if nodes.count > 1 {
+            MarkedProcesses.end(nodes.map(\.process), [(SIGTERM, .seconds(20)), (SIGKILL, .seconds(10))])
+        }
         for record in inOrder where record.process.pid != getpid() {
             stop(record.kind, record.process, in: state)
         }
@@ -28,7 +36,7 @@ enum Leftovers {
         case .postgres: EmbeddedPostgres.stop(pid: process.pid, startTicks: process.startTicks, mode: .fast)
         case .standby: EmbeddedPostgres.stopStandby(process)
         case .mockBroker: MarkedProcesses.end([process], [(SIGTERM, .seconds(5)), (SIGKILL, .seconds(5))])
-        case .kafka: KafkaNode.stop(state: state, process)
+        case .kafka: MarkedProcesses.end([process], [(SIGTERM, .seconds(20)), (SIGKILL, .seconds(10))])
         case .guardian: MarkedProcesses.end([process], [(SIGKILL, .seconds(5))])
         }
     }
@@ -40,7 +48,7 @@ enum Leftovers {
         func isLeft(_ process: ProcessIdentity) -> Bool {
             !kept.contains(process) && !(ChildProcess.parent(of: process.pid).map(keptPIDs.contains) ?? false)
         }
-        let brokers = MarkedProcesses.find(state.path) + MarkedProcesses.find(state.kafkaProperties)
+        let brokers = MarkedProcesses.find(anyOf: state.kafkaMarks.union([state.path]))
         MarkedProcesses.end(brokers.filter(isLeft), [(SIGTERM, .seconds(10)), (SIGKILL, .seconds(5))])
         // SIGTERM would let PostgreSQL wait for its clients; SIGINT disconnects them.
         let unfinishedCluster = "--pgdata=\(state.postgresDataFolder).unfinished"

@@ -8,13 +8,18 @@ enum MarkedProcesses {
     private static let hiddenVerbs: Set<String> = [MockBrokerProcess.verb, GuardProcess.verb]
 
     /// All running processes, this one excepted, that have `marker` as one of their arguments.
-    static func find(_ marker: String) -> [ProcessIdentity] {
+    static func find(_ marker: String) -> [ProcessIdentity] { find(anyOf: [marker]) }
+
+    /// The same of several markers, in one look at all processes.
+    static func find(anyOf markers: Set<String>) -> [ProcessIdentity] {
         folderEntries("/proc").compactMap { name in
             guard let pid = Int32(name), pid != getpid(), let line = fileContents("/proc/\(pid)/cmdline") else {
                 return nil
             }
             let arguments = line.split(separator: "\0", omittingEmptySubsequences: false).map(String.init)
-            guard let program = arguments.first, arguments.dropFirst().contains(marker) else { return nil }
+            guard let program = arguments.first, arguments.dropFirst().contains(where: markers.contains) else {
+                return nil
+            }
             guard programs.contains(Files.name(of: program)) || !hiddenVerbs.isDisjoint(with: arguments) else {
                 return nil
             }

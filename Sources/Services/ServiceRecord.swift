@@ -54,6 +54,7 @@ public struct ServiceRecord: Codable, Sendable {
         /// Of the PostgreSQL beside it, and gone before it.
         case standby
         case mockBroker = "mock broker"
+        /// One node of it.
         case kafka
         /// Stops a run's services when the run was killed.
         case guardian = "guard"

@@ -40,7 +40,6 @@ public struct StateFolder: Sendable, Hashable {
     func standbyFolder(_ number: Int) -> String { "\(postgresFolder)/standby\(number)" }
     var mockFolder: String { "\(path)/mock" }
     var kafkaFolder: String { "\(path)/kafka" }
-    var kafkaProperties: String { "\(kafkaFolder)/server.properties" }
     var guardLog: String { "\(path)/guard.log" }
     private var runLockFile: String { "\(path)/run.lock" }
     private var servicesLockFile: String { "\(path)/services.lock" }

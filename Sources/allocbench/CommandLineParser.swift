@@ -12,10 +12,14 @@ struct Flag: Sendable {
     let mayBeEmpty: Bool
     /// Whether the value may be left out; the flag then has an empty one.
     let isValueOptional: Bool
+    /// Whether it may be given more than once.
+    let isRepeatable: Bool
 
     init(
-        _ name: String, _ value: String? = nil, _ help: String, mayBeEmpty: Bool = false, isValueOptional: Bool = false
+        _ name: String, _ value: String? = nil, _ help: String, mayBeEmpty: Bool = false, isValueOptional: Bool = false,
+        isRepeatable: Bool = false
     ) {
+        self.isRepeatable = isRepeatable
         self.name = name
         self.value = value
         self.help = help
@@ -39,6 +43,7 @@ struct Verb: Sendable {
     func parse(_ arguments: [String]) throws(InputError) -> ParsedArguments {
         var faults: [InputFault] = []
         var values: [String: String] = [:]
+        var repeated: [String: [String]] = [:]
         var operandsFound: [String] = []
         var index = 0
         var hasUnknownFlag = false
@@ -59,7 +64,7 @@ struct Verb: Sendable {
                 hasUnknownFlag = true
                 continue
             }
-            if values[flag.name] != nil {
+            if values[flag.name] != nil, !flag.isRepeatable {
                 faults.append(InputFault(source: flag.name, expected: "to be given once"))
             }
             if flag.value == nil {
@@ -77,6 +82,7 @@ struct Verb: Sendable {
             } else {
                 faults.append(InputFault(source: flag.name, expected: "a value: \(flag.value ?? "")"))
             }
+            if flag.isRepeatable, let value = values[flag.name] { repeated[flag.name, default: []].append(value) }
         }
         for flag in flags where flag.value != nil && !flag.mayBeEmpty && values[flag.name] == "" {
             faults.append(InputFault(source: flag.name, expected: "a value: \(flag.value ?? "")"))
@@ -92,7 +98,7 @@ struct Verb: Sendable {
                     expected: operands.isEmpty ? "no operand" : operands.joined(separator: " ")))
         }
         if !faults.isEmpty { throw InputError(faults) }
-        return ParsedArguments(values: values, operands: operandsFound)
+        return ParsedArguments(values: values, repeated: repeated, operands: operandsFound)
     }
 
     var helpText: String {
@@ -133,14 +139,18 @@ enum ExitStatus: Int32 {
 /// Flags and operands, each flag known to its verb.
 struct ParsedArguments {
     private let values: [String: String]
+    private let repeated: [String: [String]]
     let operands: [String]
 
-    init(values: [String: String], operands: [String]) {
+    init(values: [String: String], repeated: [String: [String]] = [:], operands: [String]) {
         self.values = values
+        self.repeated = repeated
         self.operands = operands
     }
 
     func text(_ flag: String) -> String? { values[flag] }
+    /// All values of a flag that may be given more than once.
+    func texts(_ flag: String) -> [String] { repeated[flag] ?? [] }
     func has(_ flag: String) -> Bool { values[flag] != nil }
 
     func integer(_ flag: String, in range: ClosedRange<Int>) throws(InputError) -> Int? {

@@ -18,7 +18,12 @@ enum PipelineCommands {
         flags: [
             TargetFlags.topic,
             Flag("--partitions", "N", "partitions of the topic, when it is made (default 8)"),
+            Flag("--replication", "N", "copies of each of its partitions (default the brokers' own)"),
+            Flag(
+                "--topic-setting", "KEY=VALUE", "another setting of the topic by Kafka's name; may be repeated",
+                isRepeatable: true),
             Flag("--topic-key", "KEY", "block_order (default) keeps a block in one partition; execution spreads it"),
+            Flag("--transactional", nil, "publishes in transactions of Kafka; a real one, not the mock"),
             Flag("--until-caught-up", nil, "ends when everything committed before the start is published"),
             Flag(
                 "--keep-slot", nil,
@@ -27,7 +32,8 @@ enum PipelineCommands {
         ] + TargetFlags.all
     ) { arguments in
         let topic = arguments.text("--topic") ?? TargetFlags.topicDefault
-        let partitions = try arguments.integer("--partitions", in: 1...256) ?? 8
+        let partitions = try arguments.integer("--partitions", in: 1...256)
+        let settings = try topicSettings(arguments)
         let key = try arguments.word("--topic-key", TopicKey.self) ?? .standard
         let need = arguments.has("--drop") ? Target.BrokerNeed.none : .lasting
         return try TargetFlags.withConnection(arguments, broker: need) { target, connection in
@@ -37,9 +43,10 @@ enum PipelineCommands {
             }
             guard let kafka = target.kafka else { return .failure }
             try Schemas.create(on: connection)
-            if try target.partitionCount(of: topic) == nil { try target.createTopic(topic, partitions: partitions) }
+            try target.ensureTopic(topic, partitions: partitions, otherwise: 8, settings: settings)
             let feed = try FeedPlan(
-                connection: target.connection, kafka: kafka, topic: topic, source: .executions(keyedBy: key)
+                connection: target.connection, kafka: kafka, topic: topic, source: .executions(keyedBy: key),
+                isTransactional: target.isFeedTransactional
             ).makeFeed()
             try feed.create(scanTable: true)
             let end = FeedEnd(arguments.has("--until-caught-up") ? try FeedPosition.now(on: connection) : nil)
@@ -121,7 +128,9 @@ enum PipelineCommands {
             plan.group = group
             if group != nil { plan.kafka = target.groupSettings(kafka) }
             if let group { plan.groupNews = { say("group \(group.name): \($0)") } }
-            if !arguments.has("--follow") { plan.endOffsets = try target.completeTopicEnds(topic) }
+            if !arguments.has("--follow") {
+                plan.endOffsets = try target.completeTopicEnds(topic, mayHaveTransactions: true)
+            }
             let result = try WorkerPool.run(plan, stop: Interrupt.flag)
             let figures = result.figures
             print(
@@ -191,7 +200,8 @@ enum PipelineCommands {
         let need = arguments.has("--without-topic") ? Target.BrokerNeed.none : .lasting
         var waitingBustCount: Int64 = 0
         let checks = try TargetFlags.withConnection(arguments, broker: need) { target, connection in
-            let ends = arguments.has("--without-topic") ? nil : try target.completeTopicEnds(topic)
+            let ends =
+                arguments.has("--without-topic") ? nil : try target.completeTopicEnds(topic, mayHaveTransactions: true)
             waitingBustCount = try AllocationsVerification.waitingBustCount(on: connection)
             return try Verifier.verify(on: connection, topic: topic, topicEnds: ends)
         }
@@ -200,6 +210,20 @@ enum PipelineCommands {
         if waitingBustCount > 0 { print("note \(waitingBustCount) busts wait for executions that never came") }
         checks.differenceLines.forEach { print($0) }
         return checks.isClean ? .success : .differencesFound
+    }
+
+    private static func topicSettings(_ arguments: ParsedArguments) throws(InputError) -> TopicSettings {
+        var settings = TopicSettings(replication: try arguments.integer("--replication", in: 1...32))
+        for text in arguments.texts("--topic-setting") {
+            let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+            guard parts.count == 2, !parts[0].isEmpty else {
+                throw InputError(
+                    InputFault(
+                        source: "--topic-setting", value: text, expected: "KEY=VALUE, such as retention.ms=86400000"))
+            }
+            settings.config[parts[0]] = parts[1]
+        }
+        return settings
     }
 
     private static func configuration(_ arguments: ParsedArguments) throws -> Configuration {

@@ -8,13 +8,14 @@ import Scenario
 import Services
 
 enum RunCommand {
-    private static let flags = [
-        Flag("--results", "DIR", "where the run's folder is made (default results)"),
-        Flag("--json", nil, "progress as one JSON object a line on standard output, instead of text"),
-        Flag("-q", nil, "no progress: only the results, and what is wrong"),
-        Flag("--wait-for-hosts", "SECONDS", "how long to wait for each missing worker host (default 60)"),
-        TargetFlags.state, TargetFlags.kafkaHome, TargetFlags.database, TargetFlags.brokers,
-    ]
+    private static let flags =
+        [
+            Flag("--results", "DIR", "where the run's folder is made (default results)"),
+            Flag("--json", nil, "progress as one JSON object a line on standard output, instead of text"),
+            Flag("-q", nil, "no progress: only the results, and what is wrong"),
+            Flag("--wait-for-hosts", "SECONDS", "how long to wait for each missing worker host (default 60)"),
+            TargetFlags.state, TargetFlags.kafkaHome, TargetFlags.database, TargetFlags.brokers,
+        ] + TargetFlags.kafka
 
     static let run = Verb(
         name: "run", summary: "Runs a scenario: compares its configurations on one recorded stream, verifies each run.",
@@ -56,7 +57,10 @@ enum RunCommand {
         if let seconds = try arguments.integer("--wait-for-hosts", in: 1...86_400) {
             options.hostWait = .seconds(seconds)
         }
-        var targetOptions = TargetFlags.options(arguments)
+        var targetOptions = try TargetFlags.options(arguments)
+        try targetOptions.kafka.add(scenario)
+        targetOptions.brokers = targetOptions.brokers ?? scenario.servers.brokers
+        targetOptions.embeddedBrokers = targetOptions.brokers == nil ? scenario.servers.embeddedBrokers : 1
         targetOptions.database = "allocbench_run"
         if targetOptions.connection == nil, let database = scenario.servers.database {
             targetOptions.connection = database

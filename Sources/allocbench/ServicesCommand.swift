@@ -11,9 +11,15 @@ enum ServicesCommand {
 
     static let startVerb = Verb(
         name: "services start", summary: "Starts an embedded PostgreSQL and broker that stay until they are stopped.",
-        flags: [TargetFlags.state, TargetFlags.kafkaHome]
+        flags: [
+            TargetFlags.state, TargetFlags.kafkaHome,
+            Flag(
+                "--embedded-brokers", "N",
+                "nodes of the real Kafka, 1 to 5 (default 1); more than 1 need a distribution"),
+        ]
     ) { arguments in
-        try start(state: arguments.text("--state"), kafkaHome: arguments.text("--kafka-home"))
+        let count = try arguments.integer("--embedded-brokers", in: BrokerChoice.brokerCounts) ?? 1
+        try start(state: arguments.text("--state"), kafkaHome: arguments.text("--kafka-home"), brokers: count)
         return .success
     }
 
@@ -34,11 +40,18 @@ enum ServicesCommand {
     /// - Parameters:
     ///   - stateOption: the value of `--state`.
     ///   - kafkaHome: the value of `--kafka-home`.
-    static func start(state stateOption: String?, kafkaHome: String?) throws {
+    static func start(state stateOption: String?, kafkaHome: String?, brokers: Int = 1) throws {
         try BrokerChoice.requireDistribution(kafkaHome: kafkaHome)
+        let choice = BrokerChoice(kafkaHome: kafkaHome, brokers: brokers)
+        guard brokers == choice.brokerCount else {
+            throw InputError(
+                InputFault(
+                    source: "--embedded-brokers", value: String(brokers),
+                    expected: "1 of librdkafka's mock; more need a Kafka distribution: --kafka-home DIR or KAFKA_HOME"))
+        }
         let state = try StateFolder(stateOption)
         let services = try EmbeddedServices.start(
-            in: state, broker: BrokerChoice(kafkaHome: kafkaHome), owner: .servicesStart)
+            in: state, broker: choice, owner: .servicesStart)
         for note in services.notes { print(note) }
         printStatus(of: state)
     }

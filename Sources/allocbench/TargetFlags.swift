@@ -1,6 +1,7 @@
 // The flags by which every verb finds its database and its broker.
 
 import Diagnostics
+import Foundation
 import Model
 import Postgres
 import Scenario
@@ -19,14 +20,25 @@ enum TargetFlags {
     static let topic = Flag("--topic", "NAME", "topic of the executions (default executions)")
     static let topicDefault = "executions"
 
-    static let all = [state, kafkaHome, name, database, brokers]
+    static let kafkaProperties = Flag(
+        "--kafka-properties", "FILE", "librdkafka's properties as key=value lines; the place of secrets")
+    static let kafkaProperty = Flag(
+        "--kafka-property", "KEY=VALUE", "one of librdkafka's properties, not a secret; may be repeated",
+        isRepeatable: true)
 
-    static func options(_ arguments: ParsedArguments) -> Target.Options {
+    static let kafka = [kafkaProperties, kafkaProperty]
+    static let all = [state, kafkaHome, name, database, brokers] + kafka
+
+    static func options(_ arguments: ParsedArguments) throws(InputError) -> Target.Options {
         var options = Target.Options()
         options.state = arguments.text("--state")
         options.kafkaHome = arguments.text("--kafka-home")
         options.connection = arguments.text("--database")
         options.brokers = arguments.text("--brokers")
+        options.kafka = try KafkaOptions(
+            file: arguments.text("--kafka-properties"), properties: arguments.texts("--kafka-property"),
+            environment: ProcessInfo.processInfo.environment)
+        options.kafka.isFeedTransactional = arguments.has("--transactional")
         if let name = arguments.text("--name") { options.database = name }
         return options
     }
@@ -44,7 +56,7 @@ enum TargetFlags {
         _ arguments: ParsedArguments, broker: Target.BrokerNeed = .none,
         _ body: (Target, PostgresConnection) throws -> R
     ) throws -> R {
-        var options = options(arguments)
+        var options = try options(arguments)
         options.broker = broker
         let target = try Target.open(options)
         defer { target.close() }

@@ -194,10 +194,13 @@ import Testing
             try admin.deleteTopic(topic)
             let missing = try kafkaError { try admin.deleteTopic("no-such-topic") }
             #expect(missing.code == .unknownTopicOrPartition)
-            let factor = try kafkaError { try admin.createTopic("three-replicas", partitions: 1, replication: 3) }
+            let factor = try kafkaError {
+                try admin.createTopic("three-replicas", partitions: 1, settings: TopicSettings(replication: 3))
+            }
             #expect(factor.message.contains("three-replicas"), "\(factor)")
             let setting = try kafkaError {
-                try admin.createTopic("bad-setting", partitions: 1, config: ["no.such.setting": "1"])
+                try admin.createTopic(
+                    "bad-setting", partitions: 1, settings: TopicSettings(config: ["no.such.setting": "1"]))
             }
             #expect(setting.message.contains("no.such.setting"), "\(setting)")
         }

@@ -29,8 +29,8 @@ import Testing
         #expect(servers("{ standbys: 4 }") == "s.yaml:1: standbys: \"4\": expected a whole number from 0 to 3")
         #expect(
             servers("{ standby: 1 }")
-                == "s.yaml:1: standby: expected a key of servers: database, standbys, settings, cockroachdb or worker_hosts; did you mean standbys?"
-        )
+                == "s.yaml:1: standby: expected a key of servers: "
+                + "\(list(ScenarioFormat.servers.names, last: "or")); did you mean standbys?")
         #expect(servers("{ settings: { shared_bufers: 1MB } }").hasSuffix("work_mem; did you mean shared_buffers?"))
         #expect(
             servers("{ settings: { synchronous_commit: off } }")

@@ -152,6 +152,39 @@ private func bench(
         }
     }
 
+    @Test(.enabled(if: BrokerKind.available.contains(.kafka), "needs KAFKA_HOME"))
+    func `in transactions every execution is seen once, and nothing of what a dead feed left open`() throws {
+        try withFeed(on: .kafka) { feed, broker in
+            func run() throws -> FeedFigures {
+                let end = try #require(LSN(try feed.connection.lines("SELECT pg_current_wal_lsn()")[0]))
+                return try ReplicationFeed(
+                    connection: feed.info, kafka: feed.kafka, topic: feed.topic, slot: feed.slot, isTransactional: true
+                ).run(until: FeedEnd(end), stop: StopFlag())
+            }
+            try feed.create(scanTable: true)
+            try feed.insert(1...40)
+            // A feed that died between its messages and their commit.
+            let dead = try KafkaProducer(
+                settings: feed.kafka.with("transactional.id", "allocbench-\(feed.slot.name)-\(feed.topic)"))
+            try dead.initTransactions()
+            try dead.beginTransaction()
+            let topic = try dead.topic(feed.topic)
+            let text = Array("half".utf8)
+            try text.withUnsafeBytes { try dead.produce(topic: topic, key: $0, value: $0, tag: 1) }
+            try dead.flush(timeoutMs: 30_000) { _, _ in }
+
+            let first = try run()
+            #expect(first.publishedCount >= 40 && first.scannedCount == 40)
+            try feed.insert(41...50)
+            #expect(try run().publishedCount == 10, "the first run acknowledged what it had committed")
+            let content = try KafkaAdmin(settings: broker.settings).content(of: feed.topic)
+            #expect(content.messageCount == first.publishedCount + 10)
+            let high = try broker.watermarks(feed.topic).reduce(0) { $0 + $1.high }
+            #expect(high > content.messageCount, "marks and what was aborted take offsets")
+            try feed.slot.drop(connection: feed.info)
+        }
+    }
+
     @Test func `a second run publishes only what came since`() throws {
         try withFeed { feed, broker in
             try feed.create()

@@ -315,7 +315,7 @@ extension WorkerBench {
         modes[4],
     ]
 
-    @Test(arguments: configurations, ScenarioFile.FaultPlan.Kind.allCases)
+    @Test(arguments: configurations, [ScenarioFile.FaultPlan.Kind.killWorker, .terminateBackends])
     func `what a planned fault interrupts is done by whoever comes after, once`(
         _ configuration: Configuration, _ kind: ScenarioFile.FaultPlan.Kind
     ) throws {

@@ -27,12 +27,30 @@ public enum BrokerKind: String, CaseIterable, Sendable {
 public final class TemporaryBroker: Sendable {
     public let kind: BrokerKind
     public let bootstrapServers: String
+    /// Of a real Kafka: the addresses of its listeners with TLS and users, beside the plain one.
+    public let listeners: [SecureListener: String]
     private let makeTopic: @Sendable (String, Int) throws -> Void
 
+    /// What else a real Kafka of the tests listens on.
+    public enum SecureListener: String, CaseIterable, Sendable {
+        /// TLS with a good certificate, and users.
+        case users = "USERS"
+        /// Users without TLS.
+        case plainUsers = "PLAINUSERS"
+        /// TLS with a certificate that has expired.
+        case expired = "EXPIRED"
+    }
+
+    /// The user whom those listeners know, and a password that nothing else on this machine has in it.
+    public static let user = "alice"
+    public static let password = "open-sesame-\(ProcessIdentity.current.pid)-\(ProcessIdentity.current.startTicks)"
+
     private init(
-        kind: BrokerKind, bootstrapServers: String, makeTopic: @escaping @Sendable (String, Int) throws -> Void
+        kind: BrokerKind, bootstrapServers: String, listeners: [SecureListener: String] = [:],
+        makeTopic: @escaping @Sendable (String, Int) throws -> Void
     ) {
         self.kind = kind
+        self.listeners = listeners
         self.bootstrapServers = bootstrapServers
         self.makeTopic = makeTopic
     }
@@ -69,10 +87,25 @@ public final class TemporaryBroker: Sendable {
         removeLeftovers()
         let own = ProcessIdentity.current
         let state = try StateFolder("\(TestFolder.root)/\(prefix)\(own.pid)-\(own.startTicks)")
-        let broker = try EmbeddedBroker.start(.kafka(home: BrokerKind.kafkaHome ?? ""), in: state)
+        let made = try Certificates.shared()
+        let users = [user: password]
+        let broker = try EmbeddedBroker.start(
+            .kafka(home: BrokerKind.kafkaHome ?? ""), in: state,
+            listeners: [
+                BrokerListener(
+                    name: SecureListener.users.rawValue, security: .saslSSL, keystore: made.server.keystore,
+                    users: users),
+                BrokerListener(name: SecureListener.plainUsers.rawValue, security: .saslPlaintext, users: users),
+                BrokerListener(
+                    name: SecureListener.expired.rawValue, security: .ssl, keystore: made.expiredServer.keystore),
+            ])
+        let addresses = SecureListener.allCases.map { ($0, broker.listenerAddresses[$0.rawValue] ?? "") }
         running.withLock { $0 = (broker, state) }
         atexit { TemporaryBroker.removeOwn() }
-        return TemporaryBroker(kind: .kafka, bootstrapServers: broker.bootstrapServers) {
+        return TemporaryBroker(
+            kind: .kafka, bootstrapServers: broker.bootstrapServers,
+            listeners: Dictionary(uniqueKeysWithValues: addresses)
+        ) {
             try broker.createTopic(name: $0, partitions: $1)
         }
     }

@@ -15,6 +15,7 @@ struct DeliveryReport {
 /// Lives from before `rd_kafka_new` until after `rd_kafka_destroy`: the client retains it for the C side.
 final class ClientContext {
     let log = LogLines()
+    let connectionFaults = ConnectionFaults()
     /// Reports that the callback left for the next hand-over. Caller's thread only.
     var deliveries: [DeliveryReport] = []
     /// What the group said and the consumer hasn't answered. Caller's thread only.
@@ -52,7 +53,9 @@ func receiveLogLine(
         return
     }
     let context = unsafe Unmanaged<ClientContext>.fromOpaque(opaque).takeUnretainedValue()
-    unsafe context.log.append(String(cString: line))
+    let words = unsafe String(cString: line)
+    context.log.append(words)
+    context.connectionFaults.note(line: words)
 }
 
 /// "These errors should generally be considered informational and non-permanent, the client will try to recover
@@ -64,6 +67,7 @@ func receiveError(
     let context = unsafe Unmanaged<ClientContext>.fromOpaque(opaque).takeUnretainedValue()
     let words = unsafe reason.map { unsafe String(cString: $0) } ?? ""
     context.log.append(words)
+    context.connectionFaults.note(line: words)
     switch KafkaError.Code(rawValue: code) {
     case .fatal:
         var text = [CChar](repeating: 0, count: 512)

@@ -43,6 +43,8 @@ struct ConfigurationHandle: ~Copyable {
     func setCallbacks(deliveryReports: Bool, rebalances: Bool) {
         unsafe rd_kafka_conf_set_log_cb(pointer, receiveLogLine)
         unsafe rd_kafka_conf_set_error_cb(pointer, receiveError)
+        // Without TLS in librdkafka it is refused, and never needed.
+        unsafe _ = rd_kafka_conf_set_ssl_cert_verify_cb(pointer, verifyCertificate)
         if deliveryReports { unsafe rd_kafka_conf_set_dr_msg_cb(pointer, receiveDeliveryReport) }
         if rebalances { unsafe rd_kafka_conf_set_rebalance_cb(pointer, receiveRebalance) }
     }
@@ -59,7 +61,7 @@ struct ConfigurationHandle: ~Copyable {
 
     /// The names of all properties of this build of librdkafka, aliases such as `linger.ms` included.
     /// rd_kafka_conf_dump leaves the aliases out; what rd_kafka_conf_properties_show prints is a table of all.
-    private static func propertyNames() -> [String] {
+    static func propertyNames() -> [String] {
         var buffer: UnsafeMutablePointer<CChar>?
         var size = 0
         guard let stream = unsafe open_memstream(&buffer, &size) else { return [] }

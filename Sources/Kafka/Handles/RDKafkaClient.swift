@@ -84,16 +84,32 @@ final class RDKafkaClient {
 
     // MARK: Reachability
 
-    /// Throws when no broker answers a metadata request in time. Blocks its thread.
+    /// Throws when no broker answers a metadata request in time, and long before where trying on is of no use: a second after a
+    /// broker has refused the user, or the client the broker's certificate. Blocks its thread.
     func requireReachable(timeoutMs: Int32) throws(KafkaError) {
-        var metadata: UnsafePointer<rd_kafka_metadata>?
-        let code = unsafe rd_kafka_metadata(pointer, 0, nil, &metadata, timeoutMs)
-        if let metadata = unsafe metadata { unsafe rd_kafka_metadata_destroy(metadata) }
-        guard code != RD_KAFKA_RESP_ERR_NO_ERROR else {
-            context.allBrokersDownSinceMs = nil
-            return
+        let deadline = monotonicNowMs() + Int64(timeoutMs)
+        while true {
+            let slice = max(1, min(100, deadline - monotonicNowMs()))
+            var metadata: UnsafePointer<rd_kafka_metadata>?
+            let code = unsafe rd_kafka_metadata(pointer, 0, nil, &metadata, Int32(slice))
+            if let metadata = unsafe metadata { unsafe rd_kafka_metadata_destroy(metadata) }
+            guard code != RD_KAFKA_RESP_ERR_NO_ERROR else {
+                context.allBrokersDownSinceMs = nil
+                context.connectionFaults.clear()
+                return
+            }
+            // Of several brokers one may be right where another is wrong.
+            if let fault = context.connectionFaults.current, monotonicNowMs() - fault.sinceMs >= fault.patienceMs {
+                throw refused(fault)
+            }
+            guard monotonicNowMs() < deadline else { throw unreachable(code, "within \(timeoutMs) ms") }
         }
-        throw unreachable(code, "within \(timeoutMs) ms")
+    }
+
+    private func refused(_ fault: ConnectionFault) -> KafkaError {
+        KafkaError(
+            code: fault.code, message: "no connection to \(settings.bootstrapServers): \(fault.words)",
+            isRetriable: false)
     }
 
     /// Called by every poll: nothing to do but one comparison while brokers are connected.
@@ -119,6 +135,7 @@ final class RDKafkaClient {
     }
 
     private func unreachable(_ code: rd_kafka_resp_err_t, _ howLong: String) -> KafkaError {
+        if let fault = context.connectionFaults.current { return refused(fault) }
         let quote = context.log.last.last.map { ": \($0)" } ?? ""
         let code = KafkaError.Code(code)
         return KafkaError(

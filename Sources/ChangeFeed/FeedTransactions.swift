@@ -1,0 +1,42 @@
+// Which messages of a feed are in the open transaction of Kafka, and when it is time to commit it. Pure: told the time.
+
+struct FeedTransactions {
+    /// A commit takes the brokers some round trips, so messages share one.
+    static let messageCountMax = 4096
+    static let lengthMaxNs: Int64 = 50_000_000
+
+    private(set) var isOpen = false
+    private var beganNs: Int64 = 0
+    private var count = 0
+    private var held: [(tag: UInt64, partition: Int32)] = []
+
+    /// Counts a message that is about to be produced.
+    /// - Returns: whether a transaction has to be begun for it.
+    mutating func add(at now: Int64) -> Bool {
+        count += 1
+        if isOpen { return false }
+        isOpen = true
+        beganNs = now
+        return true
+    }
+
+    /// - Parameter isQuiet: whether nothing more to publish is there at the moment.
+    func isDue(at now: Int64, isQuiet: Bool) -> Bool {
+        isOpen && (isQuiet || count >= Self.messageCountMax || now - beganNs >= Self.lengthMaxNs)
+    }
+
+    /// Keeps a delivered message until its transaction is committed.
+    mutating func hold(_ tag: UInt64, _ partition: Int32) -> Bool {
+        held.append((tag, partition))
+        return true
+    }
+
+    /// The transaction is committed.
+    /// - Returns: its messages.
+    mutating func commit() -> [(tag: UInt64, partition: Int32)] {
+        let messages = held
+        held.removeAll(keepingCapacity: true)
+        (isOpen, count) = (false, 0)
+        return messages
+    }
+}
