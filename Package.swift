@@ -169,7 +169,8 @@ let package = Package(
         tests(
             "ScenarioTests",
             [
-                "Scenario", "Allocations", "Diagnostics", "Measurement", "Model", "Postgres", "Report", "Statistics",
+                "Scenario", "Allocations", "Diagnostics", "Measurement", "Model", "Postgres", "Report", "Services",
+                "Statistics",
                 "TestSupport",
             ]),
         tests(

@@ -15,6 +15,8 @@ public final class ReplicationFeed {
     private let slot: FeedSlot
     private let source: FeedSource
     private let window: MeasuredWindow?
+    /// How long a slot is waited for that another session reads.
+    private let slotWaitMs: Int
     private let producer: KafkaProducer
     private let topic: KafkaTopic
     private var encoder = EnvelopeEncoder()
@@ -32,10 +34,13 @@ public final class ReplicationFeed {
     /// - Parameters:
     ///   - info: the database that holds the table; `slot`, which names it, must have been created there.
     ///   - window: of which commits the time to the broker counts; nil for all.
+    ///   - slotWaitMs: how long to wait for another session that reads the slot: that of a feed which was killed a moment ago
+    ///     is there until the server notices.
     public init(
         connection info: ConnectionInfo, kafka: KafkaClientSettings, topic: String, slot: FeedSlot,
-        window: MeasuredWindow? = nil
+        window: MeasuredWindow? = nil, slotWaitMs: Int = 10_000
     ) throws {
+        self.slotWaitMs = slotWaitMs
         // Text cells follow the session's settings, and messages must not.
         self.info = info.with("options", "-c TimeZone=UTC -c DateStyle=ISO,YMD -c extra_float_digits=3")
         self.slot = slot
@@ -49,8 +54,19 @@ public final class ReplicationFeed {
     /// Publishes until everything before `end` is acknowledged, or until `stop` is set and nothing is under way.
     /// Blocks its thread.
     /// - Parameter report: called about ten times a second with the figures so far.
+    /// - Throws: `OperatingError` with the remedy where the server's state says why.
     public func run(
         until end: FeedEnd, stop: StopFlag, report: (FeedFigures) -> Void = { _ in }
+    ) throws -> FeedFigures {
+        do {
+            return try publish(until: end, stop: stop, report: report)
+        } catch let error as PostgresError {
+            throw slot.explainedStream(error, connection: info)
+        }
+    }
+
+    private func publish(
+        until end: FeedEnd, stop: StopFlag, report: (FeedFigures) -> Void
     ) throws -> FeedFigures {
         try producer.requireReachable(timeoutMs: reachTimeoutMs)
         try prepare()
@@ -89,9 +105,9 @@ public final class ReplicationFeed {
 
     // MARK: Stream
 
-    /// A feed that was killed a moment ago still has a session that reads the slot, until the server notices.
+    /// Waits for a slot that is in use.
     private func startStream(on replication: ReplicationConnection, stop: StopFlag) throws {
-        let deadline = monotonicNow() + 10_000_000_000
+        let deadline = monotonicNow() + Int64(slotWaitMs) * 1_000_000
         var isStarted = false
         while !isStarted {
             do {

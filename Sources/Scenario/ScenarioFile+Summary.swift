@@ -42,7 +42,8 @@ extension ScenarioFile {
 
     private var serversText: String {
         let settings = servers.settings.map { "\($0.name) = \($0.value)" }
-        var parts = [servers.database ?? counted(servers.standbys, "standby")] + settings
+        let waiting = servers.synchronousStandbys.map { ["commits wait for \($0)"] } ?? []
+        var parts = [servers.database ?? counted(servers.standbys, "standby")] + waiting + settings
         if servers.cockroach != nil { parts.append("settings of CockroachDB") }
         return parts.joined(separator: ", ")
     }

@@ -77,14 +77,21 @@ extension ScenarioReader {
             guard let keys = entries(item, field: entry.key, level: ScenarioFormat.fault) else { continue }
             let time = required("at_seconds", in: keys, line: item.line, of: entry.key)
             let seconds = time.flatMap { number($0, Limit.seconds) }
-            let kind = required("kind", in: keys, line: item.line, of: entry.key)
-                .flatMap { word($0, ScenarioFile.FaultPlan.Kind.self) }
+            let kindEntry = required("kind", in: keys, line: item.line, of: entry.key)
+            let kind = kindEntry.flatMap { word($0, ScenarioFile.FaultPlan.Kind.self) }
             guard let time, let seconds else { continue }
             let atNs = nanoseconds(seconds)
             if let end = streamEndNs, atNs >= end {
                 let expected =
                     "a time before the last execution arrives, after \(plain(Double(end / 1_000_000) / 1000)) s"
                 refuse(time.value.line, time.key, value: valueText(time.value), expected)
+            }
+            if let kindEntry, kind == .promoteStandby,
+                plans.count(where: { $0.kind == .promoteStandby }) >= servers.standbys
+            {
+                let expected =
+                    "a standby for each promotion, which none of standbys: \(servers.standbys) is left for"
+                refuse(kindEntry.value.line, kindEntry.key, value: valueText(kindEntry.value), expected)
             }
             if let kind { plans.append(ScenarioFile.FaultPlan(atNs: atNs, kind: kind)) }
         }

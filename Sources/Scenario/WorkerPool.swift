@@ -37,21 +37,29 @@ public struct DrainResult: Sendable {
 }
 
 public enum WorkerPool {
+    /// Runs the workers of a plan, as below.
+    public static func run(
+        _ plan: WorkerPlan, bookings: BookingPlan? = nil, faults: [ScenarioFile.FaultPlan] = [], stop: StopFlag
+    ) throws -> DrainResult {
+        try run(plan, bookings: bookings, faults: faults, takeover: nil, stop: stop)
+    }
+
     /// Runs `plan.configuration.workers` workers, the partitions dealt out among them in turn. Blocks until all have ended.
     /// - Parameters:
     ///   - bookings: workers that book beside them, from before the start until the outbox is empty.
     ///   - faults: what breaks, by time after the start.
+    ///   - takeover: who promotes a standby, where a fault asks for it.
     ///   - companions: how many others start with the workers: they wait on the line that `onLine` is handed.
     /// - Throws: the first error of a worker; the others are stopped then.
-    public static func run(
-        _ plan: WorkerPlan, bookings: BookingPlan? = nil, faults: [ScenarioFile.FaultPlan] = [], companions: Int = 0,
-        onLine: (StartingLine) -> Void = { _ in }, stop: StopFlag
+    static func run(
+        _ plan: WorkerPlan, bookings: BookingPlan? = nil, faults: [ScenarioFile.FaultPlan] = [], takeover: Takeover?,
+        companions: Int = 0, onLine: (StartingLine) -> Void = { _ in }, stop: StopFlag
     ) throws -> DrainResult {
         func drain(beside pool: BookingPool?) throws -> DrainResult {
             let workers = min(plan.configuration.workers, plan.partitions.count)
             let line = StartingLine(workerCount: workers + companions)
             onLine(line)
-            return try Self.drain(plan, from: line, beside: pool, faults: faults, stop: stop)
+            return try Self.drain(plan, from: line, beside: pool, faults: faults, takeover: takeover, stop: stop)
         }
         guard let bookings else { return try drain(beside: nil) }
         let pool = try BookingPool(bookings, stop: stop)
@@ -72,7 +80,7 @@ public enum WorkerPool {
 
     private static func drain(
         _ plan: WorkerPlan, from line: StartingLine, beside bookings: BookingPool?,
-        faults: [ScenarioFile.FaultPlan], stop: StopFlag
+        faults: [ScenarioFile.FaultPlan], takeover: Takeover?, stop: StopFlag
     ) throws -> DrainResult {
         var shares = deal(plan.partitions, among: plan.configuration.workers)
         // A group deals its partitions out itself.
@@ -101,8 +109,15 @@ public enum WorkerPool {
         }
         let connection = plan.connection
         let breaker = WorkerThread(name: "faults") {
-            try FaultScript(faults: faults, workers: workerFaults, connection: connection)
-                .run(after: line) { poolStop.isSet || drained.isSet }
+            do {
+                return try FaultScript(
+                    faults: faults, workers: workerFaults, connection: connection, takeover: takeover
+                ).run(after: line) { poolStop.isSet || drained.isSet }
+            } catch {
+                // The workers would only seek a database that nobody brings back.
+                poolStop.set()
+                throw error
+            }
         }
         var figures = WorkerFigures()
         var failure: (any Error)?

@@ -315,7 +315,8 @@ extension WorkerBench {
         modes[4],
     ]
 
-    @Test(arguments: configurations, ScenarioFile.FaultPlan.Kind.allCases)
+    /// Those that need nothing beside the workers.
+    @Test(arguments: configurations, [ScenarioFile.FaultPlan.Kind.killWorker, .terminateBackends])
     func `what a planned fault interrupts is done by whoever comes after, once`(
         _ configuration: Configuration, _ kind: ScenarioFile.FaultPlan.Kind
     ) throws {
