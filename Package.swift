@@ -181,7 +181,7 @@ let package = Package(
         tests(
             "ScenarioTests",
             [
-                "Scenario", "Allocations", "Diagnostics", "Kafka", "Measurement", "Model", "Postgres", "Report",
+                "Scenario", "Allocations", "Diagnostics", "Kafka", "Measurement", "Model", "Postgres", "Report", "Services",
                 "Statistics",
                 "TestSupport",
             ]),

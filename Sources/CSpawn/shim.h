@@ -5,3 +5,5 @@
 int posix_spawn_file_actions_addchdir_np(posix_spawn_file_actions_t *, const char *);
 int posix_spawn_file_actions_addclosefrom_np(posix_spawn_file_actions_t *, int);
 enum { SPAWN_SETSID = 0x80 };
+int renameat2(int, const char *, int, const char *, unsigned int);
+enum { RENAME_EXCHANGE = 2 };

@@ -46,6 +46,10 @@ public protocol ChangeFeed: Sendable {
     /// - Parameter scanTable: whether rows that stand in the table already are to be published too.
     func create(scanTable: Bool) throws
 
+    /// After a promotion: makes anew on the new primary what stayed with the old one. What it would still have told comes by a scan
+    /// of the whole table.
+    func createAnew() throws
+
     /// Publishes, or watches the server publish, until the broker has everything before `end`, or until `stop` is set.
     /// - Parameter report: called while rows are carried, about as often as the figures change, with the figures so far.
     func run(until end: FeedEnd, stop: StopFlag, report: (FeedFigures) -> Void) throws -> FeedFigures
@@ -55,6 +59,11 @@ public protocol ChangeFeed: Sendable {
 
     /// Removes it from the server, so that nothing is kept for nobody. What isn't there is fine.
     func drop() throws
+}
+
+extension ChangeFeed {
+    /// The job of a changefeed is its cluster's, whichever node dies.
+    public func createAnew() throws {}
 }
 
 extension FeedPlan {
@@ -100,6 +109,22 @@ public struct FeedFigures: Sendable, Equatable {
     public var partitionCounts: [Int32: Int64] = [:]
     /// How far a changefeed was behind; nil for our own feed.
     public var lag: ChangefeedLag?
+
+    public init() {}
+
+    /// Adds what a feed did that went on in the place of this one.
+    public mutating func add(_ later: FeedFigures) {
+        publishedCount += later.publishedCount
+        byteCount += later.byteCount
+        scannedCount += later.scannedCount
+        duplicateCount += later.duplicateCount
+        committedToPublished.merge(later.committedToPublished)
+        lastPublishedTime = max(lastPublishedTime, later.lastPublishedTime)
+        clock = later.clock ?? clock
+        transactionCount += later.transactionCount
+        partitionCounts.merge(later.partitionCounts, uniquingKeysWith: +)
+        lag = later.lag ?? lag
+    }
 }
 
 /// How far the high-water mark of a changefeed's job was behind the cluster's clock, as often as it was asked.
@@ -143,6 +168,9 @@ public final class FeedEnd: Sendable {
 
     /// The feed ends when the broker has everything before `end`.
     public func set(_ end: FeedPosition) { position.withLock { $0 = end } }
+
+    /// Whether it is known.
+    public var isSet: Bool { position.withLock { $0 != nil } }
 
     var logPosition: LSN? {
         if case .log(let end) = position.withLock({ $0 }) { return end }

@@ -37,35 +37,73 @@ public struct FeedSlot: Sendable, Hashable {
     }
 
     /// Makes publication, slot and progress row where they are missing. From here on the server keeps its log for us.
+    /// If one of them can't be made, those that this call has made are taken back.
     /// - Parameter scanTable: whether rows that stand in the table already are to be published too.
     public func create(topic: String, scanTable: Bool, connection info: ConnectionInfo) throws {
         let connection = try PostgresConnection.connect(to: info, applicationName: "allocbench feed")
         defer { connection.close() }
-        try requireLogicalLog(on: connection)
+        try requireServer(on: connection)
         let known = try connection.query("SELECT topic FROM trades.change_feeds WHERE slot_name = $1", .text(name))
         if known.rowCount == 1, let other = known.text(0, 0), other != topic {
             throw OperatingError(
                 "the feed \(name) publishes to topic \(other)", remedy: "go on with that topic, or drop the feed first")
         }
-        let hasSlot = try exists("SELECT 1 FROM pg_replication_slots WHERE slot_name = $1", on: connection)
-        if known.rowCount == 1, !hasSlot {
-            throw OperatingError(
-                "the slot \(name) is gone although its feed is not finished",
-                remedy: "drop the feed (allocbench feed --drop) and start it again: it scans the whole table")
+        let state = try SlotState.read(name, on: connection)
+        if known.rowCount == 1, state == nil { throw gone }
+        if let state, state.isLost { throw lost(on: connection) }
+        let isPublished = try hasPublication(on: connection)
+        // One that is made now would not be seen in the log that the slot still has to read.
+        if state != nil, !isPublished { throw publicationGone }
+        if !isPublished { try createPublication(on: connection) }
+        do {
+            if state == nil { try createSlot(info, on: connection) }
+            // Written after the slot is made: a kill in between leaves a slot without a row, and the next start scans again.
+            try connection.query(
+                "INSERT INTO trades.change_feeds (slot_name, topic, scan_completed) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+                .text(name), .text(topic), .bool(!scanTable))
+        } catch {
+            // Their own failures would only hide what went wrong first.
+            if state == nil { _ = try? connection.query(Self.dropSlotSQL, .text(name)) }
+            if !isPublished { try? connection.execute("DROP PUBLICATION IF EXISTS \(publication)") }
+            throw error
         }
-        if try !exists("SELECT 1 FROM pg_publication WHERE pubname = $1", on: connection) {
+    }
+
+    /// Forgets where the feed was, and makes its slot anew: what the slot would still have told is found by the scan of the
+    /// whole table, along with what was published before. For a new primary, to which no slot came along.
+    public func createAnew(topic: String, connection info: ConnectionInfo) throws {
+        let connection = try PostgresConnection.connect(to: info, applicationName: "allocbench feed")
+        try connection.query(Self.dropSlotSQL, .text(name))
+        try connection.query("DELETE FROM trades.change_feeds WHERE slot_name = $1", .text(name))
+        connection.close()
+        try create(topic: topic, scanTable: true, connection: info)
+    }
+
+    private static let dropSlotSQL =
+        "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = $1 AND NOT active"
+
+    private func createPublication(on connection: PostgresConnection) throws {
+        do throws(PostgresError) {
             try connection.execute(
                 "CREATE PUBLICATION \(publication) FOR TABLE \(source.table) WITH (publish = 'insert')")
+        } catch {
+            let user = (try? connection.query("SELECT current_user").text(0, 0)) ?? nil
+            throw explainedPublication(error, user: user ?? "")
         }
-        if !hasSlot {
+    }
+
+    private func createSlot(_ info: ConnectionInfo, on connection: PostgresConnection) throws {
+        do throws(PostgresError) {
             let replication = try ReplicationConnection.connect(to: info, applicationName: "allocbench feed")
             defer { replication.close() }
             _ = try replication.createLogicalSlot(name)
+        } catch {
+            throw explainedSlot(error, on: connection)
         }
-        // Written after the slot is made: a kill in between leaves a slot without a row, and the next start scans again.
-        try connection.query(
-            "INSERT INTO trades.change_feeds (slot_name, topic, scan_completed) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-            .text(name), .text(topic), .bool(!scanTable))
+    }
+
+    func hasPublication(on connection: PostgresConnection) throws -> Bool {
+        try exists("SELECT 1 FROM pg_publication WHERE pubname = $1", on: connection)
     }
 
     /// Drops publication, slot and progress row, so that no log is kept for nobody.
@@ -106,19 +144,6 @@ public struct FeedSlot: Sendable, Hashable {
 
     func markScanCompleted(on connection: PostgresConnection) throws {
         try connection.query("UPDATE trades.change_feeds SET scan_completed = true WHERE slot_name = $1", .text(name))
-    }
-
-    private func requireLogicalLog(on connection: PostgresConnection) throws {
-        if connection.isCockroachDB {
-            throw OperatingError(
-                "this feed reads PostgreSQL's logical replication", remedy: "on CockroachDB use CREATE CHANGEFEED")
-        }
-        let level = try connection.query("SHOW wal_level").text(0, 0) ?? ""
-        guard level == "logical" else {
-            throw OperatingError(
-                "wal_level is \(level), a change feed needs logical",
-                remedy: "ALTER SYSTEM SET wal_level = logical and restart the server")
-        }
     }
 
     private func exists(_ sql: String, _ value: String? = nil, on connection: PostgresConnection) throws -> Bool {

@@ -15,6 +15,8 @@ public final class ReplicationFeed {
     private let slot: FeedSlot
     private let source: FeedSource
     private let window: MeasuredWindow?
+    /// How long a slot is waited for that another session reads.
+    private let slotWaitMs: Int
     private let producer: KafkaProducer
     private let topic: KafkaTopic
     private var encoder = EnvelopeEncoder()
@@ -36,10 +38,13 @@ public final class ReplicationFeed {
     ///   - isTransactional: whether to publish in transactions of Kafka, which readers of committed messages see as a whole;
     ///     the server's log is acknowledged behind their commits.
     ///   - window: of which commits the time to the broker counts; nil for all.
+    ///   - slotWaitMs: how long to wait for another session that reads the slot: that of a feed which was killed a moment ago
+    ///     is there until the server notices.
     public init(
         connection info: ConnectionInfo, kafka: KafkaClientSettings, topic: String, slot: FeedSlot,
-        isTransactional: Bool = false, window: MeasuredWindow? = nil
+        isTransactional: Bool = false, window: MeasuredWindow? = nil, slotWaitMs: Int = 10_000
     ) throws {
+        self.slotWaitMs = slotWaitMs
         // Text cells follow the session's settings, and messages must not.
         self.info = info.with("options", "-c TimeZone=UTC -c DateStyle=ISO,YMD -c extra_float_digits=3")
         self.slot = slot
@@ -59,6 +64,7 @@ public final class ReplicationFeed {
     /// Publishes until everything before `end` is acknowledged, or until `stop` is set and nothing is under way.
     /// Blocks its thread.
     /// - Parameter report: called about ten times a second with the figures so far.
+    /// - Throws: `OperatingError` with the remedy where the server's state says why.
     public func run(
         until end: FeedEnd, stop: StopFlag, report: (FeedFigures) -> Void = { _ in }
     ) throws -> FeedFigures {
@@ -69,6 +75,7 @@ public final class ReplicationFeed {
         } catch {
             // Readers would else wait for the end of the transaction until the broker gives it up.
             if transactions?.isOpen == true { try? producer.abortTransaction() }
+            if let error = error as? PostgresError { throw slot.explainedStream(error, connection: info) }
             throw error
         }
     }
@@ -116,9 +123,9 @@ public final class ReplicationFeed {
 
     // MARK: Stream
 
-    /// A feed that was killed a moment ago still has a session that reads the slot, until the server notices.
+    /// Waits for a slot that is in use.
     private func startStream(on replication: ReplicationConnection, stop: StopFlag) throws {
-        let deadline = monotonicNow() + 10_000_000_000
+        let deadline = monotonicNow() + Int64(slotWaitMs) * 1_000_000
         var isStarted = false
         while !isStarted {
             do {

@@ -22,6 +22,8 @@ struct SlotFeed: ChangeFeed {
         try slot.create(topic: plan.topic, scanTable: scanTable, connection: plan.connection)
     }
 
+    func createAnew() throws { try slot.createAnew(topic: plan.topic, connection: plan.connection) }
+
     func run(until end: FeedEnd, stop: StopFlag, report: (FeedFigures) -> Void) throws -> FeedFigures {
         try ReplicationFeed(
             connection: plan.connection, kafka: plan.kafka, topic: plan.topic, slot: slot,

@@ -78,6 +78,37 @@ public struct ConnectionInfo: Sendable, Hashable {
         return message
     }
 
+    /// What to do about a refused connection; nil where the message says it by itself, or is none of these. libpq has no code for
+    /// what goes wrong while it connects, and of a certificate it says only that it isn't good.
+    func remedy(for message: String) -> String? {
+        let remedies = [
+            (
+                "certificate verify failed",
+                "sslrootcert (\(self["sslrootcert"] ?? "~/.postgresql/root.crt")) must hold the authority that signed the "
+                    + "server's certificate, and that certificate must not have expired"
+            ),
+            (
+                "does not match host name",
+                "host must be a name of the server's certificate; hostaddr may then say where it is"
+            ),
+            (
+                "server does not support SSL",
+                "switch on the server's ssl, or use sslmode=disable in a network that you trust"
+            ),
+            (
+                "no encryption", "sslmode=verify-full, for this server wants TLS"
+            ),
+            (
+                "password authentication failed",
+                "the password is taken from PGPASSWORD, PGPASSFILE, passfile= or the URI"
+            ),
+            (
+                "no password supplied", "give it in PGPASSWORD, in PGPASSFILE or by passfile="
+            ),
+        ]
+        return remedies.first { message.contains($0.0) }?.1
+    }
+
     private func text(of options: [Option]) -> String {
         options.map { option in
             let isPlain =

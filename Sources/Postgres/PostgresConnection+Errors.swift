@@ -62,18 +62,28 @@ extension PostgresConnection {
     func error(_ result: borrowing PGResultHandle) -> PostgresError {
         guard unsafe result.raw != nil, let message = result.errorField("M") else { return connectionError() }
         let sqlState = result.errorField("C").map(SQLState.init)
-        let isBroken = unsafe PQstatus(handle.raw) != CONNECTION_OK
+        // What has a code is from the server itself, behind which nothing is left to be read.
+        let isGone = unsafe sqlState == nil ? isBroken : PQstatus(handle.raw) != CONNECTION_OK
         return PostgresError(
             sqlState: sqlState, message: info.redact(message), detail: result.errorField("D"),
             hint: result.errorField("H"), constraint: result.errorField("n"),
-            isConnectionLost: isBroken || sqlState?.endsSession == true)
+            isConnectionLost: isGone || sqlState?.endsSession == true)
+    }
+
+    /// Whether the connection is gone. libpq tells of a write that failed before it has read that the server has gone, when the
+    /// server's last words came first, and until then it calls the connection good: "If we had a write error, but nothing above
+    /// obtained a query result or detected a read error, report the write error." So it is made to read on.
+    private var isBroken: Bool {
+        for _ in 0..<3 where unsafe PQstatus(handle.raw) == CONNECTION_OK {
+            if unsafe PQconsumeInput(handle.raw) == 0 { break }
+        }
+        return unsafe PQstatus(handle.raw) != CONNECTION_OK
     }
 
     /// What libpq says about the connection itself; it keeps the last failure's text, on several lines.
     func connectionError() -> PostgresError {
         let text = unsafe PQerrorMessage(handle.raw).map { unsafe String(cString: $0) } ?? "out of memory"
         let isOpen = unsafe handle.raw != nil
-        let isBroken = unsafe PQstatus(handle.raw) != CONNECTION_OK
         let line = text.split(whereSeparator: \.isNewline).map { $0.drop(while: \.isWhitespace) }
             .joined(separator: "; ")
         return PostgresError(

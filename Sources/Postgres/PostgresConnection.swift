@@ -58,7 +58,11 @@ public final class PostgresConnection {
             }
         }
         let connection = unsafe PostgresConnection(adopting: PGConnHandle(adopting: raw), info: complete)
-        guard unsafe PQstatus(connection.handle.raw) == CONNECTION_OK else { throw connection.connectionError() }
+        guard unsafe PQstatus(connection.handle.raw) == CONNECTION_OK else {
+            var failure = connection.connectionError()
+            failure.hint = complete.remedy(for: failure.message)
+            throw failure
+        }
         // By default libpq prints the server's notices on the standard error of this process.
         unsafe _ = PQsetNoticeReceiver(connection.handle.raw, { _, _ in }, nil)
         return connection

@@ -29,6 +29,7 @@ public struct SQLState: RawRepresentable, Hashable, Sendable, CustomStringConver
     public static let undefinedTable = SQLState(rawValue: "42P01")
     public static let duplicateObject = SQLState(rawValue: "42710")
     public static let undefinedObject = SQLState(rawValue: "42704")
+    public static let configurationLimitExceeded = SQLState(rawValue: "53400")
     public static let lockNotAvailable = SQLState(rawValue: "55P03")
     public static let objectInUse = SQLState(rawValue: "55006")
     public static let queryCanceled = SQLState(rawValue: "57014")

@@ -117,6 +117,10 @@ public enum ResultTable: String, Sendable, CaseIterable {
                     "messages that were in a transaction then, weren't committed, and were processed again"
                 ),
                 ("duplicates", "messages committed between the two that had been captured before"),
+                (
+                    "lost_messages",
+                    "messages whose commit was answered, that a promoted standby didn't have, and that were processed again"
+                ),
             ]
         case .hosts:
             [

@@ -149,7 +149,10 @@ final class AllocateStage: StageRun {
             liveCellCount += 1
             topic = topic.renamed(given.topic("live\(liveCellCount)"))
         }
-        let connection = try PostgresConnection.connect(to: given.target.connection)
+        try given.servers?.makeWhole()
+        let promotes = given.scenario.faults.contains { $0.kind == .promoteStandby }
+        let takeover = promotes ? given.servers?.takeover : nil
+        var connection = try PostgresConnection.connect(to: given.target.connection)
         defer { connection.close() }
         let tables = try CellTables.prepare(topic, configuration, target: given.target, on: connection)
         defer { try? AllocationsSource.setKeyStrategy(.natural, on: connection) }
@@ -179,14 +182,20 @@ final class AllocateStage: StageRun {
             processed = try ProgressClock.during(
                 counters, .messages, expected: expected, isWholeCell: !given.scenario.isSearch,
                 due: run.through == .feed ? due : nil, report: run.progress
-            ) { try process(plan, run, stream, topic) }
+            ) { try process(plan, run, stream, topic, takeover) }
         } catch {
             meter.abandon()
             throw error
         }
         // Nobody works behind it any more, and only now it tells how late it was.
         proxy?.stop()
-        let (resources, lockWaits) = try meter.finish(on: connection, start: processed.drain.startTime)
+        let isSameServer = takeover?.count ?? 0 == 0
+        if !isSameServer {
+            connection.close()
+            connection = try PostgresConnection.connect(to: given.target.connection)
+        }
+        let (resources, lockWaits) = try meter.finish(
+            on: connection, start: processed.drain.startTime, isSameServer: isSameServer)
         try given.target.reviveBrokers()
         try requireNotStopped(given.stop)
 
@@ -221,6 +230,9 @@ final class AllocateStage: StageRun {
             }
             outcome.finalTables = try AllocationsVerification.checksums(on: connection)
         }
+        if let takeover {
+            outcome.checks.append(takeover.check(lostMessages: processed.drain.figures.lostMessageCount))
+        }
         outcome.add(processed.drain, key: run.cell.key, lockWaits: lockWaits)
         outcome.addHistogram(.committedToPublished, processed.feed?.committedToPublished)
         outcome.addHistogram(.dueToCommitted, processed.executor?.dueToCommitted)
@@ -230,14 +242,15 @@ final class AllocateStage: StageRun {
     }
 
     private func process(
-        _ plan: WorkerPlan, _ run: MeasuredRun, _ stream: RecordedStream, _ topic: RecordedTopic
+        _ plan: WorkerPlan, _ run: MeasuredRun, _ stream: RecordedStream, _ topic: RecordedTopic, _ takeover: Takeover?
     ) throws -> Processed {
         var bookings = BookingPlan(beside: plan, workers: run.configuration.bookingWorkers)
         let beside = bookings.workers == 0 ? nil : bookings
         var processed: Processed
         if run.through == .feed {
             let live = try LiveStream.run(
-                plan, bookings: beside, faults: given.scenario.faults, orders: orders, executions: run.executions,
+                plan, bookings: beside, faults: given.scenario.faults, takeover: takeover, orders: orders,
+                executions: run.executions,
                 target: given.target, stop: given.stop)
             processed = Processed(
                 drain: live.drain, executions: live.execution.writtenCount, ends: live.ends, feed: live.feed,
@@ -251,7 +264,7 @@ final class AllocateStage: StageRun {
                 ends: try given.target.completeTopicEnds(topic.topic), hosts: figures)
         } else {
             let drain = try WorkerPool.run(
-                plan, bookings: beside, faults: given.scenario.faults,
+                plan, bookings: beside, faults: given.scenario.faults, takeover: takeover,
                 broker: given.target.brokerFault(topic: topic.topic), stop: given.stop)
             processed = Processed(
                 drain: drain, executions: stream.execution.writtenCount,

@@ -66,7 +66,7 @@ extension CellOutcome {
                 [
                     fault.kind.rawValue, fault.atNs.map { milliseconds($0) } ?? "",
                     fault.recoveredAfterNs.map { milliseconds($0) } ?? "",
-                    String(fault.replayedMessages), String(fault.duplicates),
+                    String(fault.replayedMessages), String(fault.duplicates), String(fault.lostMessages),
                 ])
         }
     }

@@ -19,12 +19,17 @@ public struct FaultFigures: Sendable, Equatable {
     public let replayedMessages: Int64
     /// Messages committed between fault and recovery that had been captured before.
     public let duplicates: Int64
+    /// Messages whose commit was answered before the fault, that the database didn't have after it, and that were processed
+    /// again.
+    public let lostMessages: Int64
 }
 
 struct FaultScript {
     let faults: [ScenarioFile.FaultPlan]
     let workers: [WorkerFault]
     let connection: ConnectionInfo
+    /// Who promotes a standby; nil where no fault asks for it.
+    var takeover: Takeover?
     /// Nil where there is no broker to spare.
     var broker: BrokerFault?
 
@@ -39,11 +44,15 @@ struct FaultScript {
         return figures + faults[figures.count...].map { FaultFigures(thatNeverCame: $0) }
     }
 
+    private func connect() throws -> PostgresConnection {
+        try PostgresConnection.connect(to: connection, applicationName: "allocbench faults")
+    }
+
     private func strike(
         _ faults: [ScenarioFile.FaultPlan], after line: StartingLine, isOver: () -> Bool
     ) throws -> [FaultFigures] {
         // Connected before the start, so that a fault doesn't wait for it.
-        let session = try PostgresConnection.connect(to: connection, applicationName: "allocbench faults")
+        var session = try connect()
         defer { session.close() }
         while line.start == 0 {
             if isOver() { return [] }
@@ -76,6 +85,12 @@ struct FaultScript {
                 try broker.waitForLeaders(without: dead, isOver: isOver)
                 // What piled up meanwhile is due by now, so to be past it is to have recovered.
                 for worker in concerned { worker.begin(at: monotonicNow(), killing: false) }
+            case .promoteStandby:
+                concerned = workers
+                for worker in concerned { worker.begin(at: now, killing: false) }
+                guard let takeover else { throw OperatingError("there is no standby to be promoted") }
+                try takeover.perform()
+                session = try connect()
             }
             let next = index + 1 < faults.count ? line.start + faults[index + 1].atNs : Int64.max
             while monotonicNow() < next, !isOver(), !concerned.allSatisfy(\.isSettled) {
@@ -102,6 +117,7 @@ extension FaultFigures {
         recoveredAfterNs = isOpen ? nil : concerned.compactMap(\.recoveryTime).max().map { $0 - now }
         replayedMessages = concerned.reduce(0) { $0 + $1.replayedMessageCount }
         duplicates = concerned.reduce(0) { $0 + $1.duplicateCount }
+        lostMessages = concerned.reduce(0) { $0 + $1.lostMessageCount }
     }
 
     fileprivate init(thatNeverCame fault: ScenarioFile.FaultPlan) {
@@ -111,5 +127,6 @@ extension FaultFigures {
         recoveredAfterNs = nil
         replayedMessages = 0
         duplicates = 0
+        lostMessages = 0
     }
 }

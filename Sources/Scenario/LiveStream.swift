@@ -35,10 +35,12 @@ enum LiveStream {
     /// are the same, too.
     /// - Parameters:
     ///   - plan: names a topic that isn't there yet, and its partitions. Where the stream ends is found out here.
+    ///   - takeover: who promotes a standby, where a fault asks for it.
     ///   - executions: how many execution reports at most, the first of the scenario's; nil for all.
     /// - Throws: what went wrong first, or `Interrupted` when `stop` is set.
     static func run(
         _ plan: WorkerPlan, bookings: BookingPlan? = nil, faults: [ScenarioFile.FaultPlan] = [],
+        takeover: Takeover? = nil,
         orders: SeededOrders, executions: Int64? = nil, target: Target, stop: StopFlag
     ) throws -> LiveResult {
         let connection = try PostgresConnection.connect(to: target.connection)
@@ -47,7 +49,8 @@ enum LiveStream {
         try target.createTopic(plan.topic, partitions: plan.partitions.count)
         defer { try? target.deleteTopic(plan.topic) }
         let feed = try RunningFeed(
-            to: plan.topic, keyedBy: plan.configuration.topicKey, window: plan.window, target: target)
+            to: plan.topic, keyedBy: plan.configuration.topicKey, window: plan.window, target: target,
+            takeover: takeover)
         feed.waitUntilReading()
 
         var plan = plan
@@ -61,7 +64,8 @@ enum LiveStream {
         execution.limit = executions
         execution.schedule = plan.schedule
         execution.window = plan.window
-        let executor = Executor(plan: execution, topic: plan.topic, feed: feed, end: end, target: target)
+        let executor = Executor(
+            plan: execution, topic: plan.topic, feed: feed, end: end, target: target, takeover: takeover)
         // Ends this cell without the run's own flag being set.
         let cellStop = StopFlag()
         let watch = WorkerThread(name: "live-stop") {
@@ -75,7 +79,7 @@ enum LiveStream {
         var thread: WorkerThread<Executor.Outcome>?
         let drained = Result {
             try WorkerPool.run(
-                plan, bookings: bookings, faults: faults, companions: 1,
+                plan, bookings: bookings, faults: faults, takeover: takeover, companions: 1,
                 broker: target.brokerFault(topic: plan.topic),
                 onLine: { line in
                     thread = WorkerThread(name: "executor") { try executor.run(from: line, stop: cellStop) }
@@ -113,18 +117,37 @@ private struct Executor: Sendable {
     let feed: RunningFeed
     let end: StreamEnd
     let target: Target
+    let takeover: Takeover?
     let isDone = StopFlag()
+
+    private func connect() throws -> PostgresConnection {
+        try PostgresConnection.connect(to: target.connection, applicationName: "allocbench executor")
+    }
 
     /// Starts with the workers. Ends the feed, whatever happens.
     func run(from line: StartingLine, stop: StopFlag) throws -> Outcome {
         do {
-            let connection: PostgresConnection
+            var connection: PostgresConnection
             let summary: ExecutionSummary
+            func reconnect() throws -> PostgresConnection {
+                try ReconnectPolicy().reconnect(since: monotonicNow(), now: monotonicNow, isStopped: { stop.isSet }) {
+                    try connect()
+                }
+            }
             do {
-                connection = try PostgresConnection.connect(
-                    to: target.connection, applicationName: "allocbench executor")
-                // Everything is drawn before the line, and nothing is drawn behind it.
-                summary = try TradesStore.execute(plan, on: connection, stop: stop, start: { line.wait() }) { _ in }
+                connection = try connect()
+                let recovery = takeover.map { takeover in
+                    ExecutionRecovery(
+                        reconnect: { _ in
+                            connection.close()
+                            connection = try reconnect()
+                            return connection
+                        }, onLost: { takeover.addLost(executions: $0) })
+                }
+                // Everything is drawn before the line, and nothing is drawn behind it but after a promotion.
+                summary = try TradesStore.execute(
+                    plan, on: connection, stop: stop, start: { line.wait() }, recovery: recovery
+                ) { _ in }
             } catch {
                 feed.abandon()
                 throw error
@@ -134,7 +157,15 @@ private struct Executor: Sendable {
                 feed.abandon()
                 return Outcome(execution: summary)
             }
-            let figures = try feed.finish(on: connection)
+            let figures = try feed.finish {
+                do {
+                    return try FeedPosition.now(on: connection)
+                } catch let error as PostgresError where error.isConnectionLost && takeover != nil {
+                    connection.close()
+                    connection = try reconnect()
+                    return try FeedPosition.now(on: connection)
+                }
+            }
             // A feed that was stopped may have left messages unpublished, and nobody waits for them any more.
             if stop.isSet { return Outcome(execution: summary) }
             let content = try target.completeContent(of: topic)

@@ -20,18 +20,41 @@ final class RunningFeed: Sendable {
     /// - Parameters:
     ///   - scanTable: whether to publish first what stands in the table.
     ///   - window: of which commits the time to the broker counts; nil for all.
+    ///   - takeover: who may promote a standby meanwhile; nil if nobody does.
     init(
-        to topic: String, keyedBy key: TopicKey, scanTable: Bool = false, window: MeasuredWindow? = nil, target: Target
+        to topic: String, keyedBy key: TopicKey, scanTable: Bool = false, window: MeasuredWindow? = nil, target: Target,
+        takeover: Takeover? = nil
     ) throws {
         let feed = try target.changeFeed(of: .executions(keyedBy: key), to: topic, window: window)
         try feed.create(scanTable: scanTable)
         let (end, stop, failure, isReading) = (end, feedStop, failure, isReading)
+        let info = target.connection
         self.feed = feed
         thread = WorkerThread(name: "feed") {
             // Whoever waits for it must not wait for a feed that has failed before.
             defer { isReading.set() }
+            var earlier = FeedFigures()
+            var knownPromotions = takeover?.count ?? 0
             do {
-                return try feed.run(until: end, stop: stop) { _ in if !isReading.isSet { isReading.set() } }
+                while true {
+                    // What it had done when it failed: to a tenth of a second.
+                    var latest = FeedFigures()
+                    do {
+                        let figures = try feed.run(until: end, stop: stop) {
+                            latest = $0
+                            if !isReading.isSet { isReading.set() }
+                        }
+                        earlier.add(figures)
+                        return earlier
+                    } catch {
+                        guard let takeover, let count = takeover.waitForMore(than: knownPromotions), !stop.isSet else {
+                            throw error
+                        }
+                        knownPromotions = count
+                        earlier.add(latest)
+                        try Self.goOn(feed, until: end, stop: stop, on: info, takeover)
+                    }
+                }
             } catch {
                 failure.set()
                 throw error
@@ -41,6 +64,25 @@ final class RunningFeed: Sendable {
 
     /// Whether the topic may hold a row more than once although nothing failed.
     var mayRepeat: Bool { feed.mayRepeat }
+
+    /// A logical slot stays with the primary that it was made on. What it would still have told is found by a scan of the whole
+    /// table on the new one; what was published before comes twice, and workers drop it.
+    private static func goOn(
+        _ feed: any ChangeFeed, until end: FeedEnd, stop: StopFlag, on info: ConnectionInfo, _ takeover: Takeover
+    ) throws {
+        let lostAt = monotonicNow()
+        try ReconnectPolicy().reconnect(since: lostAt, now: monotonicNow, isStopped: { stop.isSet }) {
+            try feed.createAnew()
+            guard end.isSet else { return }
+            // An end that the old primary told may be further than the new one's log.
+            let connection = try PostgresConnection.connect(to: info)
+            defer { connection.close() }
+            end.set(try FeedPosition.now(on: connection))
+        }
+        takeover.tell(
+            "the feed's slot \(feed.name) was lost with the old primary: it has a new one on the promoted standby and scans the "
+                + "whole table; workers drop what they know already")
+    }
 
     /// Waits until the feed reads what is committed, or has failed. Before, it connects and scans.
     func waitUntilReading() {
@@ -56,8 +98,13 @@ final class RunningFeed: Sendable {
     /// Waits until the broker has everything that is committed by now, and drops the feed: nothing is published any more when
     /// this returns. Blocks; called once.
     func finish(on connection: PostgresConnection) throws -> FeedFigures {
+        try finish { try FeedPosition.now(on: connection) }
+    }
+
+    /// - Parameter position: asks the server behind what everything is committed.
+    func finish(position: () throws -> FeedPosition) throws -> FeedFigures {
         do {
-            end.set(try FeedPosition.now(on: connection))
+            end.set(try position())
         } catch {
             abandon()
             throw error

@@ -5,6 +5,7 @@ public import Kafka
 public import Measurement
 import Model
 public import Postgres
+public import Services
 
 extension ScenarioFile {
     /// How executions reach the workers.
@@ -67,6 +68,8 @@ extension ScenarioFile {
     public struct Servers: Sendable, Equatable {
         /// Copies of the database that a commit may wait for.
         public var standbys = 0
+        /// For which of them a commit waits; nil for any one.
+        public var synchronousStandbys: SynchronousStandbys?
         /// PostgreSQL's settings, in the order of the file.
         public var settings: [Setting] = []
         /// A URI or key=value words of the user's own database; nil for the embedded PostgreSQL.
@@ -128,6 +131,8 @@ extension ScenarioFile {
             case terminateBackends = "terminate_backends"
             /// Of several embedded Kafka nodes the one that leads the first partition.
             case killBroker = "kill_broker"
+            /// The primary dies, a standby takes its place.
+            case promoteStandby = "promote_standby"
         }
 
         /// After the start of the cell.

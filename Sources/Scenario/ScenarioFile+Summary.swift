@@ -51,7 +51,8 @@ extension ScenarioFile {
         let topic = servers.kafka.topic.config.sorted { $0.key < $1.key }.map { "\($0.key) = \($0.value)" }
         let properties = servers.kafka.properties.sorted { $0.key < $1.key }.map { "\($0.key) = \($0.value)" }
         if servers.kafka.isFeedTransactional { brokers.append("transactional feed") }
-        var parts = [servers.database ?? counted(servers.standbys, "standby")] + hosts + settings
+        let waiting = servers.synchronousStandbys.map { ["commits wait for \($0)"] } ?? []
+        var parts = [servers.database ?? counted(servers.standbys, "standby")] + waiting + hosts + settings
         if servers.cockroach != nil { parts.append("settings of CockroachDB") }
         return (parts + brokers + topic + properties).joined(separator: ", ")
     }

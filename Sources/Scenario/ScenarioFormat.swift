@@ -89,6 +89,8 @@ indirect enum Form: Sendable {
     case number(ClosedRange<Double>)
     /// A decimal of at most six digits, kept in millionths.
     case share(ClosedRange<Int64>)
+    /// A whole number of microseconds or milliseconds with its unit, such as 500us or 2ms, or 0; kept in microseconds.
+    case shortTime(ClosedRange<Int>)
     case words([String])
     case name
     case text
@@ -100,6 +102,8 @@ indirect enum Form: Sendable {
     case settings
     /// Properties of librdkafka by name.
     case properties
+    /// `ANY` or `FIRST` with a number.
+    case standbyNames
 }
 
 /// One key of a mapping.
@@ -226,6 +230,10 @@ enum ScenarioFormat {
             Key(
                 "standbys", .integer(Limit.standbys),
                 "Copies of the embedded database that a commit may wait for.", standard: "0"),
+            Key(
+                "synchronous_standby_names", .standbyNames,
+                "For how many of the standbys a commit waits, by quorum (ANY 1) or by priority (FIRST 1); "
+                    + "ANY 1 where there are standbys."),
             Key("settings", .settings, "Settings of the embedded PostgreSQL, such as shared_buffers: 256MB."),
             Key("cockroachdb", .mapping(cockroach), "What a CockroachDB cluster is told; refused on PostgreSQL."),
             Key(
@@ -406,8 +414,8 @@ enum ScenarioFormat {
                 "key_strategy", .words(KeyStrategy.allCases.map(\.rawValue)),
                 "A surrogate key beside the natural one of what was captured.", standard: KeyStrategy.standard.rawValue),
             Key(
-                "round_trip_us", .integer(Limit.roundTripTimeUs),
-                "An emulated round trip between workers and database, in microseconds.", standard: "0"),
+                "emulated_round_trip", .shortTime(Limit.roundTripTimeUs),
+                "What a round trip between workers and database takes, such as 500us or 2ms.", standard: "0"),
             Key(
                 "handicap", .share(Limit.handicap),
                 "A deliberate slow-down: throughput falls by this share. Checks the harness itself.", standard: "0"),

@@ -60,7 +60,8 @@ extension ScenarioReader {
         case .integer(let range): return integer(entry, range).map { .number($0) }
         case .words(let words): return word(entry, among: words).map { .word($0) }
         case .share(let range): return partsPerMillion(entry, range).map { .parts(perMillion: $0) }
-        default: preconditionFailure("a field of a configuration is a number, a word or a share")
+        case .shortTime(let range): return microseconds(entry, range).map { .number($0) }
+        default: preconditionFailure("a field of a configuration is a number, a word, a share or a time")
         }
     }
 
@@ -125,7 +126,7 @@ extension ScenarioReader {
             consumers: values.word("consumers") ?? .standard, assignor: values.word("assignor") ?? .standard,
             synchronousCommit: values.word("synchronous_commit") ?? .standard,
             keyStrategy: values.word("key_strategy") ?? .standard,
-            roundTripTimeUs: values.number("round_trip_us") ?? 0, partitions: values.number("partitions"),
+            roundTripTimeUs: values.number("emulated_round_trip") ?? 0, partitions: values.number("partitions"),
             handicapPpm: handicapPpm)
     }
 
@@ -159,7 +160,7 @@ extension ScenarioReader {
         case "assignor": return .word(configuration.assignor.rawValue)
         case "synchronous_commit": return .word(configuration.synchronousCommit.rawValue)
         case "key_strategy": return .word(configuration.keyStrategy.rawValue)
-        case "round_trip_us": return .number(configuration.roundTripTimeUs)
+        case "emulated_round_trip": return .number(configuration.roundTripTimeUs)
         case "handicap": return .parts(perMillion: configuration.handicapPpm)
         default: return nil
         }
@@ -187,7 +188,7 @@ extension ScenarioReader {
             case "cycle_interval_ms": return "i\(number)"
             case "booking_workers": return "book\(number)"
             case "partitions": return "p\(number)"
-            case "round_trip_us": return "rtt\(number)us"
+            case "emulated_round_trip": return "rtt\(number)us"
             default: return "\(key)\(number)"
             }
         }

@@ -78,8 +78,8 @@ extension ScenarioReader {
             guard let keys = entries(item, field: entry.key, level: ScenarioFormat.fault) else { continue }
             let time = required("at_seconds", in: keys, line: item.line, of: entry.key)
             let seconds = time.flatMap { number($0, Limit.seconds) }
-            let kind = required("kind", in: keys, line: item.line, of: entry.key)
-                .flatMap { word($0, ScenarioFile.FaultPlan.Kind.self) }
+            let kindEntry = required("kind", in: keys, line: item.line, of: entry.key)
+            let kind = kindEntry.flatMap { word($0, ScenarioFile.FaultPlan.Kind.self) }
             guard let time, let seconds else { continue }
             let atNs = nanoseconds(seconds)
             if let end = streamEndNs, atNs >= end {
@@ -98,6 +98,13 @@ extension ScenarioReader {
                         kindEntry.value.line, kindEntry.key, value: "kill_broker",
                         "one dead broker a run: writes wait for two of three copies")
                 }
+            }
+            if let kindEntry, kind == .promoteStandby,
+                plans.count(where: { $0.kind == .promoteStandby }) >= servers.standbys
+            {
+                let expected =
+                    "a standby for each promotion, which none of standbys: \(servers.standbys) is left for"
+                refuse(kindEntry.value.line, kindEntry.key, value: valueText(kindEntry.value), expected)
             }
             if let kind { plans.append(ScenarioFile.FaultPlan(atNs: atNs, kind: kind)) }
         }

@@ -4,6 +4,7 @@ import Diagnostics
 import Measurement
 import Model
 import Postgres
+import Services
 
 extension ScenarioReader {
     /// `servers: embedded` and `servers: URI` are short for a mapping with nothing but a database. Returns false for anything
@@ -20,6 +21,7 @@ extension ScenarioReader {
         guard let keys = entries(entry.value, field: entry.key, level: ScenarioFormat.servers) else { return }
         if let entry = keys["database"] { readDatabase(entry) }
         if let entry = keys["standbys"] { servers.standbys = integer(entry, Limit.standbys) ?? servers.standbys }
+        if let entry = keys["synchronous_standby_names"] { readSynchronousStandbys(entry) }
         if let entry = keys["settings"] { readSettings(entry) }
         if let entry = keys["cockroachdb"] { readCockroach(entry) }
         if let entry = keys["worker_hosts"] {
@@ -114,6 +116,21 @@ extension ScenarioReader {
     }
 
     private static let feedReason = "the end of a live stream is known to the runner's own workers alone"
+
+    private mutating func readSynchronousStandbys(_ entry: YAMLEntry) {
+        let most = Limit.standbys.upperBound
+        let expected =
+            "ANY or FIRST and a number from 1 to \(most), such as ANY 1: the standbys' names are the harness's"
+        guard let text = scalar(entry, expected) else { return }
+        guard let wanted = SynchronousStandbys(text), wanted.count <= most else {
+            return refuse(entry.value.line, entry.key, value: text, expected)
+        }
+        guard wanted.count <= servers.standbys else {
+            let fitting = "at most as many standbys as there are (standbys: \(servers.standbys))"
+            return refuse(entry.value.line, entry.key, value: text, fitting)
+        }
+        servers.synchronousStandbys = wanted
+    }
 
     private mutating func readSettings(_ entry: YAMLEntry) {
         guard case .mapping(let settings) = entry.value.content else {

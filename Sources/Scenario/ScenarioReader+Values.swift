@@ -22,12 +22,20 @@ extension ScenarioReader {
             if keys.contains(entry.key) {
                 known[entry.key] = entry
             } else {
-                refuse(
-                    entry.line, entry.key, "a key of \(owner): \(list(keys, last: "or"))\(suggestion(entry.key, keys))")
+                let successor = Self.successors[entry.key].flatMap { keys.contains($0.key) ? $0 : nil }
+                let hint =
+                    successor.map { "; \(entry.key) is called \($0.key) now, such as \($0.example)" }
+                    ?? suggestion(entry.key, keys)
+                refuse(entry.line, entry.key, "a key of \(owner): \(list(keys, last: "or"))\(hint)")
             }
         }
         return known
     }
+
+    /// Keys of earlier versions: what each is called now, and how its value looks.
+    private static let successors = [
+        "round_trip_us": (key: "emulated_round_trip", example: "emulated_round_trip: 500us")
+    ]
 
     mutating func required(
         _ key: String, in keys: [String: YAMLEntry], line: Int, of owner: String? = nil
@@ -57,6 +65,24 @@ extension ScenarioReader {
             return nil
         }
         return perMillion
+    }
+
+    /// A time with its unit, or 0, in microseconds.
+    mutating func microseconds(_ entry: YAMLEntry, _ range: ClosedRange<Int>) -> Int? {
+        let expected = "a time up to \(range.upperBound / 1000)ms, such as 500us or 2ms, or 0"
+        guard let text = plainScalar(entry, expected) else { return nil }
+        let unit = text.hasSuffix("us") ? 1 : text.hasSuffix("ms") ? 1000 : nil
+        let digits = unit == nil ? text : String(text.dropLast(2))
+        guard isWholeNumber(digits), let number = Int(digits), unit != nil || number == 0 else {
+            refuse(entry.value.line, entry.key, value: text, expected)
+            return nil
+        }
+        let (time, overflow) = number.multipliedReportingOverflow(by: unit ?? 1)
+        guard !overflow, range.contains(time) else {
+            refuse(entry.value.line, entry.key, value: text, expected)
+            return nil
+        }
+        return time
     }
 
     /// A decimal without an exponent.

@@ -57,12 +57,12 @@ public struct ScenarioRunner {
         let runID = options.resumed?.name ?? RunFolder.name(of: scenario.name, at: started)
         let selfCheck = SelfCheck.run()
         try prepareDatabase(runID: runID)
-        let servers = try PreparedServers(scenario.servers, target: target, say: say)
+        let servers = try PreparedServers(scenario.servers, target: target) { [report] in report(.note($0)) }
         defer { servers.restore() }
         // A broker may still have the topics of the part that was cut.
         let scope = options.resumed == nil ? runID : "\(runID).\(getpid())"
         if let resumed = options.resumed { try target.deleteTopics(beginningWith: "allocbench.\(resumed.name).") }
-        let stage = try makeStageRun(runID: scope, selfCheck: selfCheck)
+        let stage = try makeStageRun(runID: scope, selfCheck: selfCheck, servers: servers)
         defer { stage.close() }
         try requireExpected(stage.fingerprint)
         let cells = Self.order(scenario)
@@ -117,8 +117,11 @@ public struct ScenarioRunner {
         }
     }
 
-    private func makeStageRun(runID: String, selfCheck: SelfCheck) throws -> any StageRun {
-        var given = StageInput(scenario: scenario, target: target, runID: runID, stop: stop, say: say)
+    private func makeStageRun(
+        runID: String, selfCheck: SelfCheck, servers: PreparedServers
+    ) throws -> any StageRun {
+        var given = StageInput(
+            scenario: scenario, target: target, runID: runID, stop: stop, servers: servers, say: say)
         given.hostWait = options.hostWait
         return switch scenario.stage {
         case .allocate: try AllocateStage(given, selfCheck: selfCheck)

@@ -138,6 +138,16 @@ extension ScenarioFormat {
             ]
         case .share(let range):
             return members(of: .number(Double(range.lowerBound) / 1_000_000...Double(range.upperBound) / 1_000_000))
+        case .shortTime:
+            return [
+                text, JSON.Member("pattern", .string("^(0|0us|0ms|[1-9][0-9]*(us|ms))$")),
+                JSON.Member("maximum", .integer(0)),
+            ]
+        case .standbyNames:
+            return [
+                JSON.Member("type", .string("string")),
+                JSON.Member("pattern", .string("^(ANY|FIRST) [1-\(Limit.standbys.upperBound)]$")),
+            ]
         case .words(let words):
             // YAML 1.1 reads on and off without quotes as truth values, and editors do so.
             let truths = words.compactMap { ["on": true, "off": false, "true": true, "false": false][$0] }.map {

@@ -63,6 +63,8 @@ struct StageInput {
     /// Names what the stage makes outside the database.
     let runID: String
     let stop: StopFlag
+    /// What was made beside the primary; nil where nothing was asked for.
+    var servers: PreparedServers?
     let say: (String) -> Void
     /// How long a cell waits for a worker host that isn't there.
     var hostWait = HostTiming.waitDefault

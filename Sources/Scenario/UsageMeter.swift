@@ -28,19 +28,23 @@ struct UsageMeter {
     func abandon() { _ = try? locks?.end() }
 
     /// What was used, and by second from `start` (on the monotonic clock) how many sessions waited for a lock.
+    /// - Parameter isSameServer: whether `connection` leads where that of the beginning led: not after a promotion.
     func finish(
-        on connection: PostgresConnection, start: Int64
+        on connection: PostgresConnection, start: Int64, isSameServer: Bool = true
     ) throws -> (summary: ResourceSummary, lockWaits: [Int64: Int]?) {
         var summary = ResourceSummary()
         let now = ProcessUsage.own()
         summary.harnessCPUSeconds = (now?.cpuSeconds ?? 0) - (own?.cpuSeconds ?? 0)
         summary.harnessPeakResidentBytes = now?.peakResidentBytes ?? 0
-        summary.databaseCPUSeconds = UsageMeter.databaseUsage(target).flatMap { end in
-            databaseCPUSeconds.map { end - $0 }
+        // Another server's counters begin elsewhere, and the processor time of the first went with it.
+        if isSameServer {
+            summary.databaseCPUSeconds = UsageMeter.databaseUsage(target).flatMap { end in
+                databaseCPUSeconds.map { end - $0 }
+            }
         }
         let waits = try locks?.end().waitingBySecond(from: start)
         summary.lockWaits = waits.map { Int64($0.values.reduce(0, +)) }
-        if let activity = try activity?.end(on: connection) { summary.add(activity) }
+        if isSameServer, let activity = try activity?.end(on: connection) { summary.add(activity) }
         return (summary, waits)
     }
 

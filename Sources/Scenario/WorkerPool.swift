@@ -37,25 +37,34 @@ public struct DrainResult: Sendable {
 }
 
 public enum WorkerPool {
+    /// Runs the workers of a plan, as below.
+    public static func run(
+        _ plan: WorkerPlan, bookings: BookingPlan? = nil, faults: [ScenarioFile.FaultPlan] = [], stop: StopFlag
+    ) throws -> DrainResult {
+        try run(plan, bookings: bookings, faults: faults, takeover: nil, stop: stop)
+    }
+
     /// Runs `plan.configuration.workers` workers, the partitions dealt out among them in turn. Blocks until all have ended.
     /// - Parameters:
     ///   - bookings: workers that book beside them, from before the start until the outbox is empty.
     ///   - faults: what breaks, by time after the start.
+    ///   - takeover: who promotes a standby, where a fault asks for it.
     ///   - broker: of which one dies, should a fault ask for it.
     ///   - companions: how many others start with the workers: they wait on the line that `onLine` is handed.
     ///   - isCalled: whether the start comes from outside, by the line's `call`.
     ///   - whenDrained: called once all workers have ended, before the booking workers hear that no more snapshots come.
     /// - Throws: the first error of a worker; the others are stopped then.
-    public static func run(
-        _ plan: WorkerPlan, bookings: BookingPlan? = nil, faults: [ScenarioFile.FaultPlan] = [], companions: Int = 0,
-        broker: BrokerFault? = nil, isCalled: Bool = false, onLine: (StartingLine) -> Void = { _ in },
-        whenDrained: (DrainResult) throws -> Void = { _ in }, stop: StopFlag
+    static func run(
+        _ plan: WorkerPlan, bookings: BookingPlan? = nil, faults: [ScenarioFile.FaultPlan] = [], takeover: Takeover?,
+        companions: Int = 0, broker: BrokerFault? = nil, isCalled: Bool = false,
+        onLine: (StartingLine) -> Void = { _ in }, whenDrained: (DrainResult) throws -> Void = { _ in }, stop: StopFlag
     ) throws -> DrainResult {
         func drain(beside pool: BookingPool?) throws -> DrainResult {
             let workers = min(plan.configuration.workers, plan.partitions.count)
             let line = StartingLine(workerCount: workers + companions, isCalled: isCalled)
             onLine(line)
-            let result = try Self.drain(plan, from: line, beside: pool, faults: faults, broker: broker, stop: stop)
+            let result = try Self.drain(
+                plan, from: line, beside: pool, faults: faults, takeover: takeover, broker: broker, stop: stop)
             try whenDrained(result)
             return result
         }
@@ -78,7 +87,7 @@ public enum WorkerPool {
 
     private static func drain(
         _ plan: WorkerPlan, from line: StartingLine, beside bookings: BookingPool?,
-        faults: [ScenarioFile.FaultPlan], broker: BrokerFault?, stop: StopFlag
+        faults: [ScenarioFile.FaultPlan], takeover: Takeover?, broker: BrokerFault?, stop: StopFlag
     ) throws -> DrainResult {
         var shares = deal(plan.partitions, among: plan.configuration.workers)
         // A group deals its partitions out itself.
@@ -109,8 +118,15 @@ public enum WorkerPool {
         }
         let connection = plan.connection
         let breaker = WorkerThread(name: "faults") {
-            try FaultScript(faults: faults, workers: workerFaults, connection: connection, broker: broker)
-                .run(after: line) { poolStop.isSet || drained.isSet }
+            do {
+                return try FaultScript(
+                    faults: faults, workers: workerFaults, connection: connection, takeover: takeover, broker: broker
+                ).run(after: line) { poolStop.isSet || drained.isSet }
+            } catch {
+                // The workers would only seek a database that nobody brings back.
+                poolStop.set()
+                throw error
+            }
         }
         var figures = WorkerFigures()
         var failure: (any Error)?

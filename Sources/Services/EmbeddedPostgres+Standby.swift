@@ -36,8 +36,10 @@ extension EmbeddedPostgres {
         guard rename(unfinished, place.dataFolder) == 0 else {
             throw .system("move the new standby to \(place.dataFolder)")
         }
+        // After a promotion it should look for the new primary at once.
         return try start(
-            dataFolder: dataFolder, socketFolder: socketFolder, settings: settings, logFile: logFile)
+            dataFolder: dataFolder, socketFolder: socketFolder,
+            settings: settings.merging(["wal_retrieve_retry_interval": "100ms"]) { $1 }, logFile: logFile)
     }
 
     static func slotName(of standby: String) -> String { "allocbench_\(standby)" }

@@ -20,7 +20,7 @@ extension EmbeddedServices {
         try Standbys.remove(in: state, primary: connectionInfo)
         do {
             for number in 1...max(1, count) where number <= count { try startStandby(number) }
-            try Standbys.waitUntilStreaming(count, isQuorum: nil, primary: connectionInfo)
+            try Standbys.waitUntilStreaming(count, primary: connectionInfo)
         } catch {
             try? Standbys.remove(in: state, primary: connectionInfo)
             throw error
@@ -34,17 +34,21 @@ extension EmbeddedServices {
         try Standbys.remove(in: state, primary: connectionInfo)
     }
 
-    /// Makes commits wait for any one of the standbys (`synchronous_commit` says for what of it), or for none.
+    /// Makes commits wait for so many of the standbys (`synchronous_commit` says for what of them), or for none.
     /// Returns when every session that connects from now on has it so.
-    /// - Throws: `OperatingError` if there are no standbys, or if they don't stream within 30 s: then it is off again.
-    public func setQuorumCommit(_ isOn: Bool) throws {
+    /// - Throws: `OperatingError` if there are fewer standbys, or if they don't stream within 30 s: then it is off again.
+    public func setSynchronousStandbys(_ wanted: SynchronousStandbys?) throws {
         let count = state.records.services.count { $0.kind == .standby && $0.isRunning }
-        guard isOn else { return try Standbys.setQuorum(of: 0, standbys: count, primary: connectionInfo) }
-        guard count > 0 else { throw OperatingError("a quorum commit needs standbys, and none is running") }
+        let names = (0..<count).map { Standbys.name($0 + 1) }
+        guard let wanted else { return try Standbys.setSynchronous(nil, names: names, primary: connectionInfo) }
+        guard count >= wanted.count else {
+            throw OperatingError(
+                "commits can't wait for \(wanted) of the standbys: \(count == 0 ? "none is" : "\(count) are") running")
+        }
         do {
-            try Standbys.setQuorum(of: count, standbys: count, primary: connectionInfo)
+            try Standbys.setSynchronous(wanted, names: names, primary: connectionInfo)
         } catch {
-            try? Standbys.setQuorum(of: 0, standbys: 0, primary: connectionInfo)
+            try? Standbys.setSynchronous(nil, names: [], primary: connectionInfo)
             throw error
         }
     }
@@ -77,7 +81,7 @@ enum Standbys {
         var records = state.records
         guard hasFolders || records.services.contains(where: { $0.kind == .standby }) else { return }
         // First of all, or the commits of others would wait for standbys that are gone.
-        try setQuorum(of: 0, standbys: 0, primary: primary)
+        try setSynchronous(nil, names: [], primary: primary)
         for record in records.services where record.kind == .standby { EmbeddedPostgres.stopStandby(record.process) }
         records.services.removeAll { $0.kind == .standby }
         try records.write(state.recordsFile)
@@ -90,41 +94,56 @@ enum Standbys {
         try dropSlots(primary: primary)
     }
 
-    /// Writes the setting and waits until the primary obeys it.
-    static func setQuorum(of count: Int, standbys: Int, primary: String) throws {
-        let connection = try PostgresConnection.connect(to: ConnectionInfo(primary))
-        defer { connection.close() }
-        let names = (0..<count).map { name($0 + 1) }.joined(separator: ", ")
-        let value = count == 0 ? "" : "ANY 1 (\(names))"
-        if try connection.query("SHOW synchronous_standby_names").text(0, 0) != value {
-            // Neither writes to the log, so neither waits for a standby.
-            try connection.execute(
-                count == 0
-                    ? "ALTER SYSTEM RESET synchronous_standby_names"
-                    : "ALTER SYSTEM SET synchronous_standby_names = '\(value)'")
-            try connection.query("SELECT pg_reload_conf()")
-            try wait("the primary didn't take up synchronous_standby_names") {
-                let observer = try PostgresConnection.connect(to: ConnectionInfo(primary))
-                defer { observer.close() }
-                return try observer.query("SHOW synchronous_standby_names").text(0, 0) == value
-            }
-        }
-        if standbys > 0 { try waitUntilStreaming(standbys, isQuorum: count > 0, primary: primary) }
+    /// Writes the setting and waits until the primary obeys it and the named standbys stream.
+    static func setSynchronous(_ wanted: SynchronousStandbys?, names: [String], primary: String) throws {
+        try writeSynchronous(wanted, names: names, primary: primary)
+        if !names.isEmpty { try waitUntilStreaming(names.count, as: .some(wanted), primary: primary) }
     }
 
-    /// Until so many standbys stream; of a quorum, or of none, unless `isQuorum` is nil.
-    static func waitUntilStreaming(_ count: Int, isQuorum: Bool?, primary: String) throws {
+    /// Writes the setting and waits until sessions that begin have it.
+    static func writeSynchronous(_ wanted: SynchronousStandbys?, names: [String], primary: String) throws {
+        let connection = try PostgresConnection.connect(to: ConnectionInfo(primary))
+        defer { connection.close() }
+        let value = wanted.map { $0.setting(of: names) } ?? ""
+        if try connection.query("SHOW synchronous_standby_names").text(0, 0) == value { return }
+        // Neither writes to the log, so neither waits for a standby.
+        try connection.execute(
+            wanted == nil
+                ? "ALTER SYSTEM RESET synchronous_standby_names"
+                : "ALTER SYSTEM SET synchronous_standby_names = '\(value)'")
+        try connection.query("SELECT pg_reload_conf()")
+        try wait("the primary didn't take up synchronous_standby_names") {
+            let observer = try PostgresConnection.connect(to: ConnectionInfo(primary))
+            defer { observer.close() }
+            return try observer.query("SHOW synchronous_standby_names").text(0, 0) == value
+        }
+    }
+
+    /// Until so many standbys stream; in the parts that the setting gives them, unless `parts` is nil.
+    static func waitUntilStreaming(
+        _ count: Int, as parts: SynchronousStandbys?? = nil, primary: String
+    ) throws {
         guard count > 0 else { return }
         let connection = try PostgresConnection.connect(to: ConnectionInfo(primary))
         defer { connection.close() }
-        let condition = isQuorum.map { $0 ? "AND sync_state = 'quorum'" : "AND sync_state = 'async'" } ?? ""
+        // Of a list the first so many are `sync`, and the others wait for their turn.
+        let expected: [String: Int]? = parts.map { wanted in
+            switch wanted?.choice {
+            case .any: ["quorum": count]
+            case .first:
+                ["sync": wanted?.count ?? 0, "potential": count - (wanted?.count ?? 0)].filter { $0.value > 0 }
+            case nil: ["async": count]
+            }
+        }
         try wait("not all of \(count) standbys stream from the primary") {
-            try connection.query(
+            let states = try connection.query(
                 """
-                SELECT count(*) FROM pg_stat_replication
-                WHERE application_name LIKE 'standby_' AND state = 'streaming' \(condition)
-                """
-            ).int64(0, 0) == count
+                SELECT sync_state, count(*) FROM pg_stat_replication
+                WHERE application_name LIKE 'standby_' AND state = 'streaming' GROUP BY sync_state
+                """)
+            var found: [String: Int] = [:]
+            for row in 0..<states.rowCount { found[states.text(row, 0) ?? ""] = Int(states.int64(row, 1)) }
+            return expected.map { $0 == found } ?? (found.values.reduce(0, +) == count)
         }
     }
 
@@ -145,7 +164,7 @@ enum Standbys {
         }
     }
 
-    private static func wait(_ failure: String, _ isDone: () throws -> Bool) throws {
+    static func wait(_ failure: String, _ isDone: () throws -> Bool) throws {
         let deadline = ContinuousClock.now.advanced(by: .seconds(30))
         while try !isDone() {
             guard ContinuousClock.now < deadline else { throw OperatingError("\(failure) within 30 s") }

@@ -8,12 +8,15 @@ struct EventQueue {
     private var head = 0
     /// Execution reports that may still be handed over; nil for all.
     private var reportsLeft: Int64?
-    /// The place of the next event, counted from the first that this queue hands over.
-    private(set) var nextSequence: Int64 = 0
+    /// The place of the next event, counted from the first that this writing hands over.
+    private(set) var nextSequence: Int64
 
-    /// - Parameter reportLimit: after so many execution reports the queue is at its end; nil for all.
-    init(_ draw: ExecutionDraw, reportLimit: Int64?, drawsAhead: Bool) {
+    /// - Parameters:
+    ///   - reportLimit: after so many execution reports the queue is at its end; nil for all.
+    ///   - firstSequence: the place of this queue's first event, where a writing goes on behind a lost connection.
+    init(_ draw: ExecutionDraw, reportLimit: Int64?, drawsAhead: Bool, firstSequence: Int64 = 0) {
         self.draw = draw
+        nextSequence = firstSequence
         reportsLeft = reportLimit
         guard drawsAhead else { return }
         var events: [DrawnEvent] = []

@@ -127,6 +127,17 @@ public struct EventCounts: Sendable, Equatable {
         rejectedRequests += other.rejectedRequests
     }
 
+    /// What is here and wasn't in `earlier`, a part of it.
+    func subtracting(_ earlier: EventCounts) -> EventCounts {
+        var rest = self
+        rest.trades -= earlier.trades
+        rest.busts -= earlier.busts
+        rest.cancels -= earlier.cancels
+        rest.replaces -= earlier.replaces
+        rest.rejectedRequests -= earlier.rejectedRequests
+        return rest
+    }
+
     public mutating func note(_ event: DrawnEvent) {
         switch event.kind {
         case .trade: trades += 1
@@ -155,6 +166,8 @@ public struct ExecutionFigures: Sendable, Equatable {
     public var startTime: Int64 = 0
     /// When the last commit was answered; 0 if nothing was written.
     public var lastCommitTime: Int64 = 0
+    /// When writing went on behind a lost connection: what was due before waited for the database.
+    var resumedTime: Int64 = 0
 
     public init() {}
 
@@ -165,7 +178,7 @@ public struct ExecutionFigures: Sendable, Equatable {
     mutating func noteTransaction(dues: [Int64], began: Int64, committed: Int64, window: MeasuredWindow? = nil) {
         let measured = window?.membership(at: committed)
         for due in dues where measured?.contains(arrival: due) ?? true {
-            scheduleLag.record(began - max(due, lastCommitTime))
+            scheduleLag.record(began - max(due, lastCommitTime, resumedTime))
             dueToBegun.record(began - due)
             dueToCommitted.record(committed - due)
         }

@@ -40,6 +40,21 @@ public struct ExecutionPlan: Sendable {
     var rates: EventRates { EventRates(bustPpm: bustPpm, replacePpm: replacePpm, cancelPpm: cancelPpm) }
 }
 
+/// How writing goes on behind a lost connection. What was committed is looked up; what wasn't is written again.
+public struct ExecutionRecovery {
+    /// Connects again, or throws.
+    public var reconnect: (PostgresError) throws -> PostgresConnection
+    /// Takes the number of execution reports whose commit was answered, and that the tables don't have any more.
+    public var onLost: (Int64) -> Void
+
+    public init(
+        reconnect: @escaping (PostgresError) throws -> PostgresConnection, onLost: @escaping (Int64) -> Void
+    ) {
+        self.reconnect = reconnect
+        self.onLost = onLost
+    }
+}
+
 public enum TradesStore {
     private static let sql = SQLScript(embedded: PackageResources.execute_sql)
 
@@ -47,28 +62,27 @@ public enum TradesStore {
     /// Goes on where an interrupted drawing of the same seed and rates stopped.
     /// - Parameters:
     ///   - start: called once everything is ready: the time from which the schedule counts, or nil to write nothing.
+    ///   - recovery: how to go on behind a lost connection; nil to fail.
     ///   - progress: called after every transaction with the execution reports of the date so far.
     public static func execute(
         _ plan: ExecutionPlan, on connection: PostgresConnection, stop: StopFlag,
         onReplace: (PostgresConnection) throws -> Void = { _ in }, start: () -> Int64? = { monotonicNow() },
-        progress: (Int64) -> Void
+        recovery: ExecutionRecovery? = nil, progress: (Int64) -> Void
     ) throws -> ExecutionSummary {
         let blocks = try fillableBlocks(plan.date, on: connection)
         // Refuses an impossible number before anything is noted or forgotten.
-        var draw = try ExecutionDraw(blocks: blocks, seed: plan.seed, count: plan.count, rates: plan.rates)
+        let draw = try ExecutionDraw(blocks: blocks, seed: plan.seed, count: plan.count, rates: plan.rates)
         let keys = try openDrawing(plan, on: connection, onReplace: onReplace)
-        var resumed = EventCounts()
-        for _ in 0..<keys.count { if let event = draw.next() { resumed.note(event) } }
-        var events = EventQueue(
-            draw, reportLimit: plan.limit.map { max(0, $0 - resumed.reports) },
-            drawsAhead: plan.drawsAhead || !plan.schedule.isBacklog)
+        let beginning = remaining(draw, of: plan, behind: keys.count, firstSequence: 0)
+        var events = beginning.events
+        let resumed = beginning.standing
 
         var figures = ExecutionFigures()
         var written = EventCounts()
         if let start = start() {
             figures.startTime = start
             plan.window?.begin(at: start)
-            let writer = ExecutionWriter(plan: plan, blocks: blocks, keys: keys, connection: connection)
+            var writer = ExecutionWriter(plan: plan, blocks: blocks, keys: keys, connection: connection)
             while !stop.isSet && !events.isAtEnd {
                 if !plan.schedule.isBacklog {
                     let due = plan.schedule.intendedArrival(sequence: events.nextSequence, start: start)
@@ -77,13 +91,43 @@ public enum TradesStore {
                     }
                     if stop.isSet { break }
                 }
-                written.add(try writer.writeTransaction(from: &events, &figures))
+                do {
+                    written.add(try writer.writeTransaction(from: &events, &figures))
+                } catch let error as PostgresError where error.isConnectionLost || error.isAmbiguous {
+                    guard let recovery else { throw error }
+                    // The tables say what is committed, whatever was answered or not.
+                    let connection = try recovery.reconnect(error)
+                    var plan = plan
+                    plan.replace = false
+                    let standing = try openDrawing(plan, on: connection, onReplace: { _ in })
+                    let rest = remaining(
+                        draw, of: plan, behind: standing.count, firstSequence: standing.count - keys.count)
+                    events = rest.events
+                    figures.resumedTime = monotonicNow()
+                    let now = rest.standing.subtracting(resumed)
+                    recovery.onLost(max(0, written.reports - now.reports))
+                    written = now
+                    writer = ExecutionWriter(plan: plan, blocks: blocks, keys: standing, connection: connection)
+                }
                 progress(resumed.reports + written.reports)
             }
         }
         return ExecutionSummary(
             written: written, resumedCount: resumed.reports, firstExecution: keys.execution(0),
             isComplete: events.isFinished, figures: figures)
+    }
+
+    /// The events behind the first `count` of a drawing, and how many of each kind those are.
+    private static func remaining(
+        _ draw: ExecutionDraw, of plan: ExecutionPlan, behind count: Int64, firstSequence: Int64
+    ) -> (events: EventQueue, standing: EventCounts) {
+        var draw = draw
+        var standing = EventCounts()
+        for _ in 0..<count { if let event = draw.next() { standing.note(event) } }
+        let events = EventQueue(
+            draw, reportLimit: plan.limit.map { max(0, $0 - standing.reports) },
+            drawsAhead: plan.drawsAhead || !plan.schedule.isBacklog, firstSequence: firstSequence)
+        return (events, standing)
     }
 
     /// What one call of `execute` writes, and where to.

@@ -86,6 +86,7 @@ func run(_ arguments: [String]) throws -> ExitStatus {
     }
 }
 
+ProcessArguments.hideSecrets()
 do {
     exit(try run(Array(CommandLine.arguments.dropFirst())).rawValue)
 } catch let error as InputError {

@@ -102,6 +102,8 @@ private struct KeyReference {
         case .number(let range): "\(plain(range.lowerBound)) to \(plain(range.upperBound))"
         case .share(let range):
             "\(plain(Double(range.lowerBound) / 1_000_000)) to \(plain(Double(range.upperBound) / 1_000_000))"
+        case .shortTime(let range): "0, or a time such as `500us` or `2ms`, up to \(range.upperBound / 1000) ms"
+        case .standbyNames: "`ANY` or `FIRST` and a number up to that of the standbys, such as `ANY 1`"
         case .words(let words): words.map { "`\($0)`" }.joined(separator: ", ")
         case .name: "a name: letters, digits, `.`, `-`, `_`, at most 64"
         case .day: "a day: `2024-11-14`"

@@ -22,14 +22,14 @@ import Testing
         func emulates(_ configurations: String) throws -> Bool {
             try parsed(scenarioText(configurations: configurations)).emulatesNetwork
         }
-        #expect(try !emulates("[{ mode: row }, { mode: batch, round_trip_us: 0 }]"))
-        #expect(try emulates("[{ mode: row }, { mode: batch, round_trip_us: [0, 1] }]"))
+        #expect(try !emulates("[{ mode: row }, { mode: batch, emulated_round_trip: 0 }]"))
+        #expect(try emulates("[{ mode: row }, { mode: batch, emulated_round_trip: [0, 1us] }]"))
     }
 
     @Test func `a name is a prefix of what the lists make, and says only what varies`() throws {
         let fields =
             "isolation: [read_committed, serializable], topic_key: [block_order, execution], "
-            + "synchronous_commit: [off], key_strategy: [uuid7], round_trip_us: [0, 500], handicap: [0.1]"
+            + "synchronous_commit: [off], key_strategy: [uuid7], emulated_round_trip: [0, 500us], handicap: [0.1]"
         #expect(
             try names("[{ name: c, mode: concurrent, \(fields) }]") == [
                 "c-rc-keyblock_order-sync_off-uuid7-rtt0us-handicap100000ppm",
@@ -131,7 +131,7 @@ import Testing
             "{ matrix: { mode: row, name: x } }",
             "name: expected a key of a matrix: mode, workers, txn_size, pipeline_depth, batch_size, batch_window_ms, "
                 + "cycle_interval_ms, isolation, snapshots, booking_workers, partitions, topic_key, synchronous_commit, "
-                + "key_strategy, round_trip_us or handicap"
+                + "key_strategy, emulated_round_trip or handicap"
         ),
         (
             "{ matrix: { mode: [row, cycle], txn_size: [1, 2] } }",
@@ -189,8 +189,27 @@ import Testing
             "key_strategy: \"uuid\": expected natural, sequence, uuid4 or uuid7; did you mean uuid4?"
         ),
         (
-            "[{ mode: batch, round_trip_us: 1000001 }]",
-            "round_trip_us: \"1000001\": expected a whole number from 0 to 1000000"
+            "[{ mode: batch, emulated_round_trip: 1001ms }]",
+            "emulated_round_trip: \"1001ms\": expected a time up to 1000ms, such as 500us or 2ms, or 0"
+        ),
+        (
+            "[{ mode: batch, emulated_round_trip: 500 }]",
+            "emulated_round_trip: \"500\": expected a time up to 1000ms, such as 500us or 2ms, or 0"
+        ),
+        (
+            "[{ mode: batch, emulated_round_trip: 9223372036854775807ms }]",
+            "emulated_round_trip: \"9223372036854775807ms\": expected a time up to 1000ms, such as 500us or 2ms, or 0"
+        ),
+        (
+            "[{ mode: batch, emulated_round_trip: 1.5ms }]",
+            "emulated_round_trip: \"1.5ms\": expected a time up to 1000ms, such as 500us or 2ms, or 0"
+        ),
+        (
+            "[{ mode: batch, round_trip_us: 500 }]",
+            "round_trip_us: expected a key of a configuration: name, mode, workers, txn_size, pipeline_depth, batch_size, "
+                + "batch_window_ms, cycle_interval_ms, isolation, snapshots, booking_workers, partitions, topic_key, "
+                + "synchronous_commit, key_strategy, emulated_round_trip or handicap; round_trip_us is called "
+                + "emulated_round_trip now, such as emulated_round_trip: 500us"
         ),
         (
             "[{ mode: batch, handicap: 0.91 }]",
@@ -237,7 +256,7 @@ import Testing
             ("snapshots", ["completion", "{ parts: 4 }", "{ executions: 4 }", "{ interval_ms: 4 }"]),
             ("booking_workers", ["0", "1", "2"]), ("partitions", ["8", "16"]), ("topic_key", ["block_order"]),
             ("synchronous_commit", ["off", "local", "on"]), ("key_strategy", ["natural", "uuid4", "uuid7"]),
-            ("round_trip_us", ["0", "500"]), ("handicap", ["0", "0.1", "0.000001"]),
+            ("emulated_round_trip", ["0", "500us"]), ("handicap", ["0", "0.1", "0.000001"]),
         ]
         for _ in 0..<60 {
             var fields: [String] = []

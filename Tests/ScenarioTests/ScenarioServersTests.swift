@@ -2,6 +2,7 @@
 
 import Measurement
 import Model
+import Services
 import Testing
 
 @testable import Scenario
@@ -84,7 +85,7 @@ import Testing
             refused("", "[{ name: few, mode: row, workers: 2 }]")
                 == begin + "a worker and a partition at least for each host; few has 2 workers for 8 partitions")
         #expect(
-            refused("", "[{ name: far, mode: row, round_trip_us: 500 }]")
+            refused("", "[{ name: far, mode: row, emulated_round_trip: 500us }]")
                 == begin + "no emulated round trip with it, as far has: hosts have a network of their own")
         #expect(
             refusal(
@@ -95,6 +96,45 @@ import Testing
         #expect(
             refusal(of: scenarioText("servers: { worker_hosts: 65 }"))
                 == "s.yaml:1: worker_hosts: \"65\": expected a whole number from 1 to 64")
+    }
+
+    @Test func `a commit waits for so many of the standbys, by quorum or by priority`() throws {
+        func names(_ text: String, standbys: Int = 2) -> String {
+            "servers: { standbys: \(standbys), synchronous_standby_names: \(text) }"
+        }
+        for text in ["ANY 1", "ANY 2", "FIRST 1", "FIRST 2"] {
+            let servers = try parsed(scenarioText(names(text))).servers
+            #expect(servers.synchronousStandbys?.description == text)
+        }
+        #expect(try parsed(scenarioText("servers: { standbys: 2 }")).servers.synchronousStandbys == nil)
+        // The order of the keys means nothing.
+        let early = "servers: { synchronous_standby_names: ANY 3, standbys: 3 }"
+        #expect(try parsed(scenarioText(early)).servers.synchronousStandbys == SynchronousStandbys(.any, 3))
+        let key = "s.yaml:1: synchronous_standby_names:"
+        let form =
+            "expected ANY or FIRST and a number from 1 to 3, such as ANY 1: the standbys' names are the harness's"
+        for text in ["ANY", "any 1", "ANY 0", "ANY 01", "ANY 4", "ANY  1", "1 (standby1)", "ANY 1 (standby1)", "ALL 2"]
+        {
+            #expect(refusal(of: scenarioText(names("\"\(text)\""))) == "\(key) \"\(text)\": \(form)")
+        }
+        #expect(
+            refusal(of: scenarioText(names("FIRST 2", standbys: 1)))
+                == "\(key) \"FIRST 2\": expected at most as many standbys as there are (standbys: 1)")
+        #expect(
+            refusal(of: scenarioText(names("ANY 1", standbys: 0)))
+                == "\(key) \"ANY 1\": expected at most as many standbys as there are (standbys: 0)")
+    }
+
+    @Test func `a promotion needs a standby for each time`() throws {
+        func text(_ standbys: Int, _ times: [Int]) -> String {
+            let faults = times.map { "{ at_seconds: \($0), kind: promote_standby }" }.joined(separator: ", ")
+            return scenarioText("servers: { standbys: \(standbys) }\nfaults: [\(faults)]")
+        }
+        #expect(try parsed(text(2, [1, 2])).faults.map(\.kind) == [.promoteStandby, .promoteStandby])
+        let refused =
+            "s.yaml:2: kind: \"promote_standby\": expected a standby for each promotion, which none of standbys:"
+        #expect(refusal(of: text(0, [1])) == "\(refused) 0 is left for")
+        #expect(refusal(of: text(1, [1, 2])) == "\(refused) 1 is left for")
     }
 
     // MARK: Files

@@ -69,6 +69,67 @@ extension WorkerBench {
     }
 }
 
+@Suite struct WorkerGoingBackTests {
+    private let tables = [
+        "block_fills", "captured_trades", "captured_changes", "snapshots", "allocations", "consumer_offsets",
+        "staged_trades",
+        "booking_outbox",
+    ]
+
+    /// What a promotion does that loses commits: the tables are those of an earlier moment, here of before the worker claimed
+    /// its partitions. One block's row holds the worker until whoever takes the tables back waits right behind it.
+    @Test(arguments: [
+        Configuration(mode: .concurrent, workers: 1), Configuration(mode: .cycle, workers: 1, cycleIntervalMs: 20),
+        Configuration(mode: .batch, workers: 1, batchSize: 4),
+    ])
+    func `a worker whose commits the database forgets does them again and says how many`(
+        _ configuration: Configuration
+    ) throws {
+        try withBench(isOwnDatabase: true) { bench in
+            try bench.connection.execute("CREATE SCHEMA past")
+            for table in tables {
+                try bench.connection.execute("CREATE TABLE past.\(table) AS TABLE allocations.\(table)")
+            }
+            // The block that comes last, so that others are done before it.
+            let firsts = Dictionary(
+                bench.executions.enumerated().map { ($0.element.blockOrder.rawValue, $0.offset) },
+                uniquingKeysWith: { first, _ in first })
+            let last = try #require(firsts.max { $0.value < $1.value }?.key)
+            let holder = try PostgresConnection.connect(to: bench.info)
+            try holder.execute("BEGIN; SELECT 1 FROM allocations.block_fills WHERE block_order_id = \(last) FOR UPDATE")
+            // Not over before one more message has come, however quick it is.
+            let pool = try bench.draining(configuration) { $0.endOffsets?[0, default: 0] += 1 }
+            let waiting =
+                "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+            try waitUntil("the worker at the held block") { try bench.connection.number(waiting) == 1 }
+            let committed = try bench.connection.number(
+                "SELECT sum(next_offset)::INT8 FROM allocations.consumer_offsets")
+
+            let (info, tables) = (bench.info, tables)
+            let past = WorkerThread(name: "past") {
+                let connection = try PostgresConnection.connect(to: info)
+                defer { connection.close() }
+                try connection.execute("BEGIN; LOCK TABLE allocations.consumer_offsets IN ACCESS EXCLUSIVE MODE")
+                for table in tables {
+                    try connection.execute(
+                        "DELETE FROM allocations.\(table); INSERT INTO allocations.\(table) SELECT * FROM past.\(table)"
+                    )
+                }
+                try connection.commit()
+            }
+            try waitUntil("whoever takes the tables back") { try bench.connection.number(waiting) == 2 }
+            try holder.rollback()
+            try past.join()
+            try bench.publish([.resolved(partition: 0)])
+            let result = try pool.join()
+            #expect(committed > 0 || configuration.mode == .cycle)
+            #expect(result.figures.lostMessageCount >= max(1, committed), "\(result.figures.lostMessageCount)")
+            let checks = try bench.verify()
+            #expect(checks.isClean, "\(checks.differenceLines)")
+        }
+    }
+}
+
 @Suite struct WorkerFencingTests {
     @Test(arguments: modes)
     func `a worker whose partition is taken over says so and changes nothing after`(_ configuration: Configuration)

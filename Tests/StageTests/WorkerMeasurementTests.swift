@@ -315,6 +315,7 @@ extension WorkerBench {
         modes[4],
     ]
 
+    /// Those that need nothing beside the workers.
     @Test(arguments: configurations, [ScenarioFile.FaultPlan.Kind.killWorker, .terminateBackends])
     func `what a planned fault interrupts is done by whoever comes after, once`(
         _ configuration: Configuration, _ kind: ScenarioFile.FaultPlan.Kind

@@ -70,7 +70,8 @@ extension AllocationWorker {
         at now: Int64
     ) {
         figures.lastCommitTime = now
-        if !isParked { duplicatesSoFar += count - captured }
+        // A cycle may capture more than it has messages: what was staged before.
+        if !isParked { duplicatesSoFar += max(0, count - captured) }
         plan.progress?.addCommitted(count)
         if isParked { plan.progress?.addErrors(count) }
         figures.series.recordCommit(at: now)

@@ -40,12 +40,15 @@ extension AllocationWorker {
                     try fence(resolved.fenced, isGuardMissed: failure is GuardMissed)
                 }
                 if try resolveLostCycle() { foundCommits = true }
+                try noteLostCycle()
                 let overdue = try loadBlockStates()
                 if usesPipeline { unexpectedBlocks += overdue }
                 if usesPipeline { try store.connection.enterPipelineMode() }
                 break
             } catch let error as PostgresError where error.isConnectionLost && isTime(since: failedAt, after: error) {
                 failure = error
+            } catch let error as DatabaseWentBack {
+                throw error
             } catch {
                 if isAmbiguous { figures.ambiguousCommits.unknown += 1 }
                 throw error
@@ -285,7 +288,11 @@ extension AllocationWorker {
         var fenced: [Int32] = []
         for index in queues.indices {
             let queue = queues[index]
-            guard let row = try store.offset(of: queue.partition), row.epoch == queue.epoch else {
+            let row = try store.offset(of: queue.partition)
+            if let row, row.epoch < queue.epoch || row.epoch == queue.epoch && row.nextOffset < queue.committedOffset {
+                throw DatabaseWentBack()
+            }
+            guard let row, row.epoch == queue.epoch else {
                 if membership != nil {
                     fenced.append(queue.partition)
                     continue
@@ -318,6 +325,29 @@ extension AllocationWorker {
         plan.fault?.addReplayed(count)
     }
 
+    /// Goes back where the database did. Staged messages that it still has are a part of the next cycle.
+    private func noteLost(_ index: Int, nextOffset: Int64) {
+        let lost = queues[index].committedOffset - nextOffset
+        guard lost > 0 else { return }
+        figures.lostMessageCount += lost
+        plan.fault?.addLost(lost)
+        // Samples of the lag have these messages already.
+        partitionLags[index].forget(below: queues[index].polledOffset)
+        queues[index].goBack(to: nextOffset)
+        staged.removeAll { $0.queue == index }
+        stagedFromOffsets[queues[index].partition] = nextOffset
+    }
+
+    /// A cycle whose commit was answered may be lost with its messages still staged: then it is repeated.
+    private func noteLostCycle() throws {
+        guard mode == .cycle, staged.isEmpty, !hasStagedLeftovers else { return }
+        let count = try store.stagedCount(partitions: queues.map(\.partition))
+        guard count > 0 else { return }
+        figures.lostMessageCount += count
+        plan.fault?.addLost(count)
+        hasStagedLeftovers = true
+    }
+
     // MARK: Death
 
     /// After a death: everything in memory is lost but what was measured, and a new worker claims the partitions. The server
@@ -346,6 +376,7 @@ extension AllocationWorker {
                     queues[index].claim(epoch: claim.epoch)
                     // What was committed and never answered is measured now, by whoever looks.
                     replayed += try resolve(index, nextOffset: claim.nextOffset, &foundCommits)
+                    noteLost(index, nextOffset: claim.nextOffset)
                 }
                 _ = try resolveLostCycle()
                 try readTables()

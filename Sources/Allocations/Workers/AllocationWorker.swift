@@ -280,6 +280,8 @@ public final class AllocationWorker {
                 return try loop()
             } catch is WorkerKilled {
                 isAlive = false
+            } catch is DatabaseWentBack {
+                isAlive = false
             }
         }
     }

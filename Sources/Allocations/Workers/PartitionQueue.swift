@@ -139,6 +139,11 @@ struct PartitionQueue {
         return UnitOfWork(range: head..<head, expectedOffset: committedOffset, nextOffset: polledOffset)
     }
 
+    /// The database stands at an earlier offset than it has answered: everything from there on is read again.
+    mutating func goBack(to offset: Int64) {
+        self = PartitionQueue(partition: partition, epoch: epoch, nextOffset: offset, unseenOffset: unseenOffset)
+    }
+
     /// Another worker goes on in the place of the one that had the partition.
     mutating func claim(epoch: Int64) { self.epoch = epoch }
 

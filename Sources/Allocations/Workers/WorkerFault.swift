@@ -11,6 +11,7 @@ public final class WorkerFault: Sendable {
     private let recovery = Atomic<Int64>(0)
     private let replayed = Atomic<Int64>(0)
     private let duplicated = Atomic<Int64>(0)
+    private let lost = Atomic<Int64>(0)
     private let isOver = Atomic<Bool>(false)
 
     public init() {}
@@ -21,6 +22,7 @@ public final class WorkerFault: Sendable {
         recovery.store(0, ordering: .relaxed)
         replayed.store(0, ordering: .relaxed)
         duplicated.store(0, ordering: .relaxed)
+        lost.store(0, ordering: .relaxed)
         faultTime.store(time, ordering: .releasing)
         if killing { isDeathAsked.store(true, ordering: .releasing) }
     }
@@ -34,6 +36,8 @@ public final class WorkerFault: Sendable {
     public var replayedMessageCount: Int64 { replayed.load(ordering: .acquiring) }
     /// Messages between fault and recovery that had been captured before.
     public var duplicateCount: Int64 { duplicated.load(ordering: .acquiring) }
+    /// Messages whose commit was answered, and that the database has no more.
+    public var lostMessageCount: Int64 { lost.load(ordering: .acquiring) }
     /// Whether the worker has ended; nothing happens to it any more.
     public var hasWorkerEnded: Bool { isOver.load(ordering: .acquiring) }
 
@@ -53,6 +57,8 @@ public final class WorkerFault: Sendable {
 
     func addReplayed(_ count: Int64) { replayed.add(count, ordering: .relaxed) }
 
+    func addLost(_ count: Int64) { lost.add(count, ordering: .relaxed) }
+
     func recovered(at time: Int64, duplicates: Int64) {
         duplicated.add(duplicates, ordering: .relaxed)
         recovery.store(time, ordering: .releasing)
@@ -63,3 +69,7 @@ public final class WorkerFault: Sendable {
 
 /// The worker was asked to die where it stood.
 struct WorkerKilled: Error {}
+
+/// The database stands where it stood before: a standby was promoted that hadn't everything. What the worker holds in memory
+/// is of a past that never was, so it goes on as after its own death, from the tables alone.
+struct DatabaseWentBack: Error {}
