@@ -113,6 +113,7 @@ private struct KeyReference {
         case .either(let forms): forms.map { words(for: $0) }.joined(separator: "; or ")
         case .settings:
             Limit.serverSettings.map { "`\($0)`" }.joined(separator: ", ") + ", each with PostgreSQL's own value"
+        case .properties: "any of librdkafka's properties with its value"
         default: "text"
         }
     }
