@@ -55,8 +55,8 @@ public enum WorkerPool {
     ///   - whenDrained: called once all workers have ended, before the booking workers hear that no more snapshots come.
     /// - Throws: the first error of a worker; the others are stopped then.
     static func run(
-        _ plan: WorkerPlan, bookings: BookingPlan? = nil, faults: [ScenarioFile.FaultPlan] = [], takeover: Takeover?,
-        companions: Int = 0, broker: BrokerFault? = nil, isCalled: Bool = false,
+        _ plan: WorkerPlan, bookings: BookingPlan? = nil, faults: [ScenarioFile.FaultPlan] = [],
+        takeover: Takeover? = nil, companions: Int = 0, broker: BrokerFault? = nil, isCalled: Bool = false,
         onLine: (StartingLine) -> Void = { _ in }, whenDrained: (DrainResult) throws -> Void = { _ in }, stop: StopFlag
     ) throws -> DrainResult {
         func drain(beside pool: BookingPool?) throws -> DrainResult {

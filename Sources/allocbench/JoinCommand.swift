@@ -35,7 +35,7 @@ enum JoinCommand {
             options.name = name
         }
         options.isOnce = arguments.has(once.name)
-        var targetOptions = TargetFlags.options(arguments)
+        var targetOptions = try TargetFlags.options(arguments)
         targetOptions.broker = .lasting
         // Of embedded services, the database that `run` works in.
         if !arguments.has("--name") { targetOptions.database = "allocbench_run" }

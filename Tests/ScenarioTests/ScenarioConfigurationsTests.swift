@@ -130,7 +130,7 @@ import Testing
         (
             "{ matrix: { mode: row, name: x } }",
             "name: expected a key of a matrix: mode, workers, txn_size, pipeline_depth, batch_size, batch_window_ms, "
-                + "cycle_interval_ms, isolation, snapshots, booking_workers, partitions, topic_key, synchronous_commit, "
+                + "cycle_interval_ms, isolation, snapshots, booking_workers, partitions, topic_key, consumers, assignor, synchronous_commit, "
                 + "key_strategy, emulated_round_trip or handicap"
         ),
         (

@@ -161,7 +161,7 @@ private let integerForm = "a whole number from"
             scenario(configurations: ["{ mode: row, wokers: 4 }"]),
             "s.yaml:8: wokers: expected a key of a configuration: name, mode, workers, txn_size, pipeline_depth, "
                 + "batch_size, batch_window_ms, cycle_interval_ms, isolation, snapshots, booking_workers, partitions, "
-                + "topic_key, synchronous_commit, key_strategy, emulated_round_trip or handicap; did you mean workers?"
+                + "topic_key, consumers, assignor, synchronous_commit, key_strategy, emulated_round_trip or handicap; did you mean workers?"
         ),
         Refused(
             scenario(configurations: ["{ mode: concurent }"]),
@@ -344,8 +344,8 @@ private let integerForm = "a whole number from"
             refusal(scenario(configurations: ["row"]))
                 == "s.yaml:8: configurations: expected a mapping with the keys name, mode, workers, txn_size, "
                 + "pipeline_depth, batch_size, batch_window_ms, cycle_interval_ms, isolation, snapshots, booking_workers, "
-                + "partitions, topic_key, synchronous_commit, key_strategy, emulated_round_trip and handicap, not \"row\""
-        )
+                + "partitions, topic_key, consumers, assignor, synchronous_commit, key_strategy, emulated_round_trip and "
+                + "handicap, not \"row\"")
         #expect(
             refusal("- 1\n")
                 == "s.yaml:1: expected a mapping with the keys name, description, seed, repetitions, order, stage, "
