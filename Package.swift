@@ -181,7 +181,8 @@ let package = Package(
         tests(
             "ScenarioTests",
             [
-                "Scenario", "Allocations", "Diagnostics", "Kafka", "Measurement", "Model", "Postgres", "Report", "Services",
+                "Scenario", "Allocations", "Diagnostics", "Kafka", "Measurement", "Model", "Postgres", "Report",
+                "Services",
                 "Statistics",
                 "TestSupport",
             ]),
