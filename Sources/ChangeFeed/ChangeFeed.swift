@@ -198,7 +198,8 @@ public enum ChangeFeeds {
 
     /// By the server's word: the environment may name it (PGDATABASE), and then the connection's parameters don't.
     static func database(on connection: PostgresConnection) throws -> String {
-        guard let name = try connection.query("SELECT current_database()").text(0, 0) else {
+        let answer = try connection.query("SELECT current_database()")
+        guard answer.rowCount == 1, let name = answer.text(0, 0) else {
             throw OperatingError("the connection is to no database", remedy: "name one in --database, or in PGDATABASE")
         }
         return name

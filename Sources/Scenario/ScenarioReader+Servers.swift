@@ -107,6 +107,11 @@ extension ScenarioReader {
                 refuse(
                     "no emulated round trip with it, as \(configuration.name) has: hosts have a network of their own")
             }
+            if configuration.consumers == .group {
+                refuse(
+                    "consumers: assigned with it, not group as \(configuration.name) has: the runner deals partitions out"
+                )
+            }
             if min(configuration.workers, partitions) < hosts {
                 refuse(
                     "a worker and a partition at least for each host; \(configuration.name) has \(configuration.workers) workers "

@@ -200,9 +200,12 @@ private final class HostedCell: Sendable {
             let kafka = target.kafka
         else { throw OperatingError("the scenario has no configuration \(share.configuration)") }
         configuration.workers = share.workers
+        // The file of secrets that a scenario names is the runner's; a host is given its own on its command line, which wins.
+        var clients = kafka
+        clients.properties.merge(scenario.servers.kafka.properties) { own, _ in own }
         var plan = WorkerPlan(
             of: configuration, repetition: share.repetition, scenario: scenario, topic: share.topic,
-            partitions: share.partitions, connection: target.connection, kafka: kafka,
+            partitions: share.partitions, connection: target.connection, kafka: clients,
             book: try AllocationsSource.book(on: connection))
         plan.cockroach = scenario.servers.cockroach ?? CockroachSettings()
         plan.endOffsets = share.endOffsets

@@ -26,8 +26,8 @@ enum RunCommand {
             Flag("--prices", "DIR", "a folder with one price file per symbol"),
         ] + flags
     ) { arguments in
-        let scenario = try load(arguments)
-        return try run(scenario, ScenarioRunner.Options(), arguments)
+        let options = try options(arguments)
+        return try run(try load(arguments), options, arguments)
     }
 
     static let rerun = Verb(
@@ -39,7 +39,7 @@ enum RunCommand {
             throw InputError(
                 InputFault(source: folder, expected: "a folder of results with a manifest.json of this version"))
         }
-        var options = ScenarioRunner.Options()
+        var options = try options(arguments)
         // Other data would answer another question.
         options.repeated = manifest
         let scenario = try ScenarioFile.load(
@@ -48,15 +48,21 @@ enum RunCommand {
         return try run(scenario, options, arguments)
     }
 
+    /// What the command line alone says, and is refused before a file is read.
+    private static func options(_ arguments: ParsedArguments) throws -> ScenarioRunner.Options {
+        var options = ScenarioRunner.Options()
+        if let seconds = try arguments.integer("--wait-for-hosts", in: 1...86_400) {
+            options.hostWait = .seconds(seconds)
+        }
+        return options
+    }
+
     private static func run(
         _ scenario: ScenarioFile, _ given: ScenarioRunner.Options, _ arguments: ParsedArguments
     ) throws -> ExitStatus {
         var options = given
         options.resultsFolder = arguments.text("--results") ?? "results"
         options.commandLine = CommandLine.arguments
-        if let seconds = try arguments.integer("--wait-for-hosts", in: 1...86_400) {
-            options.hostWait = .seconds(seconds)
-        }
         var targetOptions = try TargetFlags.options(arguments)
         try targetOptions.kafka.add(scenario)
         targetOptions.brokers = targetOptions.brokers ?? scenario.servers.brokers

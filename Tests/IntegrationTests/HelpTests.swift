@@ -4,20 +4,20 @@ import Testing
 
 @Suite(.serialized, .timeLimit(.minutes(5))) struct HelpTests {
     /// Every verb with the flags it has.
-    private static let target = ["--state", "--kafka-home", "--name", "--database", "--brokers"]
+    private static let kafka = ["--kafka-properties", "--kafka-property"]
+    private static let target = ["--state", "--kafka-home", "--name", "--database", "--brokers"] + kafka
     private static let verbs: [String: [String]] = [
         "run": [
             "FILE", "--results", "--resume", "--json", "--wait-for-hosts", "--securities", "--prices", "--state",
-            "--kafka-home",
-            "--database", "--brokers",
-        ],
+            "--kafka-home", "--database", "--brokers",
+        ] + kafka,
         "rerun": [
             "RUN", "--results", "--json", "--wait-for-hosts", "--state", "--kafka-home", "--database", "--brokers",
-        ],
+        ] + kafka,
         "check": ["FILE", "--schema", "--securities", "--prices"],
         "compare": ["RUN", "[RUN]", "--baseline", "--csv", "--all"],
         "export": ["FOLDER", "--file", "--csv"],
-        "services start": ["--state", "--kafka-home"],
+        "services start": ["--state", "--kafka-home", "--embedded-brokers"],
         "services status": ["--state"],
         "services stop": ["--state"],
         "schema create": target,
@@ -36,7 +36,10 @@ import Testing
         "execute": [
             "--date", "--seed", "--count", "--busts", "--replaces", "--cancels", "--txn-size", "--rate", "--replace",
         ] + target,
-        "feed": ["--topic", "--topic-key", "--partitions", "--until-caught-up", "--keep-slot", "--drop"] + target,
+        "feed": [
+            "--topic", "--topic-key", "--partitions", "--replication", "--topic-setting", "--transactional",
+            "--until-caught-up", "--keep-slot", "--drop",
+        ] + target,
         "work": [
             "--topic", "--mode", "--workers", "--txn-size", "--pipeline-depth", "--batch-size", "--batch-window-ms",
             "--cycle-interval-ms", "--fresh", "--follow", "--group", "--assignor", "--join", "--once",

@@ -87,7 +87,8 @@ private func makeManifest() -> Manifest {
                   "fingerprint": "3:9f",
                   "self_check": {
                     "timer_error_p99_ms": "0.061"
-                  }
+                  },
+                  "worker_hosts": {}
                 }
 
                 """#)

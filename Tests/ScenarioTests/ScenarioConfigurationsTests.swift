@@ -208,7 +208,7 @@ import Testing
             "[{ mode: batch, round_trip_us: 500 }]",
             "round_trip_us: expected a key of a configuration: name, mode, workers, txn_size, pipeline_depth, batch_size, "
                 + "batch_window_ms, cycle_interval_ms, isolation, snapshots, booking_workers, partitions, topic_key, "
-                + "synchronous_commit, key_strategy, emulated_round_trip or handicap; round_trip_us is called "
+                + "consumers, assignor, synchronous_commit, key_strategy, emulated_round_trip or handicap; round_trip_us is called "
                 + "emulated_round_trip now, such as emulated_round_trip: 500us"
         ),
         (

@@ -315,7 +315,7 @@ import Testing
         ),
         (
             "faults: [{ at_seconds: 1, kind: kill }]",
-            "s.yaml:1: kind: \"kill\": expected kill_worker, terminate_backends or promote_standby"
+            "s.yaml:1: kind: \"kill\": expected kill_worker, terminate_backends, kill_broker or promote_standby"
         ),
         (
             "faults: [{ at_seconds: -1, kind: kill_worker }]",

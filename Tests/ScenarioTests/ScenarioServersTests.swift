@@ -85,12 +85,15 @@ import Testing
             refused("", "[{ name: few, mode: row, workers: 2 }]")
                 == begin + "a worker and a partition at least for each host; few has 2 workers for 8 partitions")
         #expect(
+            refused("", "[{ name: dealt, mode: batch, consumers: group }]")
+                == begin + "consumers: assigned with it, not group as dealt has: the runner deals partitions out")
+        #expect(
             refused("", "[{ name: far, mode: row, emulated_round_trip: 500us }]")
                 == begin + "no emulated round trip with it, as far has: hosts have a network of their own")
         #expect(
             refusal(
                 of: "stage: execute\nservers: { worker_hosts: 3 }\nworkload: { executions: 2000, blocks: 10 }\n"
-                    + "configurations: [{ feed: true }]\n")
+                    + "configurations: [{ feed: running }]\n")
                 == "s.yaml:2: worker_hosts: \"3\": expected stage allocate with it: only its workers run on other hosts"
         )
         #expect(
