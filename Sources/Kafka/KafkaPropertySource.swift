@@ -73,7 +73,9 @@ extension KafkaClientSettings {
     public static func properties(ofFile path: String, text: String) throws(InputError) -> [String: String] {
         var faults: [InputFault] = []
         var properties: [String: String] = [:]
-        for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+        // CR and LF together are one Character, equal to neither.
+        let lines = text.split(omittingEmptySubsequences: false) { $0 == "\n" || $0 == "\r\n" }
+        for (index, line) in lines.enumerated() {
             let line = trimmed(line)
             guard let first = line.first, first != "#" else { continue }
             let parts = line.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
