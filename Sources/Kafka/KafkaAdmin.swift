@@ -17,6 +17,10 @@ public final class KafkaAdmin {
     /// librdkafka's version, such as `2.0.2`.
     public static var libraryVersion: String { unsafe String(cString: rd_kafka_version_str()) }
 
+    /// Whether this librdkafka can log in with SCRAM to every Kafka. Before 2.6.1 it answers a broker's challenge with its own nonce
+    /// twice (its pull request 4895); Kafka 4 takes that for a wrong password, Kafka 3.9 let it pass.
+    public static var speaksEveryBrokersSCRAM: Bool { rd_kafka_version() >= 0x0206_01ff }
+
     /// Throws, naming the address, when no broker answers in time.
     public func requireReachable(timeoutMs: Int32 = 10_000) throws(KafkaError) {
         try client.requireReachable(timeoutMs: timeoutMs)

@@ -120,6 +120,10 @@ import Testing
             KafkaError.Code.ssl
         ),
         (
+            "x: SSL handshake failed: error:0A000126:SSL routines::unexpected eof while reading (after 1ms in state SSL_HANDSHAKE)",
+            KafkaError.Code.ssl
+        ),
+        (
             "x: Disconnected while requesting ApiVersion: might be caused by incorrect security.protocol",
             KafkaError.Code.transport
         ),
@@ -128,5 +132,23 @@ import Testing
         #expect(ConnectionFaults.reading(of: line)?.0 == code)
         let ordinary = ConnectionFaults.reading(of: "x: Connect to ipv4#127.0.0.1:9 failed: Connection refused")
         #expect(ordinary == nil)
+        // A broker that dies hangs up, too, but not in the handshake.
+        let hungUp = ConnectionFaults.reading(of: "x: unexpected eof while reading (after 9ms in state UP)")
+        #expect(hungUp == nil)
+    }
+
+    @Test func `a SCRAM user who is refused is told when librdkafka may be why`() throws {
+        let line =
+            "x: SASL authentication error: Authentication failed during authentication due to invalid credentials with "
+        func words(_ mechanism: String, speaks: Bool) -> String? {
+            ConnectionFaults.reading(
+                of: "\(line)SASL mechanism \(mechanism) (after 3ms)", speaksEveryBrokersSCRAM: speaks)?.1
+        }
+        for mechanism in ["SCRAM-SHA-256", "SCRAM-SHA-512"] {
+            let old = try #require(words(mechanism, speaks: false))
+            #expect(old.contains("librdkafka 2.6.1"), "\(old)")
+            #expect(words(mechanism, speaks: true)?.contains("2.6.1") == false)
+        }
+        #expect(words("PLAIN", speaks: false)?.contains("2.6.1") == false)
     }
 }

@@ -45,6 +45,13 @@ public final class TemporaryBroker: Sendable {
     public static let user = "alice"
     public static let password = "open-sesame-\(ProcessIdentity.current.pid)-\(ProcessIdentity.current.startTicks)"
 
+    /// By which that user can come in: SCRAM to Kafka 4, which the tests run, takes librdkafka 2.6.1.
+    public static let mechanisms =
+        KafkaAdmin.speaksEveryBrokersSCRAM ? ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] : ["PLAIN"]
+
+    /// The strongest of them that is common.
+    public static let mechanism = KafkaAdmin.speaksEveryBrokersSCRAM ? "SCRAM-SHA-256" : "PLAIN"
+
     private init(
         kind: BrokerKind, bootstrapServers: String, listeners: [SecureListener: String] = [:],
         makeTopic: @escaping @Sendable (String, Int) throws -> Void

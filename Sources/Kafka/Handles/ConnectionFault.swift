@@ -46,14 +46,23 @@ final class ConnectionFaults: Sendable {
     }
 
     /// What a line of librdkafka 2.0's log says of a failed connection; nil for every other line.
-    static func reading(of line: String) -> (KafkaError.Code, String)? {
+    /// - Parameter speaksEveryBrokersSCRAM: see KafkaAdmin.
+    static func reading(
+        of line: String, speaksEveryBrokersSCRAM: Bool = KafkaAdmin.speaksEveryBrokersSCRAM
+    ) -> (KafkaError.Code, String)? {
         let lowercase = line.lowercased()
         func has(_ words: String) -> Bool { lowercase.contains(words) }
         if has("sasl authentication error") || has("authentication failed") {
+            let doubt =
+                has("mechanism scram") && !speaksEveryBrokersSCRAM
+                ? "; Kafka 4 refuses every SCRAM user of librdkafka \(KafkaAdmin.libraryVersion), whatever the password: "
+                    + "that takes librdkafka 2.6.1, or a user of PLAIN"
+                : ""
             return (
                 .authentication,
                 "the broker refused the user: check sasl.username, sasl.mechanism and the password "
                     + "(a line sasl.password=... in --kafka-properties FILE, or ALLOCBENCH_KAFKA_SASL_PASSWORD)"
+                    + doubt
             )
         }
         if has("unsupported sasl mechanism") || has("sasl handshake") && has("not supported") {
@@ -61,6 +70,14 @@ final class ConnectionFaults: Sendable {
         }
         if has("connecting to a plaintext broker listener") || has("wrong version number") {
             return (.ssl, "the broker's listener speaks no TLS: check the port and security.protocol")
+        }
+        // What OpenSSL 3 says of a broker that takes the greeting for a request of absurd size and hangs up.
+        if has("unexpected eof while reading") && has("ssl_handshake") {
+            return (
+                .ssl,
+                "the broker hangs up in the TLS handshake, as a listener does that speaks no TLS: "
+                    + "check the port and security.protocol"
+            )
         }
         if has("certificate verify failed") {
             return (.ssl, "the broker's certificate isn't trusted: check ssl.ca.location")
