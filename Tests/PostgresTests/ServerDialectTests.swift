@@ -172,6 +172,8 @@ import Threads
             try connection.transaction(
                 method: .savepoint, sleep: { _ in }, onRetry: { failures.append($0.sqlState) }
             ) { connection in
+                // Else ours might take the first row again before the rival, which waits for it, is awake.
+                while try !failures.isEmpty && watcher.waitingSessionCount() > 0 { sleepThread(for: .milliseconds(1)) }
                 try connection.query("UPDATE t SET v = v + 1 WHERE id = 1")
                 transactions.insert(try connection.query("SELECT now()::TEXT").text(0, 0) ?? "")
                 if failures.isEmpty {
