@@ -33,7 +33,8 @@ import Testing
         }
         let sent = server.statements
         #expect(sent.filter { $0.contains("USING HASH") }.count == 6)
-        #expect(sent.filter { $0.hasPrefix("DROP SCHEMA IF EXISTS") }.count == 7, "of six stages, and of the worker hosts")
+        #expect(
+            sent.filter { $0.hasPrefix("DROP SCHEMA IF EXISTS") }.count == 7, "of six stages, and of the worker hosts")
         #expect(sent.allSatisfy { !$0.contains("pg_replication_slots") && !$0.contains("PUBLICATION") })
     }
 
