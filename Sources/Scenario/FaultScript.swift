@@ -84,7 +84,8 @@ struct FaultScript {
                 let dead = try broker.kill()
                 try broker.waitForLeaders(without: dead, isOver: isOver)
                 // What piled up meanwhile is due by now, so to be past it is to have recovered.
-                for worker in concerned { worker.begin(at: monotonicNow(), killing: false) }
+                let ledAgain = monotonicNow()
+                for worker in concerned { worker.beginStall(until: ledAgain) }
             case .promoteStandby:
                 concerned = workers
                 for worker in concerned { worker.begin(at: now, killing: false) }

@@ -336,6 +336,28 @@ extension WorkerBench {
         }
     }
 
+    /// As when a broker dies: the worker loses nothing of its own, and yet says when it has caught up.
+    @Test(arguments: configurations)
+    func `a worker that was only kept waiting says when it is past what was due`(_ configuration: Configuration) throws
+    {
+        try withBench { bench in
+            var configuration = configuration
+            configuration.workers = 1
+            let (stalled, unaware) = (WorkerFault(), WorkerFault())
+            let began = monotonicNow()
+            stalled.beginStall(until: began)
+            unaware.begin(at: began, killing: false)
+            try bench.drain(configuration) { $0.fault = stalled }
+            let recovered = try #require(stalled.recoveryTime)
+            #expect(recovered > began && stalled.duplicateCount == 0 && stalled.replayedMessageCount == 0)
+            #expect(try bench.verify().isClean)
+            // Nothing broke for this one, so it has nothing to be over.
+            try bench.prepare()
+            try bench.drain(configuration) { $0.fault = unaware }
+            #expect(unaware.recoveryTime == nil)
+        }
+    }
+
     @Test func `a planned fault that the run doesn't come to is told`() throws {
         try withBench { bench in
             let fault = ScenarioFile.FaultPlan(atNs: 3_600_000_000_000, kind: .killWorker)

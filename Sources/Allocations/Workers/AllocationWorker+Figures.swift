@@ -202,7 +202,7 @@ extension AllocationWorker {
 
     // MARK: Faults
 
-    /// Notes that this worker has lost its connection or its life: until its partitions are whole again, a fault that was
+    /// Notes that this worker has lost its connection, its life or what it reads from: until its partitions are whole again, a fault that was
     /// planned isn't over.
     func noteBroken() {
         guard let time = plan.fault?.pendingTime, time != faultTime else { return }

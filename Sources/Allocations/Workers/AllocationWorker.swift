@@ -296,6 +296,7 @@ public final class AllocationWorker {
 
     private func loop() throws {
         while !stop.isSet && !isFinished {
+            if plan.fault?.takeStall() == true { noteBroken() }
             let polled = try fillQueues()
             if membership != nil { _ = try recovering { try followGroup() } }
             let worked = try recovering { try takeOverdueSnapshots() || work() }

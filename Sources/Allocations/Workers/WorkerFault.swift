@@ -8,6 +8,7 @@ import Synchronization
 public final class WorkerFault: Sendable {
     private let faultTime = Atomic<Int64>(0)
     private let isDeathAsked = Atomic<Bool>(false)
+    private let isStallTold = Atomic<Bool>(false)
     private let recovery = Atomic<Int64>(0)
     private let replayed = Atomic<Int64>(0)
     private let duplicated = Atomic<Int64>(0)
@@ -25,6 +26,13 @@ public final class WorkerFault: Sendable {
         lost.store(0, ordering: .relaxed)
         faultTime.store(time, ordering: .releasing)
         if killing { isDeathAsked.store(true, ordering: .releasing) }
+    }
+
+    /// Says that what the worker reads from stood still. It keeps its connection and its life, so it can't notice by itself.
+    /// - Parameter time: since when there is something to read again; what was due by then has to be caught up.
+    public func beginStall(until time: Int64) {
+        begin(at: time, killing: false)
+        isStallTold.store(true, ordering: .releasing)
     }
 
     /// When all partitions of the worker were past what was due at the fault; nil as long as they aren't.
@@ -53,6 +61,12 @@ public final class WorkerFault: Sendable {
         guard isDeathAsked.load(ordering: .relaxed) else { return }
         isDeathAsked.store(false, ordering: .relaxed)
         throw WorkerKilled()
+    }
+
+    /// Whether there was a stall that the worker hasn't taken note of.
+    func takeStall() -> Bool {
+        // The load alone in all but one case: an exchange would take the cache line each time.
+        isStallTold.load(ordering: .relaxed) && isStallTold.exchange(false, ordering: .acquiring)
     }
 
     func addReplayed(_ count: Int64) { replayed.add(count, ordering: .relaxed) }
