@@ -287,6 +287,7 @@ final class AllocateStage: StageRun {
             book: try AllocationsSource.book(on: connection))
         plan.endOffsets = topic.ends
         plan.cockroach = given.target.cockroach
+        plan.mayHaveTransactions = given.target.isFeedTransactional
         plan.schedule = run.schedule
         plan.measuresPublishing = run.through == .feed
         if run.configuration.consumers == .group {

@@ -65,8 +65,9 @@ public final class LockSampler: Sendable {
                     try connection ?? PostgresConnection.connect(to: info, applicationName: "allocbench locks")
                 if connection == nil { try open.openFigures() }
                 connection = open
-                let waiting = try open.waitingSessionCount()
-                found.samples.append(LockSamples.Sample(time: monotonicNow(), waiting: waiting))
+                // Before the question: what is seen to wait did so at this time or later.
+                let time = monotonicNow()
+                found.samples.append(LockSamples.Sample(time: time, waiting: try open.waitingSessionCount()))
             } catch {
                 found.missedCount += 1
                 connection?.close()

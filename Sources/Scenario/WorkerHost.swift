@@ -207,6 +207,7 @@ private final class HostedCell: Sendable {
             of: configuration, repetition: share.repetition, scenario: scenario, topic: share.topic,
             partitions: share.partitions, connection: target.connection, kafka: clients,
             book: try AllocationsSource.book(on: connection))
+        plan.mayHaveTransactions = scenario.servers.kafka.isFeedTransactional
         plan.cockroach = scenario.servers.cockroach ?? CockroachSettings()
         plan.endOffsets = share.endOffsets
         plan.firstExecution = ExecutionID(share.firstExecution)

@@ -126,6 +126,8 @@ enum PipelineCommands {
                 partitions: (0..<partitions).map { Int32($0) }, configuration: configuration,
                 book: try AllocationsSource.book(on: connection))
             plan.group = group
+            // Whoever published to a Kafka may have done so in transactions; the mock has none, and may drop messages.
+            plan.mayHaveTransactions = target.services?.brokerKind != .mockBroker
             if group != nil { plan.kafka = target.groupSettings(kafka) }
             if let group { plan.groupNews = { say("group \(group.name): \($0)") } }
             if !arguments.has("--follow") {

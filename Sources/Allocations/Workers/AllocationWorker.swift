@@ -27,6 +27,8 @@ public struct WorkerPlan: Sendable {
     public var memberIndex = 0
     /// Per partition the offset behind the last message of the run; nil to go on until stopped.
     public var endOffsets: [Int32: Int64]?
+    /// Whether the topic may have been written in transactions of Kafka, whose ends take offsets: only then may one be missing.
+    public var mayHaveTransactions = false
     /// Tells the same later, where the stream is still being made when the workers start; nil where `endOffsets` says it.
     public var streamEnd: StreamEnd?
     public var configuration: Configuration
@@ -458,9 +460,10 @@ public final class AllocationWorker {
     private func take(_ message: borrowing KafkaMessage) -> OperatingError? {
         guard let index = queueIndexes[message.partition] else { return nil }
         let offset = message.offset
-        guard offset == queues[index].polledOffset else {
+        let expected = queues[index].polledOffset
+        guard offset == expected || (plan.mayHaveTransactions && offset > expected) else {
             return OperatingError(
-                "partition \(message.partition) of \(plan.topic): expected offset \(queues[index].polledOffset), "
+                "partition \(message.partition) of \(plan.topic): expected offset \(expected), "
                     + "the broker gave \(offset): it has dropped messages",
                 remedy: "use more partitions, fewer executions, or a real Kafka (KAFKA_HOME)")
         }
