@@ -26,16 +26,16 @@ RUN apt-get update \
         ca-certificates libpq5 librdkafka1 libsimdjson14 libstdc++6 libyaml-0-2 zlib1g \
     && apt-get clean && rm -rf /var/lib/apt/lists/* \
     && groupadd --gid 10001 allocbench \
-    && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /work --shell /usr/sbin/nologin allocbench \
-    && install --directory --owner 10001 --group 10001 /work /work/results
+    && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /var/lib/allocbench --shell /usr/sbin/nologin allocbench \
+    && install --directory --owner 10001 --group 10001 /var/lib/allocbench /var/lib/allocbench/results
 COPY --from=build /out/allocbench /usr/local/bin/allocbench
 COPY scenarios /usr/share/allocbench/scenarios
 COPY LICENSE /usr/share/doc/allocbench/copyright
 # The manifest of a run names the commit: --build-arg GIT_COMMIT=$(git rev-parse HEAD)
 ARG GIT_COMMIT=
 ENV ALLOCBENCH_GIT_COMMIT=${GIT_COMMIT}
-# Results and state are written below /work: mount a volume there, or the container keeps them to itself.
+# Results and state are written below /var/lib/allocbench: mount a volume there, or the container keeps them to itself.
 USER 10001:10001
-WORKDIR /work
+WORKDIR /var/lib/allocbench
 ENTRYPOINT ["/usr/local/bin/allocbench"]
 CMD ["--help"]
