@@ -8,7 +8,7 @@ SCENARIO ?= scenarios/quickstart.yaml
 SWIFT_FLAGS ?=
 RUN_FLAGS := $(if $(SECURITIES),--securities '$(SECURITIES)') $(if $(PRICES),--prices '$(PRICES)')
 
-.PHONY: quickstart test bench build install python deployment lint format clean
+.PHONY: quickstart test bench build install python librdkafka deployment lint format clean
 
 quickstart: build
 	ALLOCBENCH_STATE='$(STATE)' .build/release/allocbench run '$(SCENARIO)' $(RUN_FLAGS)
@@ -17,7 +17,7 @@ build: install
 	swift build -c release --product allocbench $(SWIFT_FLAGS)
 
 # The tests start the debug binary, so it is built with them.
-test: install lint deployment
+test: install lint deployment librdkafka
 	swift build --build-tests $(SWIFT_FLAGS)
 	ALLOCBENCH_EXECUTABLE="$$(swift build --show-bin-path)/allocbench" \
 		ALLOCBENCH_PYTHON='$(CURDIR)/.build/python/bin/python' scripts/run-tests $(SWIFT_FLAGS)
@@ -38,6 +38,10 @@ deployment: python
 python:
 	@scripts/install-packages $(TEST_PACKAGES)
 	@scripts/install-python
+
+# A later librdkafka than Debian's, for LD_LIBRARY_PATH: what SCRAM to Kafka 4 takes.
+librdkafka: python
+	@scripts/install-librdkafka
 
 lint:
 	swift format lint --strict --recursive Package.swift Sources Tests

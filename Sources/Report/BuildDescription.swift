@@ -18,6 +18,14 @@ public struct BuildDescription: Sendable, Equatable {
         self.isOptimized = isOptimized
     }
 
+    /// What has to be the same for two runs of it to be measured alike; by name.
+    public var surroundings: [String: String] {
+        [
+            "git_commit": gitCommit ?? "unknown", "optimized": String(isOptimized),
+            "git_dirty": gitIsDirty.map { String($0) } ?? "unknown",
+        ]
+    }
+
     /// This program. Its repository is the one its executable lies in: the current folder may be another's.
     public static func current() -> BuildDescription {
         #if DEBUG

@@ -156,13 +156,11 @@ public struct Manifest: Sendable {
     /// What has to be the same for two runs, or the two parts of one, to be measured alike; by name.
     public var surroundings: [String: String] {
         var surroundings = Dictionary(versions.map { ($0.name, $0.value) }) { first, _ in first }
-        surroundings["git_commit"] = build.gitCommit ?? "unknown"
-        surroundings["optimized"] = String(build.isOptimized)
+        surroundings.merge(build.surroundings) { $1 }
         surroundings["cpu_model"] = machine.cpuModel
         surroundings["cores"] = String(machine.coreCount)
         surroundings["memory_bytes"] = String(machine.memoryBytes)
         surroundings["kernel"] = machine.kernel
-        surroundings["git_dirty"] = build.gitIsDirty.map { String($0) } ?? "unknown"
         // As they are written: what was removed then can't be compared now.
         for setting in serverSettings {
             surroundings[Manifest.settingPrefix + setting.name] = Redaction.value(setting.value, of: setting.name)

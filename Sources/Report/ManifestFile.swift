@@ -17,8 +17,9 @@ public struct ManifestFile: Sendable, Equatable {
     public var pricesFolder: String?
 
     /// What isn't as it was then, each in words.
-    public func differences(from now: [String: String]) -> [String] {
-        Set(now.keys).union(surroundings.keys).sorted().filter { surroundings[$0] != now[$0] }.map { name in
+    /// - Parameter names: of what is compared; without, everything.
+    public func differences(from now: [String: String], in names: Set<String>? = nil) -> [String] {
+        (names ?? Set(now.keys).union(surroundings.keys)).sorted().filter { surroundings[$0] != now[$0] }.map { name in
             // Settings that are left at their default aren't in a manifest.
             let missing = name.hasPrefix(Manifest.settingPrefix) ? "the default" : "unknown"
             return "\(name) was \(surroundings[name] ?? missing), is \(now[name] ?? missing)"

@@ -185,6 +185,8 @@ final class AllocateStage: StageRun {
             ) { try process(plan, run, stream, topic, takeover) }
         } catch {
             meter.abandon()
+            // The next run over the same services finds them whole; what failed is worth more than why this does.
+            try? given.target.reviveBrokers()
             throw error
         }
         // Nobody works behind it any more, and only now it tells how late it was.

@@ -78,6 +78,11 @@ public struct RunFolder {
                     expected: "the scenario that \(folder) was begun with; its own is "
                         + "\(folder)/scenario.yaml"))
         }
+        // As much as is known before any service is started; `resume` looks at the rest.
+        let program = BuildDescription.current().surroundings
+        if let begun = ManifestFile.read("\(folder)/manifest.json") {
+            try refuse(begun.differences(from: program, in: Set(program.keys)), of: folder)
+        }
         return RunFolder(path: folder, journal: try Journal(folder: folder))
     }
 
@@ -91,12 +96,7 @@ public struct RunFolder {
                 "the data of \(path) has the fingerprint \(begun.fingerprint), this run's has \(manifest.fingerprint)",
                 remedy: "begin a new run: what is finished was measured on other data")
         }
-        let differences = begun.differences(from: manifest.surroundings)
-        guard differences.isEmpty else {
-            throw OperatingError(
-                "\(path) was begun in other surroundings: \(differences.joined(separator: "; "))",
-                remedy: "begin a new run: cells of both wouldn't be comparable")
-        }
+        try Self.refuse(begun.differences(from: manifest.surroundings), of: path)
         if let doubt = begun.doubt(about: manifest.surroundings) { say("\(path): \(doubt)") }
         var resumed = manifest
         resumed.firstStartedAt = begun.startedAt
@@ -104,6 +104,13 @@ public struct RunFolder {
         resumed.outcome.runsFinished = journal.cells.count
         try resumed.write(to: manifestPath)
         return resumed
+    }
+
+    private static func refuse(_ differences: [String], of folder: String) throws(OperatingError) {
+        if differences.isEmpty { return }
+        throw OperatingError(
+            "\(folder) was begun in other surroundings: \(differences.joined(separator: "; "))",
+            remedy: "begin a new run: cells of both wouldn't be comparable")
     }
 
     func isFinished(_ key: RunKey) -> Bool { journal.cells.contains { $0.key == key } }

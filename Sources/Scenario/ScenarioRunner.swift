@@ -111,7 +111,7 @@ public struct ScenarioRunner {
             if (try? folder.finish(manifest, scenario: scenario, ending: ending)) != nil {
                 say(
                     "\(folder.journal.cells.count) of \(cells.count) runs were finished; their rows are in \(folder.path); "
-                        + "allocbench run \(scenario.path) --resume goes on with the rest")
+                        + "the same command with --resume goes on with the rest")
             }
             throw error
         }

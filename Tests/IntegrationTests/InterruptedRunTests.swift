@@ -36,7 +36,7 @@ import Testing
             #expect(
                 Array(end.errorLines.suffix(2)) == [
                     "1 of 2 runs were finished; their rows are in \(folder); "
-                        + "allocbench run slow.yaml --resume goes on with the rest",
+                        + "the same command with --resume goes on with the rest",
                     "allocbench: interrupted",
                 ])
             #expect(place.names(in: folder) == resultFiles)

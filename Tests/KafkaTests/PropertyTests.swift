@@ -127,6 +127,10 @@ import Testing
             "x: Disconnected while requesting ApiVersion: might be caused by incorrect security.protocol",
             KafkaError.Code.transport
         ),
+        (
+            "x: Disconnected: connection closed by peer: receive 0 after POLLIN (after 1ms in state APIVERSION_QUERY)",
+            KafkaError.Code.transport
+        ),
     ])
     func `librdkafka's words for a failed connection are understood`(line: String, code: KafkaError.Code) {
         #expect(ConnectionFaults.reading(of: line)?.0 == code)
@@ -135,6 +139,8 @@ import Testing
         // A broker that dies hangs up, too, but not in the handshake.
         let hungUp = ConnectionFaults.reading(of: "x: unexpected eof while reading (after 9ms in state UP)")
         #expect(hungUp == nil)
+        let closed = ConnectionFaults.reading(of: "x: Disconnected: connection closed by peer (after 9ms in state UP)")
+        #expect(closed == nil)
     }
 
     @Test func `a SCRAM user who is refused is told when librdkafka may be why`() throws {

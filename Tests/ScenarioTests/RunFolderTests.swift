@@ -63,6 +63,20 @@ import Testing
         }
     }
 
+    @Test func `a run of another program is refused before anything of it is touched`() throws {
+        let results = NSTemporaryDirectory() + "allocbench-folder-\(UUID().uuidString)"
+        defer { try? FileManager.default.removeItem(atPath: results) }
+        try FileManager.default.createDirectory(atPath: results, withIntermediateDirectories: true)
+        let scenario = try parsed(scenarioText("load: backlog"))
+        let path = "\(results)/cut"
+        _ = try RunFolder.create(path, scenario: scenario)
+        var manifest = makeManifest()
+        manifest.scenarioName = scenario.name
+        try manifest.write(to: "\(path)/manifest.json")
+        let error = #expect(throws: OperatingError.self) { try RunFolder.unfinished(scenario, in: results) }
+        #expect(error.map { "\($0)".contains("git_commit was abc, is ") } == true, "\(error.map { "\($0)" } ?? "")")
+    }
+
     @Test func `where the sources differed before and after the cut, it is said`() throws {
         try withCutRun(makeManifest(isDirty: true)) { folder in
             var said: [String] = []

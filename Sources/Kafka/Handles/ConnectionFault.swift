@@ -45,7 +45,7 @@ final class ConnectionFaults: Sendable {
         }
     }
 
-    /// What a line of librdkafka 2.0's log says of a failed connection; nil for every other line.
+    /// What a line of librdkafka's log says of a failed connection; nil for every other line.
     /// - Parameter speaksEveryBrokersSCRAM: see KafkaAdmin.
     static func reading(
         of line: String, speaksEveryBrokersSCRAM: Bool = KafkaAdmin.speaksEveryBrokersSCRAM
@@ -83,7 +83,10 @@ final class ConnectionFaults: Sendable {
             return (.ssl, "the broker's certificate isn't trusted: check ssl.ca.location")
         }
         if has("ssl handshake failed") { return (.ssl, "the TLS handshake failed: check security.protocol and ssl.*") }
-        if has("disconnected while requesting apiversion") {
+        // In the words of librdkafka 2.0 and of 2.16.
+        if has("disconnected while requesting apiversion")
+            || has("disconnected: connection closed") && has("in state apiversion_query")
+        {
             return (
                 .transport,
                 "the broker's listener wants TLS, or isn't a Kafka's: check the port and security.protocol (SSL, SASL_SSL)"
