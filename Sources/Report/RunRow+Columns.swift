@@ -261,6 +261,8 @@ extension RunRow {
         Column("fenced_transactions", "of a group: transactions that moved no row, because of a later claim") {
             count($0.fencedTransactions)
         },
+        Column("blocks", "block orders of the workload (stage allocate)") { $0.blocks.map { String($0) } ?? "" },
+        Column("accounts_per_block", "accounts of each of them") { $0.accountsPerBlock.map { String($0) } ?? "" },
     ]
 
     private static func column(for setting: ModeSetting) -> Column<RunRow> {

@@ -113,7 +113,7 @@ public struct ResourceSummary: Sendable, Equatable {
 
 /// One configuration in one repetition.
 public struct RunRow: Sendable, Equatable {
-    public static let formatVersion = 5
+    public static let formatVersion = 6
 
     public var scenario: String
     public var competitor: Competitor
@@ -123,6 +123,9 @@ public struct RunRow: Sendable, Equatable {
     public var orderIndex: Int
     /// Nil where there is no topic.
     public var partitions: Int?
+    /// Of the workload; nil where it is no choice of the scenario's.
+    public var blocks: Int?
+    public var accountsPerBlock: Int?
     public var load: LoadSummary
     /// Executions in the measured window.
     public var executions: Int64?

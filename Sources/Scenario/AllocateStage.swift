@@ -204,6 +204,8 @@ final class AllocateStage: StageRun {
         var row = RunRow(
             scenario: given.scenario.name, competitor: .allocate(configuration), repetition: run.cell.repetition,
             orderIndex: run.orderIndex, partitions: topic.ends.count, load: load(of: run))
+        row.blocks = given.scenario.workload.blocks
+        row.accountsPerBlock = given.scenario.workload.accountsPerBlock
         row.resources = resources
         row.add(processed.hosts)
         row.waitingBusts = try AllocationsVerification.waitingBustCount(on: connection)

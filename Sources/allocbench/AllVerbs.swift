@@ -2,6 +2,7 @@
 
 let allVerbs: [Verb] = [
     RunCommand.run, RunCommand.rerun, CheckCommand.check, CompareCommand.compare, ExportCommand.export,
+    ScaleCommand.scale,
     ServicesCommand.startVerb, ServicesCommand.statusVerb, ServicesCommand.stopVerb, StageCommands.schemaCreate,
     StageCommands.schemaShow,
     StageCommands.schemaDrop, StageCommands.schemaCheck, StageCommands.seed, StageCommands.route,

@@ -89,7 +89,7 @@ private func refusal(_ lines: String...) throws -> String {
     @Test func `runs that can't be compared are refused, with file and line`() throws {
         #expect(
             try refusal(header, "1,row,1,5,true")
-                == "RUN/runs.csv:2: format_version: \"1\": expected 2 to 5")
+                == "RUN/runs.csv:2: format_version: \"1\": expected 2 to 6")
         #expect(try refusal(header) == "RUN/runs.csv: expected at least one run")
         #expect(
             try refusal(header, "2,row,1,,false")
