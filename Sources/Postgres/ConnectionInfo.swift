@@ -103,7 +103,8 @@ public struct ConnectionInfo: Sendable, Hashable {
                 "the password is taken from PGPASSWORD, PGPASSFILE, passfile= or the URI"
             ),
             (
-                "no password supplied", "give it in PGPASSWORD, in PGPASSFILE or by passfile="
+                "no password supplied",
+                "give it in PGPASSWORD, in PGPASSFILE or by passfile=, whose file must be there and have a line for this server"
             ),
         ]
         return remedies.first { message.contains($0.0) }?.1

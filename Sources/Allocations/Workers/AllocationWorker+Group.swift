@@ -124,7 +124,7 @@ extension AllocationWorker {
         }
         news(
             "worker \(plan.memberIndex) \(what) \(list(partitions)); "
-                + "has \(list(queues.map(\.partition).sorted())) of \(plan.partitions.count) partitions")
+                + "has now: \(list(queues.map(\.partition).sorted()))")
     }
 
     /// After a death: the group isn't told, and a new member joins it.
