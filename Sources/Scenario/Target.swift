@@ -341,7 +341,7 @@ public enum Schemas {
         let names = try connection.query(
             "SELECT schema_name FROM information_schema.schemata WHERE schema_name = ANY ($1::TEXT[]) ORDER BY 1",
             .textArray(["reference", "market", "holdings", "orders", "trades", "allocations"]))
-        return (0..<names.rowCount).map { names.text($0, 0) }
+        return (0..<names.rowCount).compactMap { names.text($0, 0) }
     }
 
     /// Creates what is missing.

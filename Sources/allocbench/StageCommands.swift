@@ -13,6 +13,7 @@ import Reference
 import Routing
 import Scenario
 import Seeding
+import Services
 import Trades
 
 enum StageCommands {
