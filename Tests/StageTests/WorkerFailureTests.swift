@@ -171,6 +171,32 @@ extension WorkerBench {
         }
     }
 
+    /// Fresh tables begin at offset 0 as the old ones did; only the epochs tell them apart.
+    @Test(arguments: [modes[0], modes[1], modes[4]], [false, true])
+    func `a worker that is left over from earlier tables changes nothing in fresh ones`(
+        _ configuration: Configuration, _ isClaimed: Bool
+    ) throws {
+        try withBench(isPublished: false) { bench in
+            let first = try bench.connection.number("SELECT max(epoch) FROM allocations.consumer_offsets")
+            let left = try bench.draining(configuration) { $0.endOffsets = nil }
+            try waitUntil("the claims") {
+                try bench.connection.number("SELECT count(*) FROM allocations.consumer_offsets WHERE epoch > \(first)")
+                    == 3
+            }
+            try bench.prepare()
+            if isClaimed { try bench.drain(configuration) }
+            let before = try bench.tables()
+            try bench.publish(bench.messages)
+            let text = errorText { _ = try left.join() }
+            #expect(text.contains("was taken over by another worker"), "\(text)")
+            // Where each statement is a transaction, those before the offset's move aren't fenced.
+            if configuration.mode != .row { #expect(try bench.tables() == before) }
+            try bench.drain(configuration)
+            let checks = try bench.verify()
+            #expect(checks.isClean, "\(checks.differenceLines)")
+        }
+    }
+
     @Test func `a cycle worker that only waits for its next cycle doesn't take what the new owner staged`() throws {
         try withBench { bench in
             let slow = Configuration(mode: .cycle, workers: 1, cycleIntervalMs: 400)
