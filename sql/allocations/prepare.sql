@@ -85,5 +85,7 @@ WHERE a.snapshot_number > f.snapshot_number;
 SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
 WHERE datname = current_database() AND application_name IN ('allocbench worker', 'allocbench booking');
 -- only cockroachdb:
+-- Of the whole cluster only those in this database; `name_session` has told.
 CANCEL SESSIONS IF EXISTS SELECT session_id FROM [SHOW CLUSTER SESSIONS]
-WHERE application_name IN ('allocbench worker', 'allocbench booking');
+WHERE application_name IN
+  ('allocbench worker in ' || current_database(), 'allocbench booking in ' || current_database());

@@ -144,7 +144,7 @@ public final class AllocationWorker {
     static func connect(_ plan: WorkerPlan, _ consumer: KafkaConsumer) throws -> AllocationsStore {
         try AllocationsStore.connect(
             to: plan.connection, topic: plan.topic, configuration: plan.configuration, cockroach: plan.cockroach,
-            idleTransactionLimitMs: plan.group == nil ? nil : consumer.sessionTimeoutMs)
+            retry: plan.retry, idleTransactionLimitMs: plan.group == nil ? nil : consumer.sessionTimeoutMs)
     }
 
     /// Reads what earlier workers left, once the partitions are claimed: until then, they may still leave something behind.
