@@ -309,6 +309,41 @@ extension WorkerBench {
         }
     }
 
+    /// In place of a table a view that fails under SERIALIZABLE as a conflict does. Its condition depends on no row, so it is
+    /// looked at once, and without any row.
+    @Test func `what is read outside of transactions is never broken off by others`() throws {
+        try withBench(isOwnDatabase: true) { bench in
+            try bench.connection.execute(
+                """
+                CREATE FUNCTION public.meet() RETURNS BOOLEAN LANGUAGE plpgsql STABLE AS $$ BEGIN
+                  IF current_setting('transaction_isolation') = 'serializable' THEN
+                    RAISE EXCEPTION 'could not serialize access' USING ERRCODE = '40001';
+                  END IF;
+                  RETURN true;
+                END $$;
+                ALTER TABLE allocations.parked_blocks RENAME TO parked_codes;
+                CREATE VIEW allocations.parked_blocks AS SELECT * FROM allocations.parked_codes WHERE public.meet()
+                """)
+            let result = try bench.drain(modes[1].with(.serializable)) { $0.retry = .never }
+            #expect(result.figures.capturedCount == Int64(bench.executions.count))
+        }
+    }
+
+    @Test(arguments: [modes[0], modes[1], modes[4]])
+    func `what ends its session each time it is tried isn't tried for ever`(_ configuration: Configuration) throws {
+        try withBench(isOwnDatabase: true) { bench in
+            try bench.connection.execute(
+                """
+                CREATE FUNCTION public.crash() RETURNS trigger LANGUAGE plpgsql AS
+                  $$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); PERFORM pg_sleep(1); RETURN NEW; END $$;
+                CREATE TRIGGER crash BEFORE INSERT ON allocations.captured_trades FOR EACH ROW
+                  WHEN (NEW.execution_id = 40) EXECUTE FUNCTION public.crash()
+                """)
+            let text = errorText { try bench.drain(configuration) { $0.retry = RetryPolicy(maxAttempts: 4) } }
+            #expect(text.hasPrefix("4 recoveries in a row, and no offset moved; the last was after: "), "\(text)")
+        }
+    }
+
     @Test func `attempts that are used up end the run with the server's word`() throws {
         try withBench { bench in
             let writer = Disturber(bench.info, pauseMs: 0) { connection in

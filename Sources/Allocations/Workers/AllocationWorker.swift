@@ -85,9 +85,14 @@ public final class AllocationWorker {
     /// Messages committed so far that had been captured before, and how many there were when the last fault came.
     var duplicatesSoFar: Int64 = 0
     var duplicatesAtFault: Int64 = 0
-    /// Queues that aren't past the fault at `faultTime` yet.
-    var brokenQueues: Set<Int> = []
+    /// Partitions that aren't past the fault at `faultTime` yet.
+    var brokenPartitions: Set<Int32> = []
+    /// Of a member: whether that fault took partitions from it and the group hasn't dealt any out since.
+    var awaitsPartitions = false
     var faultTime: Int64 = 0
+    /// Recoveries since the offsets were last seen to move, and what they added up to then.
+    var fruitlessRecoveries = 0
+    var offsetsAtRecovery: Int64 = -1
     /// Nil where workers share their blocks: they would have to share this and its lock, which no other competitor pays.
     let unallocatedFills: UnallocatedFills?
     var handicap: Handicap
@@ -137,6 +142,7 @@ public final class AllocationWorker {
     func join() throws {
         membership = plan.group.map { GroupMembership($0, patienceNs: consumer.sessionTimeoutMs * 1_000_000) }
         blockPartitions = Array(repeating: -1, count: plan.book.blocks.count)
+        joinTime = monotonicNow()
         if usesPipeline { try store.connection.enterPipelineMode() }
         try consumer.subscribe(to: plan.topic)
     }
@@ -241,7 +247,10 @@ public final class AllocationWorker {
                 idleSince = now
             }
             if !worked && !polled {
-                if membership != nil { _ = try recovering { try lookForGroupEnd() } }
+                if membership != nil {
+                    tellSilence()
+                    _ = try recovering { try lookForGroupEnd() }
+                }
                 try idle()
                 handicap.resume(at: monotonicNow())
             }
