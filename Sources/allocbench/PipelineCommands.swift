@@ -139,7 +139,10 @@ enum PipelineCommands {
                 "\(configuration.name): \(figures.messageCount) messages, \(figures.capturedCount) executions captured, "
                     + "\(figures.duplicateCount) duplicates, \(figures.parkedCount) parked, "
                     + "\(figures.snapshotCount) snapshots, \(figures.transactionCount) transactions, "
-                    + "\(figures.retryCount) retries" + (group.map { groupWords(figures.group, of: $0) } ?? ""))
+                    + "\(figures.retryCount) retries"
+                    + (figures.lostMessageCount == 0
+                        ? "" : ", \(figures.lostMessageCount) lost after the answer to their commit and done again")
+                    + (group.map { groupWords(figures.group, of: $0) } ?? ""))
             return Interrupt.flag.isSet && !arguments.has("--follow") ? .interrupted : .success
         }
     }

@@ -10,7 +10,7 @@ import Testing
 @Suite(.serialized, .timeLimit(.minutes(5))) struct RunTests {
     private static let checkNames = [
         "executions_not_captured", "captured_without_execution", "offsets_differ_from_topic",
-        "allocations_differ_from_oracle",
+        "allocations_differ_from_oracle", "answered_commits_lost",
     ]
 
     @Test(arguments: BrokerKind.best)
