@@ -60,7 +60,7 @@ let package = Package(
         // What figures of several repetitions show: values without clock, file or randomness of their own.
         .target(name: "Statistics", dependencies: ["Measurement"], swiftSettings: quick),
         .target(
-            name: "Postgres", dependencies: ["CLibPQ", "Threads"], resources: [.embedInCode("sql/server.sql")],
+            name: "Postgres", dependencies: ["CLibPQ", "Diagnostics", "Threads"], resources: [.embedInCode("sql/server.sql")],
             swiftSettings: wrapperSettings),
         .target(name: "Kafka", dependencies: ["CRDKafka", "Diagnostics", "Threads"], swiftSettings: wrapperSettings),
         .target(
