@@ -311,7 +311,7 @@ public struct Target: Sendable {
     }
 
     /// The same with the number of messages.
-    func completeContent(of topic: String, mayHaveTransactions: Bool? = nil) throws -> TopicContent {
+    public func completeContent(of topic: String, mayHaveTransactions: Bool? = nil) throws -> TopicContent {
         let admin = try admin()
         try admin.requireComplete(topic: topic)
         let isMock = makeTopic != nil || services?.brokerKind == .mockBroker

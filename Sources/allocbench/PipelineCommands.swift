@@ -131,7 +131,10 @@ enum PipelineCommands {
             if group != nil { plan.kafka = target.groupSettings(kafka) }
             if let group { plan.groupNews = { say("group \(group.name): \($0)") } }
             if !arguments.has("--follow") {
-                plan.endOffsets = try target.completeTopicEnds(topic, mayHaveTransactions: true)
+                let content = try target.completeContent(of: topic, mayHaveTransactions: true)
+                plan.endOffsets = content.ends
+                // Where every offset is a message's, a gap can only be a loss.
+                plan.mayHaveTransactions = content.messageCount != content.ends.values.reduce(0, +)
             }
             let result = try WorkerPool.run(plan, stop: Interrupt.flag)
             let figures = result.figures

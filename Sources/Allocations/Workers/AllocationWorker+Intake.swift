@@ -76,7 +76,27 @@ extension AllocationWorker {
             if fault == nil { fault = self.take(message) }
         }
         if let fault { throw fault }
+        if !doubtedPartitions.isEmpty { try readDoubtedAgain() }
         return polled
+    }
+
+    /// Where a member's first message of a partition stands behind the expected offset, that may be the end of a transaction of
+    /// Kafka, or messages that were skipped in a rebalance. So it isn't taken at once: the partition is fetched again from the
+    /// expected offset, and only what stands first a second time has nothing before it.
+    private func isDoubtful(_ offset: Int64, in queue: PartitionQueue) -> Bool {
+        guard plan.mayHaveTransactions, !queue.hasPolled, offset > queue.polledOffset else { return false }
+        if doubtedPartitions.contains(queue.partition) { return true }
+        if doubtedOffsets[queue.partition] == offset { return false }
+        doubtedOffsets[queue.partition] = offset
+        doubtedPartitions.insert(queue.partition)
+        return true
+    }
+
+    private func readDoubtedAgain() throws {
+        let doubted = queues.filter { doubtedPartitions.contains($0.partition) }
+        doubtedPartitions.removeAll()
+        try consumer.assign(
+            doubted.map { TopicPartitionOffset(topic: plan.topic, partition: $0.partition, offset: $0.polledOffset) })
     }
 
     /// Decodes one message into its partition's queue. Returns what makes going on impossible.
@@ -84,6 +104,7 @@ extension AllocationWorker {
         guard let index = queueIndexes[message.partition] else { return nil }
         let offset = message.offset
         let expected = queues[index].polledOffset
+        if membership != nil, offset != expected, isDoubtful(offset, in: queues[index]) { return nil }
         guard offset == expected || (plan.mayHaveTransactions && offset > expected) else {
             return OperatingError(
                 "partition \(message.partition) of \(plan.topic): expected offset \(expected), "

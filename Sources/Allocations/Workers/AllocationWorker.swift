@@ -65,6 +65,10 @@ public final class AllocationWorker {
     var idleLag = PartitionLag()
     /// Since when a member has waited for its group's first word, and when it last told so.
     var joinTime: Int64 = 0
+    /// Of a member: the first messages of partitions that didn't stand where they were expected, and the partitions that are to be
+    /// fetched again because of it.
+    var doubtedOffsets: [Int32: Int64] = [:]
+    var doubtedPartitions: Set<Int32> = []
     /// When a member must poll again, whatever there is to do.
     var nextPollTime = Int64.max
     /// Whether fetching was stopped because everything is polled.
