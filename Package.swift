@@ -60,8 +60,8 @@ let package = Package(
         // What figures of several repetitions show: values without clock, file or randomness of their own.
         .target(name: "Statistics", dependencies: ["Measurement"], swiftSettings: quick),
         .target(
-            name: "Postgres", dependencies: ["CLibPQ", "Threads"], resources: [.embedInCode("sql/server.sql")],
-            swiftSettings: wrapperSettings),
+            name: "Postgres", dependencies: ["CLibPQ", "Diagnostics", "Threads"],
+            resources: [.embedInCode("sql/server.sql")], swiftSettings: wrapperSettings),
         .target(name: "Kafka", dependencies: ["CRDKafka", "Diagnostics", "Threads"], swiftSettings: wrapperSettings),
         .target(
             name: "Services",

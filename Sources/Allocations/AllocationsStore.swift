@@ -11,6 +11,10 @@ struct AllocationsStore {
     let topic: String
     /// What is repeated when the server asks for it.
     let retryMethod: RetryMethod
+    /// How often what is read outside of transactions is read again when the server breaks it off.
+    let retry: RetryPolicy
+    /// Of the session; transactions of the workers have it.
+    let isolation: Isolation
 
     private static let prepareScript = SQLScript(embedded: PackageResources.prepare_sql)
     private static let fillScript = SQLScript(embedded: PackageResources.fill_sql)
@@ -21,15 +25,19 @@ struct AllocationsStore {
     ///   stands still; also, its partitions may be taken over at any moment, so that every statement of mode row is fenced.
     static func connect(
         to info: ConnectionInfo, topic: String, configuration: Configuration,
-        cockroach: CockroachSettings = CockroachSettings(), idleTransactionLimitMs: Int64? = nil
+        cockroach: CockroachSettings = CockroachSettings(), retry: RetryPolicy = RetryPolicy(),
+        idleTransactionLimitMs: Int64? = nil
     ) throws -> AllocationsStore {
         let connection = try PostgresConnection.connect(to: info, applicationName: "allocbench worker")
+        try connection.nameDatabase()
         try connection.execute("SET default_transaction_isolation = '\(configuration.isolation.sql.lowercased())'")
         try AllocationsSource.setSynchronousCommit(configuration.synchronousCommit, on: connection)
         if let limit = idleTransactionLimitMs {
             try connection.execute("SET idle_in_transaction_session_timeout = '\(limit)ms'")
         }
-        let store = AllocationsStore(connection: connection, topic: topic, retryMethod: cockroach.retry)
+        let store = AllocationsStore(
+            connection: connection, topic: topic, retryMethod: cockroach.retry, retry: retry,
+            isolation: configuration.isolation)
         var names = ["take_snapshots", "lock_blocks", "park_block", "park_message", "move_offset"]
         switch configuration.mode {
         case .row:
@@ -70,8 +78,9 @@ struct AllocationsStore {
             // At a stricter level than this the claim would fail whenever the old owner has just moved the row.
             result = try connection.transaction(isolation: .readCommitted, body: claim)
         case .cockroachdb:
-            // That level may be switched off there; a statement that is a transaction by itself the server repeats by itself.
-            result = try claim(connection)
+            // That level may be switched off there; a statement that is a transaction by itself the server repeats by itself,
+            // as far as it can.
+            result = try repeating { try claim(connection) }
         }
         guard result.rowCount == 1 else {
             throw OperatingError(
@@ -83,21 +92,20 @@ struct AllocationsStore {
 
     /// Where the partition stands now; nil if its row is gone.
     func offset(of partition: Int32) throws -> (epoch: Int64, nextOffset: Int64)? {
-        let result = try connection.query(Self.prepareScript["read_offset"], .text(topic), .int64(Int64(partition)))
+        let result = try read("read_offset", .text(topic), .int64(Int64(partition)))
         return result.rowCount == 1 ? (result.int64(0, 0), result.int64(0, 1)) : nil
     }
 
     /// Where each partition of the topic stands now.
     func offsets() throws -> [Int32: Int64] {
-        let result = try connection.query(Self.prepareScript["read_offsets"], .text(topic))
+        let result = try read("read_offsets", .text(topic))
         return Dictionary(
             uniqueKeysWithValues: (0..<result.rowCount).map { (Int32(result.int64($0, 0)), result.int64($0, 1)) })
     }
 
     /// Blocks, by position in the book, of which messages came by these partitions.
     func partitions(ofBlocksIn partitions: [Int32], book: BlockBook) throws -> [(block: Int, partition: Int32)] {
-        let result = try connection.query(
-            Self.prepareScript["partitions_of_blocks"], .int64Array(partitions.map { Int64($0) }))
+        let result = try read("partitions_of_blocks", .int64Array(partitions.map { Int64($0) }))
         return (0..<result.rowCount).compactMap { row in
             book.position(of: BlockOrderID(result.int64(row, 0))).map { ($0, Int32(result.int64(row, 1))) }
         }
@@ -105,15 +113,14 @@ struct AllocationsStore {
 
     /// Executions captured for the first time from these offsets.
     func capturedCount(partition: Int32, offsets: Range<Int64>) throws -> Int64 {
-        try connection.query(
-            Self.prepareScript["captured_count"], .int64(Int64(partition)), .int64(offsets.lowerBound),
-            .int64(offsets.upperBound)
+        try read(
+            "captured_count", .int64(Int64(partition)), .int64(offsets.lowerBound), .int64(offsets.upperBound)
         ).int64(0, 0)
     }
 
     /// Every block that something has happened to, by its position in the book.
     func blockStates(of book: BlockBook) throws -> [(block: Int, state: BlockState)] {
-        let result = try connection.query(Self.prepareScript["block_states"])
+        let result = try read("block_states")
         return try (0..<result.rowCount).compactMap { row in
             try book.position(of: BlockOrderID(result.int64(row, 0))).map {
                 ($0, try BlockState(result, row: row, column: 0))
@@ -123,15 +130,15 @@ struct AllocationsStore {
 
     /// Codes of the blocks that wait for someone to look at a message of theirs.
     func parkedBlocks() throws -> Set<String> {
-        let result = try connection.query(Self.prepareScript["parked_blocks"])
+        let result = try read("parked_blocks")
         return Set((0..<result.rowCount).compactMap { result.text($0, 0) })
     }
 
     /// What another mode left half done can only be finished by that mode; say so instead of losing it.
     func requireNothingUnfinished(of mode: Mode, partitions: [Int32]) throws {
         if mode != .row {
-            let unfilled = try connection.query(Self.prepareScript["unfilled_count"]).int64(0, 0)
-            let halfWritten = try connection.query(Self.prepareScript["half_written_count"]).int64(0, 0)
+            let unfilled = try read("unfilled_count").int64(0, 0)
+            let halfWritten = try read("half_written_count").int64(0, 0)
             if unfilled > 0 || halfWritten > 0 {
                 throw OperatingError(
                     "mode row left \(unfilled) captured trades unfilled and \(halfWritten) snapshots half written",
@@ -148,7 +155,49 @@ struct AllocationsStore {
 
     /// Messages that wait for the next cycle.
     func stagedCount(partitions: [Int32]) throws -> Int64 {
-        try connection.query(Self.fillScript["staged_count"], .int64Array(partitions.map { Int64($0) })).int64(0, 0)
+        try read(Self.fillScript, "staged_count", [.int64Array(partitions.map { Int64($0) })]).int64(0, 0)
+    }
+
+    // MARK: Reading
+
+    private func read(_ name: String, _ parameters: PostgresValue...) throws -> QueryResult {
+        try read(Self.prepareScript, name, parameters)
+    }
+
+    /// Reads, outside of a transaction, what others write meanwhile: never given up because of them. A transaction of a worker
+    /// is repeated as a unit of work; around this there is none that could be.
+    private func read(_ script: SQLScript, _ name: String, _ parameters: [PostgresValue]) throws -> QueryResult {
+        let statement = script[name]
+        return try repeating {
+            guard isolation == .serializable, connection.dialect == .postgresql else {
+                return try connection.query(statement, parameters: parameters)
+            }
+            // Under SERIALIZABLE even who only reads may be broken off, each time anew as long as others write.
+            try connection.begin(isolation: .readCommitted)
+            let result: QueryResult
+            do {
+                result = try connection.query(statement, parameters: parameters)
+            } catch {
+                if connection.isInTransaction { try? connection.rollback() }
+                throw error
+            }
+            // Not COMMIT: there is nothing to be in doubt about if the connection is lost here.
+            try connection.rollback()
+            return result
+        }
+    }
+
+    /// Repeats what the server breaks off, as the retry policy says.
+    private func repeating<R>(_ body: () throws -> R) throws -> R {
+        var attempt = 1
+        while true {
+            do {
+                return try body()
+            } catch let error as PostgresError where error.isRetryable && attempt < retry.maxAttempts {
+                sleepThread(for: retry.delay(attempt: attempt, jitter: Double.random(in: 0..<1)))
+                attempt += 1
+            }
+        }
     }
 }
 

@@ -25,6 +25,7 @@ struct BookingTransaction {
     /// - Parameter synchronousCommit: what commits wait for; nil for what the server says.
     init(connectingTo info: ConnectionInfo, synchronousCommit: SynchronousCommit? = nil) throws {
         connection = try PostgresConnection.connect(to: info, applicationName: "allocbench booking")
+        try connection.nameDatabase()
         if let synchronousCommit { try AllocationsSource.setSynchronousCommit(synchronousCommit, on: connection) }
         try connection.preferKeys()
         let isolation =

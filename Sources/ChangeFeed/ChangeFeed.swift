@@ -152,7 +152,17 @@ public enum FeedPosition: Sendable, Equatable {
         if connection.dialect == .cockroachdb {
             return .clock(try SQLChangefeedServer(connection).clusterTime().advanced(byNs: clockOffsetMaximumNs))
         }
-        guard let text = try connection.query("SELECT pg_current_wal_lsn()").text(0, 0), let position = LSN(text) else {
+        // A commit under synchronous_commit = off is known to its client before it is written, let alone flushed, and a feed is
+        // told of nothing that isn't. So the end is where the next record would be inserted, and a record of our own behind it
+        // is flushed by its commit. A transaction that writes nothing wouldn't flush, and a standby that has gone needn't be
+        // waited for.
+        try connection.begin(isolation: .readCommitted)
+        defer { if connection.isInTransaction { try? connection.rollback() } }
+        try connection.execute("SET LOCAL synchronous_commit = local")
+        let text = try connection.query("SELECT pg_current_wal_insert_lsn()").text(0, 0)
+        try connection.query("SELECT pg_logical_emit_message(true, 'allocbench', 'end')")
+        try connection.commit()
+        guard let text, let position = LSN(text) else {
             throw OperatingError("the server doesn't tell its log position")
         }
         return .log(position)

@@ -93,6 +93,9 @@ struct ChangefeedJob: Sendable, Equatable {
 enum ChangefeedStep: Equatable {
     /// There is none: make one.
     case create
+    /// There is one of this name that no row tells of: its process was killed before it had written down what the feed publishes
+    /// to. Which topic that is nobody knows for sure, so it is cancelled and one is made.
+    case replace
     /// An earlier feed was kept: go on with it.
     case resume(Int64)
     /// It runs already: a killed process left it, and nothing was lost.
@@ -103,6 +106,10 @@ enum ChangefeedStep: Equatable {
     ///   - isKnown: whether the database has a row that says so of a feed that isn't finished.
     init(name: String, jobs: [ChangefeedJob], isKnown: Bool) throws(OperatingError) {
         let live = jobs.filter { !$0.isOver && $0.state != .dropped }
+        guard isKnown else {
+            self = live.isEmpty ? .create : .replace
+            return
+        }
         guard live.count <= 1 else {
             throw OperatingError(
                 "there are \(live.count) changefeeds called \(name): jobs "
@@ -110,10 +117,6 @@ enum ChangefeedStep: Equatable {
                 remedy: "drop them (allocbench feed --drop) and start again")
         }
         guard let job = live.first else {
-            guard isKnown else {
-                self = .create
-                return
-            }
             let failed = jobs.first { $0.state == .failed }
             let reason = failed.map { "job \($0.id) failed: \(oneLine($0.error))" } ?? "its job is gone"
             throw OperatingError(

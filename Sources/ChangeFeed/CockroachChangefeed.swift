@@ -12,8 +12,8 @@ final class CockroachChangefeed: ChangeFeed {
     /// What is outside: replaced in tests.
     struct Surroundings: Sendable {
         var connect: @Sendable () throws -> any ChangefeedServer
-        /// How many messages the topic holds.
-        var topicCount: @Sendable () throws -> Int64
+        /// Makes a client of the brokers that tells how many messages the topic holds, as often as it is asked.
+        var topicCounter: @Sendable () throws -> () throws -> Int64
         var now: @Sendable () -> Int64 = monotonicNow
         var sleep: @Sendable (_ nanoseconds: Int64) -> Void = { sleepUntil(monotonic: monotonicNow() + $0) }
     }
@@ -37,8 +37,9 @@ final class CockroachChangefeed: ChangeFeed {
             plan, database: database,
             Surroundings(
                 connect: { try SQLChangefeedServer.connect(to: info) },
-                topicCount: {
-                    try KafkaAdmin(settings: kafka).watermarks(of: topic).reduce(0) { $0 + $1.high }
+                topicCounter: {
+                    let admin = try KafkaAdmin(settings: kafka)
+                    return { try admin.watermarks(of: topic).reduce(0) { $0 + $1.high } }
                 }))
     }
 
@@ -72,11 +73,13 @@ final class CockroachChangefeed: ChangeFeed {
             throw OperatingError(
                 "the feed \(name) publishes to topic \(known)", remedy: "go on with that topic, or drop the feed first")
         }
+        let step = try ChangefeedStep(name: name, jobs: try server.jobs(named: name), isKnown: known != nil)
+        if step == .replace { try Self.cancel(name, on: server, surroundings) }
         // Not the time of `run`: by then the job has begun.
-        let count = try surroundings.topicCount()
+        let count = try surroundings.topicCounter()()
         countBefore.withLock { $0 = count }
-        switch try ChangefeedStep(name: name, jobs: try server.jobs(named: name), isKnown: known != nil) {
-        case .create:
+        switch step {
+        case .create, .replace:
             try server.create(
                 ChangefeedStatement(name: name, source: plan.source, sink: sink, scanTable: scanTable))
         case .resume(let job):
@@ -85,7 +88,8 @@ final class CockroachChangefeed: ChangeFeed {
             try server.resume(job)
         case .goOn: break
         }
-        // Written after the job is made: a kill in between leaves a job without a row, which the next start finds by its name.
+        // Written after the job is made: a kill in between leaves a job without a row, which the next start finds by its name
+        // and replaces.
         do {
             try server.note(feed: name, topic: plan.topic)
         } catch {
@@ -116,7 +120,7 @@ final class CockroachChangefeed: ChangeFeed {
 
     /// Cancels whatever carries the feeds of a database, a killed process's included. Nothing is published any more when it returns.
     static func dropAll(database: String, on server: some ChangefeedServer) throws {
-        let surroundings = Surroundings(connect: { throw OperatingError("no second session") }, topicCount: { 0 })
+        let surroundings = Surroundings(connect: { throw OperatingError("no second session") }, topicCounter: { { 0 } })
         for source in FeedSource.all {
             let name = name(database: database, source: source)
             try cancel(name, on: server, surroundings)
@@ -162,22 +166,23 @@ final class CockroachChangefeed: ChangeFeed {
     // MARK: Watching
 
     func run(until end: FeedEnd, stop: StopFlag, report: (FeedFigures) -> Void) throws -> FeedFigures {
-        let server = try surroundings.connect()
+        var server = try surroundings.connect()
         defer { server.close() }
+        // One client for all looks: each makes threads and connections of its own.
+        let topicCount = try surroundings.topicCounter()
         let floor = try server.closedTimestampLagNs() + ChangefeedStatement.checkpointIntervalNs
         var watch = ChangefeedWatch(name: name, floorNs: floor)
         var figures = FeedFigures()
         let before: Int64
-        if let known = countBefore.withLock({ $0 }) { before = known } else { before = try surroundings.topicCount() }
+        if let known = countBefore.withLock({ $0 }) { before = known } else { before = try topicCount() }
         while true {
             let position = end.clockPosition
             // Before the job is asked: of a stop in between, nothing is held against the job.
             let isStopped = stop.isSet
-            let verdict = try watch.observe(
-                try server.jobs(named: name).first, at: try server.clusterTime(), end: position,
-                now: surroundings.now())
+            let (job, time) = try look(through: &server, stop: stop)
+            let verdict = try watch.observe(job, at: time, end: position, now: surroundings.now())
             // After the look at the job: what its high-water mark covers is in the topic.
-            let published = try surroundings.topicCount() - before
+            let published = try topicCount() - before
             if published > figures.publishedCount {
                 figures.publishedCount = published
                 figures.lastPublishedTime = surroundings.now()
@@ -186,6 +191,25 @@ final class CockroachChangefeed: ChangeFeed {
             if watch.isRunning { report(figures) }
             if verdict == .complete || isStopped { return figures }
             surroundings.sleep(position == nil ? Self.lookIntervalNs : Self.lookIntervalAtEndNs)
+        }
+    }
+
+    /// The job and the cluster's time. The job is the cluster's and runs on without this session, whose node may die: then
+    /// another session is made.
+    private func look(
+        through server: inout any ChangefeedServer, stop: StopFlag
+    ) throws -> (ChangefeedJob?, HybridTimestamp) {
+        var isLost = false
+        return try ReconnectPolicy().reconnect(
+            since: surroundings.now(), now: surroundings.now, isStopped: { stop.isSet },
+            sleep: { surroundings.sleep(Int64($0 / .nanoseconds(1))) }
+        ) {
+            if isLost {
+                server.close()
+                server = try surroundings.connect()
+            }
+            isLost = true
+            return (try server.jobs(named: name).first, try server.clusterTime())
         }
     }
 }

@@ -26,10 +26,7 @@ struct FeedTransactions {
     }
 
     /// Keeps a delivered message until its transaction is committed.
-    mutating func hold(_ tag: UInt64, _ partition: Int32) -> Bool {
-        held.append((tag, partition))
-        return true
-    }
+    mutating func hold(_ tag: UInt64, _ partition: Int32) { held.append((tag, partition)) }
 
     /// The transaction is committed.
     /// - Returns: its messages.

@@ -46,19 +46,24 @@ public final class ReplicationFeed {
     ) throws {
         self.slotWaitMs = slotWaitMs
         // Text cells follow the session's settings, and messages must not.
-        self.info = info.with("options", "-c TimeZone=UTC -c DateStyle=ISO,YMD -c extra_float_digits=3")
+        self.info = info.adding(options: "-c TimeZone=UTC -c DateStyle=ISO,YMD -c extra_float_digits=3")
         self.slot = slot
         source = slot.source
         self.window = window
         reachTimeoutMs = min(10_000, kafka.unreachableTimeoutMs)
-        var settings = kafka.with("linger.ms", "2")
-        if isTransactional {
-            // A feed that takes over from one that died has the same id, and so ends what that one left open.
-            settings.properties["transactional.id"] = "allocbench-\(slot.name)-\(topic)"
-            transactions = FeedTransactions()
-        }
-        producer = try KafkaProducer(settings: settings)
+        if isTransactional { transactions = FeedTransactions() }
+        producer = try KafkaProducer(
+            settings: Self.producerSettings(kafka, slot: slot, topic: topic, isTransactional: isTransactional))
         self.topic = try producer.topic(topic)
+    }
+
+    static func producerSettings(
+        _ kafka: KafkaClientSettings, slot: FeedSlot, topic: String, isTransactional: Bool
+    ) -> KafkaClientSettings {
+        let settings = kafka.withDefault("linger.ms", "2", alias: "queue.buffering.max.ms")
+        // A feed that takes over from one that died has the same id, and so ends what that one left open.
+        return isTransactional
+            ? settings.with("transactional.id", "allocbench-\(slot.name)-\(topic)") : settings
     }
 
     /// Publishes until everything before `end` is acknowledged, or until `stop` is set and nothing is under way.
@@ -81,7 +86,10 @@ public final class ReplicationFeed {
     }
 
     private func publish(until end: FeedEnd, stop: StopFlag, report: (FeedFigures) -> Void) throws -> FeedFigures {
-        try prepare()
+        guard try prepare(stop: stop) else {
+            if transactions?.isOpen == true { try? producer.abortTransaction() }
+            return figures
+        }
         let replication = try ReplicationConnection.connect(to: info, applicationName: "allocbench feed")
         defer { replication.close() }
         try startStream(on: replication, stop: stop)
@@ -202,8 +210,11 @@ public final class ReplicationFeed {
         switch delivery {
         case .success(let place):
             // Before its transaction is committed nobody sees it, and it may yet be taken back.
-            if transactions?.hold(tag, place.partition) == true { return }
-            published(tag, place.partition)
+            if transactions != nil {
+                transactions?.hold(tag, place.partition)
+            } else {
+                published(tag, place.partition)
+            }
         case .failure(let error):
             // The log stays unacknowledged, so a new start publishes the message again.
             deliveryFailure = deliveryFailure ?? error
@@ -239,20 +250,26 @@ public final class ReplicationFeed {
     }
 
     /// What is done on an ordinary connection before the stream begins.
-    private func prepare() throws {
+    /// - Returns: whether there is a stream to be read; false where the feed was stopped before.
+    private func prepare(stop: StopFlag) throws -> Bool {
         let connection = try PostgresConnection.connect(to: info, applicationName: "allocbench feed")
         defer { connection.close() }
-        try scanIfNeeded(on: connection)
+        do {
+            try scanIfNeeded(on: connection, stop: stop)
+        } catch is ScanStopped {
+            return false
+        }
         let clock = try ServerClock.measure(on: connection)
         figures.clock = clock
         serverLessMonotonicNs = clock.serverLessMonotonicNs
+        return true
     }
 
     // MARK: First scan
 
     /// Publishes the rows that stood in the table before the slot was made. A scan that was cut starts over; rows that
     /// were written meanwhile are published by the stream as well, and consumers drop what they know.
-    private func scanIfNeeded(on connection: PostgresConnection) throws {
+    private func scanIfNeeded(on connection: PostgresConnection, stop: StopFlag) throws {
         guard try !slot.isScanCompleted(on: connection) else { return }
         try connection.begin(isolation: .repeatableRead)
         defer { if connection.isInTransaction { try? connection.rollback() } }
@@ -263,13 +280,19 @@ public final class ReplicationFeed {
         try connection.copyOut("COPY (\(rows)) TO STDOUT") { row in
             try publishScanned(row)
             figures.scannedCount += 1
-            if figures.scannedCount % 1024 == 0 { try serveDeliveries(timeoutMs: 0) }
+            if figures.scannedCount % 1024 == 0 {
+                try serveDeliveries(timeoutMs: 0)
+                if stop.isSet { throw ScanStopped() }
+            }
             if transactions?.isDue(at: monotonicNow(), isQuiet: false) == true { try commitTransaction() }
         }
         if transactions != nil {
             try commitTransaction()
         } else {
-            try producer.flush(timeoutMs: 120_000) { tag, delivery in note(tag, delivery) }
+            while producer.outstandingCount > 0 {
+                if stop.isSet { throw ScanStopped() }
+                try serveDeliveries(timeoutMs: 20)
+            }
         }
         if let deliveryFailure { throw deliveryFailure }
         try connection.commit()
@@ -295,6 +318,9 @@ public final class ReplicationFeed {
         try produce(tag: 0)
     }
 }
+
+/// The feed was stopped in the middle of its first scan, which the next one begins again.
+private struct ScanStopped: Error {}
 
 /// PostgreSQL counts from 2000-01-01.
 private let microsecondsFrom1970To2000: Int64 = 946_684_800_000_000

@@ -33,32 +33,19 @@ public struct ServerClock: Sendable, Equatable {
 
     mutating func noteDrift(_ end: ClockOffset = .sample()) { driftNs = end.driftNs(since: machine) }
 
-    struct RoundTrip {
-        let askedNs: Int64
-        let serverNs: Int64
-        let answeredNs: Int64
-    }
-
-    /// - Parameter trips: by this machine's and the server's time of day; not empty.
-    init(_ trips: [RoundTrip], machine: ClockOffset) {
-        let shortest = trips.min { $0.answeredNs - $0.askedNs < $1.answeredNs - $1.askedNs }
-        precondition(shortest != nil, "an estimate needs a round trip")
-        let trip = shortest ?? RoundTrip(askedNs: 0, serverNs: 0, answeredNs: 0)
-        offsetNs = trip.serverNs - (trip.askedNs + (trip.answeredNs - trip.askedNs) / 2)
-        uncertaintyNs = (trip.answeredNs - trip.askedNs + 1) / 2
+    /// - Parameter trip: by this machine's and the server's time of day.
+    init(_ trip: ClockRoundTrip, machine: ClockOffset) {
+        offsetNs = trip.offsetNs
+        uncertaintyNs = trip.uncertaintyNs
         self.machine = machine
     }
 
     /// Asks the server a few times. Blocks for as many round trips.
     static func measure(on connection: PostgresConnection) throws -> ServerClock {
-        var trips: [RoundTrip] = []
-        for _ in 0..<12 {
-            let asked = realtimeNow()
-            let answer = try connection.query("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::INT8")
-            trips.append(
-                RoundTrip(askedNs: asked, serverNs: answer.int64(0, 0) * 1000, answeredNs: realtimeNow()))
+        let trip = try ClockRoundTrip.shortest(of: 12, now: realtimeNow) {
+            try connection.query("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::INT8").int64(0, 0) * 1000
         }
-        return ServerClock(trips, machine: ClockOffset.sample())
+        return ServerClock(trip, machine: ClockOffset.sample())
     }
 }
 

@@ -13,40 +13,18 @@ public struct HostClock: Sendable, Hashable {
     /// PostgreSQL's clock has microseconds.
     public static let resolutionNs: Int64 = 1000
 
-    public struct RoundTrip: Sendable {
-        /// On this machine's monotonic clock.
-        public let askedNs: Int64
-        public let serverUs: Int64
-        public let answeredNs: Int64
-
-        public init(askedNs: Int64, serverUs: Int64, answeredNs: Int64) {
-            self.askedNs = askedNs
-            self.serverUs = serverUs
-            self.answeredNs = answeredNs
-        }
-    }
-
-    /// The shortest of the round trips decides: in the others something was in the way, on one side or the other.
-    /// - Parameter trips: not empty.
-    public init(_ trips: [RoundTrip]) {
-        guard let trip = trips.min(by: { $0.answeredNs - $0.askedNs < $1.answeredNs - $1.askedNs }) else {
-            preconditionFailure("an estimate needs a round trip")
-        }
-        let width = trip.answeredNs - trip.askedNs
-        serverLessMonotonicNs = trip.serverUs * 1000 - (trip.askedNs + width / 2)
-        uncertaintyNs = (width + 1) / 2 + Self.resolutionNs
+    /// - Parameter trip: by this machine's monotonic clock.
+    public init(_ trip: ClockRoundTrip) {
+        serverLessMonotonicNs = trip.offsetNs
+        uncertaintyNs = trip.uncertaintyNs + Self.resolutionNs
     }
 
     /// Asks the server a few times. Blocks for as many round trips.
     public static func measure(on connection: PostgresConnection, count: Int = 16) throws -> HostClock {
-        var trips: [RoundTrip] = []
-        for _ in 0..<count {
-            let asked = monotonicNow()
-            let answer = try connection.query(HarnessSchema.script["server_time_us"])
-            trips.append(
-                RoundTrip(askedNs: asked, serverUs: answer.int64(0, 0), answeredNs: monotonicNow()))
+        let trip = try ClockRoundTrip.shortest(of: count, now: monotonicNow) {
+            try connection.query(HarnessSchema.script["server_time_us"]).int64(0, 0) * 1000
         }
-        return HostClock(trips)
+        return HostClock(trip)
     }
 
     /// A time of the server's on this machine's monotonic clock.

@@ -75,6 +75,7 @@ public struct FiguresRecord: Codable, Sendable {
     private var ambiguousCommits: AmbiguousCommits
     private var reconnectCount: Int64
     private var replayedMessageCount: Int64
+    private var lostMessageCount: Int64
     private var handicapNanoseconds: Int64
     private var partitions: [Int32: PartitionFigures]
     /// Since the start; nil without a commit.
@@ -96,6 +97,7 @@ public struct FiguresRecord: Codable, Sendable {
         ambiguousCommits = figures.ambiguousCommits
         reconnectCount = figures.reconnectCount
         replayedMessageCount = figures.replayedMessageCount
+        lostMessageCount = figures.lostMessageCount
         handicapNanoseconds = figures.handicapNanoseconds
         partitions = figures.partitions
         lastCommitNs = figures.lastCommitTime == 0 ? nil : figures.lastCommitTime - start
@@ -120,6 +122,7 @@ public struct FiguresRecord: Codable, Sendable {
         figures.ambiguousCommits = ambiguousCommits
         figures.reconnectCount = reconnectCount
         figures.replayedMessageCount = replayedMessageCount
+        figures.lostMessageCount = lostMessageCount
         figures.handicapNanoseconds = handicapNanoseconds
         figures.partitions = partitions
         figures.lastCommitTime = lastCommitNs.map { start + $0 } ?? 0

@@ -33,8 +33,8 @@ public final class KafkaAdmin {
     ) throws(KafkaError) {
         let context = "creating topic \"\(name)\""
         // "-1: use the broker's default" (RD_KAFKA_ADMIN_… of rdkafka.h: "default replication factor").
-        let topic = try NewTopicHandle(
-            name, partitions: partitions, replication: settings.replication ?? -1, config: settings.config)
+        let topic = try NewTopicHandle(name, partitions: partitions, replication: settings.replication ?? -1)
+        for (property, value) in settings.config.sorted(by: { $0.key < $1.key }) { try topic.set(property, value) }
         let queue = QueueHandle(of: client)
         let options = AdminOptionsHandle(client, RD_KAFKA_ADMIN_OP_CREATETOPICS, timeoutMs: timeoutMs)
         var pointers: [OpaquePointer?] = unsafe [topic.pointer]
@@ -49,13 +49,10 @@ public final class KafkaAdmin {
 
     public func deleteTopic(_ name: String, timeoutMs: Int32 = 30_000) throws(KafkaError) {
         let context = "deleting topic \"\(name)\""
-        guard let topic = unsafe rd_kafka_DeleteTopic_new(name) else {
-            throw KafkaError(code: .invalidArgument, message: context)
-        }
-        defer { unsafe rd_kafka_DeleteTopic_destroy(topic) }
+        let topic = try DeleteTopicHandle(name)
         let queue = QueueHandle(of: client)
         let options = AdminOptionsHandle(client, RD_KAFKA_ADMIN_OP_DELETETOPICS, timeoutMs: timeoutMs)
-        var pointers: [OpaquePointer?] = unsafe [topic]
+        var pointers: [OpaquePointer?] = unsafe [topic.pointer]
         unsafe rd_kafka_DeleteTopics(client.pointer, &pointers, 1, options.pointer, queue.pointer)
         let event = try answer(on: queue, RD_KAFKA_EVENT_DELETETOPICS_RESULT, context, timeoutMs: timeoutMs)
         var count = 0
@@ -76,13 +73,10 @@ public final class KafkaAdmin {
         let metadata = try MetadataHandle(of: client, timeoutMs: timeoutMs)
         guard let partitions = metadata.partitionCount(of: name) else { return nil }
         let context = "reading the settings of topic \"\(name)\""
-        guard let resource = unsafe rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, name) else {
-            throw KafkaError(code: .invalidArgument, message: context)
-        }
-        defer { unsafe rd_kafka_ConfigResource_destroy(resource) }
+        let resource = try TopicResourceHandle(name)
         let queue = QueueHandle(of: client)
         let options = AdminOptionsHandle(client, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, timeoutMs: timeoutMs)
-        var pointers: [OpaquePointer?] = unsafe [resource]
+        var pointers: [OpaquePointer?] = unsafe [resource.pointer]
         unsafe rd_kafka_DescribeConfigs(client.pointer, &pointers, 1, options.pointer, queue.pointer)
         let event = try answer(on: queue, RD_KAFKA_EVENT_DESCRIBECONFIGS_RESULT, context, timeoutMs: timeoutMs)
         var count = 0
@@ -187,7 +181,7 @@ private struct NewTopicHandle: ~Copyable {
     let pointer: OpaquePointer
     private let ledger = HandleLedger.current
 
-    init(_ name: String, partitions: Int, replication: Int, config: [String: String]) throws(KafkaError) {
+    init(_ name: String, partitions: Int, replication: Int) throws(KafkaError) {
         var reason = [CChar](repeating: 0, count: 512)
         guard
             let pointer = unsafe rd_kafka_NewTopic_new(
@@ -197,29 +191,78 @@ private struct NewTopicHandle: ~Copyable {
         }
         unsafe self.pointer = pointer
         ledger?.adopted(.newTopic)
-        for (property, value) in config.sorted(by: { $0.key < $1.key }) {
-            unsafe _ = rd_kafka_NewTopic_set_config(pointer, property, value)
-        }
     }
 
     deinit {
         unsafe rd_kafka_NewTopic_destroy(pointer)
         ledger?.freed(.newTopic)
     }
+
+    /// Whether the brokers know the setting is theirs to say.
+    func set(_ property: String, _ value: String) throws(KafkaError) {
+        let code = unsafe rd_kafka_NewTopic_set_config(pointer, property, value)
+        guard code == RD_KAFKA_RESP_ERR_NO_ERROR else {
+            throw KafkaError(code, "the topic's setting \"\(property)\"")
+        }
+    }
+}
+
+@safe
+private struct DeleteTopicHandle: ~Copyable {
+    let pointer: OpaquePointer
+    private let ledger = HandleLedger.current
+
+    init(_ name: String) throws(KafkaError) {
+        guard let pointer = unsafe rd_kafka_DeleteTopic_new(name) else {
+            throw KafkaError(code: .invalidArgument, message: "topic \"\(name)\"")
+        }
+        unsafe self.pointer = pointer
+        ledger?.adopted(.deleteTopic)
+    }
+
+    deinit {
+        unsafe rd_kafka_DeleteTopic_destroy(pointer)
+        ledger?.freed(.deleteTopic)
+    }
+}
+
+/// A topic as something that has settings.
+@safe
+private struct TopicResourceHandle: ~Copyable {
+    let pointer: OpaquePointer
+    private let ledger = HandleLedger.current
+
+    init(_ name: String) throws(KafkaError) {
+        guard let pointer = unsafe rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, name) else {
+            throw KafkaError(code: .invalidArgument, message: "topic \"\(name)\"")
+        }
+        unsafe self.pointer = pointer
+        ledger?.adopted(.configResource)
+    }
+
+    deinit {
+        unsafe rd_kafka_ConfigResource_destroy(pointer)
+        ledger?.freed(.configResource)
+    }
 }
 
 @safe
 private struct AdminOptionsHandle: ~Copyable {
     let pointer: OpaquePointer?
+    private let ledger = HandleLedger.current
 
     init(_ client: RDKafkaClient, _ operation: rd_kafka_admin_op_t, timeoutMs: Int32) {
         unsafe pointer = rd_kafka_AdminOptions_new(client.pointer, operation)
+        ledger?.adopted(.adminOptions)
         var reason = [CChar](repeating: 0, count: 512)
         unsafe _ = rd_kafka_AdminOptions_set_request_timeout(pointer, timeoutMs, &reason, reason.count)
         unsafe _ = rd_kafka_AdminOptions_set_operation_timeout(pointer, timeoutMs, &reason, reason.count)
     }
 
-    deinit { unsafe rd_kafka_AdminOptions_destroy(pointer) }
+    deinit {
+        unsafe rd_kafka_AdminOptions_destroy(pointer)
+        ledger?.freed(.adminOptions)
+    }
 }
 
 /// The cluster's topics at one moment.

@@ -1,5 +1,7 @@
 // How a client reaches its brokers: plain data that any thread may copy.
 
+internal import Diagnostics
+
 /// Bootstrap servers and librdkafka properties.
 public struct KafkaClientSettings: Sendable, Hashable {
     /// `host:port[,host:port…]`.
@@ -24,19 +26,18 @@ public struct KafkaClientSettings: Sendable, Hashable {
         return copy
     }
 
+    /// A copy with one more property, unless the user gave that one: what a client asks for its own good is no reason to overrule
+    /// what a manifest will show.
+    /// - Parameter alias: the property's other name.
+    public func withDefault(_ property: String, _ value: String, alias: String? = nil) -> KafkaClientSettings {
+        let isGiven = properties[property] != nil || alias.map { properties[$0] != nil } ?? false
+        return isGiven ? self : with(property, value)
+    }
+
     /// The properties a manifest may show: values of secrets are replaced.
     public var redactedProperties: [String: String] {
         Dictionary(
-            uniqueKeysWithValues: properties.map { ($0.key, Self.isSecret($0.key) ? "***" : $0.value) })
-    }
-
-    /// Properties whose value must not reach an error text, a log or a manifest.
-    static func isSecret(_ property: String) -> Bool {
-        let property = property.lowercased()
-        // Where a key or a certificate lies is no secret.
-        if property.hasSuffix(".location") || property.hasSuffix(".url") { return false }
-        let words = ["password", "secret", "token", "oauthbearer.config", "key.pem", "keystore.pem", "jaas", "ssl_key"]
-        return words.contains { property.contains($0) }
+            uniqueKeysWithValues: properties.map { ($0.key, isSecretName($0.key) ? "***" : $0.value) })
     }
 }
 

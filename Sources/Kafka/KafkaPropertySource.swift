@@ -24,7 +24,7 @@ public enum KafkaPropertySource: Sendable {
     /// What was expected instead of this property; nil if it may be set here. Says nothing of a secret's value.
     public func refusal(of property: String, value: String) -> String? {
         if let reason = KafkaClientSettings.reserved[property] { return reason }
-        if KafkaClientSettings.isSecret(property) {
+        if isSecretName(property) {
             let remedy = "a file (--kafka-properties FILE) or the environment (\(Self.variable(of: property)))"
             switch self {
             case .commandLine: return "no secret here, where every process list shows it, but in \(remedy)"
@@ -52,6 +52,7 @@ extension KafkaClientSettings {
         let group = "it to be left to the harness, which names its consumers itself"
         let topics = "it to be left to the harness, which makes its topics with the partitions that are asked for"
         let transactions = "it to be left to the harness: the feed's transactions are an option of their own"
+        let reports = "it to be left to the harness, which waits for the report of every message"
         return [
             "bootstrap.servers": "--brokers HOST:PORT,... instead",
             "metadata.broker.list": "--brokers HOST:PORT,... instead",
@@ -63,6 +64,8 @@ extension KafkaClientSettings {
             "partition.assignment.strategy": "it as a flag of work beside --group: --assignor",
             "acks": acknowledged, "request.required.acks": acknowledged, "enable.idempotence": acknowledged,
             "partitioner": order, "transactional.id": transactions, "allow.auto.create.topics": topics,
+            // Reports of what was delivered are what the end of a flush is known by.
+            "delivery.report.only.error": reports, "enabled_events": reports,
             "log.queue": "it to be left to the harness, which quotes the log in its errors",
         ]
     }()

@@ -40,6 +40,16 @@ public final class EnvelopeDecoder {
         }
     }
 
+    /// The block code that a message names, whatever else is wrong with it, so that it need not be JSON; nil if it names none.
+    public static func blockCode(in value: UnsafeRawBufferPointer) -> String? {
+        let text = String(decoding: value, as: UTF8.self)
+        guard let name = text.firstRange(of: "\"block_order_code\"") else { return nil }
+        let rest = text[name.upperBound...].drop { ": \t\n\r".contains($0) }
+        guard rest.first == "\"" else { return nil }
+        let code = rest.dropFirst().prefix { $0 != "\"" && $0 != "\\" }
+        return code.isEmpty ? nil : String(code)
+    }
+
     /// Checks what the parser found, as the table's own checks have it: a row that says two things at once is none.
     private func read(_ row: envelope_row) -> ExecutionMessage {
         guard row.execution_id > 0 else { return .malformed(field: "after.execution_id") }

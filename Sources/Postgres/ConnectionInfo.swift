@@ -1,6 +1,8 @@
 // Where a database is and who asks, with the password kept out of every text that could be printed.
 
 internal import CLibPQ
+internal import Diagnostics
+internal import Glibc
 
 /// The parameters of a connection: a `postgresql://` URI, libpq's `key=value` words, or nothing, which means the PG*
 /// environment variables and libpq's defaults. Only what was given is kept; the rest is filled in when connecting.
@@ -54,17 +56,35 @@ public struct ConnectionInfo: Sendable, Hashable {
         return copy
     }
 
+    /// The same with more of the server's settings behind the user's own, which stay: of one that is set twice the last counts.
+    public func adding(options: String) -> ConnectionInfo {
+        // Options of a connection put out those of the environment.
+        let ofEnvironment = unsafe getenv("PGOPTIONS").map { unsafe String(cString: $0) }
+        let own = self["options"] ?? ofEnvironment
+        return with("options", own.map { "\($0) \(options)" } ?? options)
+    }
+
     /// The same server, another database.
     public func with(database: String) -> ConnectionInfo { with("dbname", database) }
 
     /// Whether a password or another secret stands among them, which then must not be kept or printed.
-    public var holdsSecret: Bool { options.contains { Self.isSecret($0.key) && !$0.value.isEmpty } }
+    public var holdsSecret: Bool { options.contains { isSecretName($0.key) && !$0.value.isEmpty } }
+
+    /// How soon a server's machine that has vanished is noticed, where the user didn't say: within half a minute, in the middle of
+    /// a statement and between two of them. The system's own defaults are a quarter of an hour, and two hours. libpq passes
+    /// them over on Unix sockets.
+    func withLossNoticed() -> ConnectionInfo {
+        let defaults = [
+            ("tcp_user_timeout", "30000"), ("keepalives_idle", "10"), ("keepalives_interval", "5"),
+            ("keepalives_count", "3"),
+        ]
+        return defaults.reduce(self) { info, option in
+            info[option.0] == nil ? info.with(option.0, option.1) : info
+        }
+    }
 
     /// As `key=value` words, without password and other secrets: what may be printed and kept.
-    public var redacted: String { text(of: options.filter { !Self.isSecret($0.key) }) }
-
-    /// As `key=value` words with the password in it: for a process that connects in our stead. Never print it.
-    public var unredacted: String { text(of: options) }
+    public var redacted: String { text(of: options.filter { !isSecretName($0.key) }) }
 
     /// The parameters as two lists for PQconnectdbParams.
     var keysAndValues: (keys: [String], values: [String]) { (options.map(\.key), options.map(\.value)) }
@@ -72,7 +92,7 @@ public struct ConnectionInfo: Sendable, Hashable {
     /// Takes out of a server's message what nobody must read.
     func redact(_ message: String) -> String {
         var message = message
-        for option in options where Self.isSecret(option.key) && option.value.count >= 4 {
+        for option in options where isSecretName(option.key) && option.value.count >= 4 {
             message = message.split(separator: option.value, omittingEmptySubsequences: false).joined(separator: "***")
         }
         return message
@@ -103,7 +123,8 @@ public struct ConnectionInfo: Sendable, Hashable {
                 "the password is taken from PGPASSWORD, PGPASSFILE, passfile= or the URI"
             ),
             (
-                "no password supplied", "give it in PGPASSWORD, in PGPASSFILE or by passfile="
+                "no password supplied",
+                "give it in PGPASSWORD, in PGPASSFILE or by passfile=, whose file must be there and have a line for this server"
             ),
         ]
         return remedies.first { message.contains($0.0) }?.1
@@ -116,10 +137,6 @@ public struct ConnectionInfo: Sendable, Hashable {
             let escaped = option.value.map { $0 == "'" || $0 == "\\" ? "\\\($0)" : String($0) }.joined()
             return "\(option.key)=\(isPlain ? option.value : "'\(escaped)'")"
         }.joined(separator: " ")
-    }
-
-    private static func isSecret(_ key: String) -> Bool {
-        key.contains("password") || key.contains("secret")
     }
 
     /// libpq quotes the part of the text that it didn't understand, and that part may well be the password.

@@ -48,7 +48,7 @@ public final class PostgresConnection {
         var complete = info
         if info["application_name"] == nil { complete = complete.with("application_name", applicationName) }
         if info["connect_timeout"] == nil { complete = complete.with("connect_timeout", "10") }
-        complete = complete.with("client_encoding", "UTF8")
+        complete = complete.withLossNoticed().with("client_encoding", "UTF8")
         for (key, value) in extra { complete = complete.with(key, value) }
         let (keys, values) = complete.keysAndValues
         let raw = unsafe withCStrings(keys) { keys in

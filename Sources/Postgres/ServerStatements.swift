@@ -55,6 +55,9 @@ extension PostgresConnection {
     /// For a session that finds every row by its key.
     public func preferKeys() throws(PostgresError) { try executeForServer("planner") }
 
+    /// Has the session's name say which database it is in, where the list of sessions doesn't: on CockroachDB.
+    public func nameDatabase() throws(PostgresError) { try executeForServer("name_session") }
+
     // MARK: Transactions
 
     /// Refuses a level that transactions of this server don't get: CockroachDB gives a stricter one without a word where a

@@ -6,7 +6,7 @@ import Glibc
 /// Where this program comes from. What can't be found out is nil, never a guess.
 public struct BuildDescription: Sendable, Equatable {
     public var gitCommit: String?
-    /// True where tracked or new files differ from the commit; published results don't count.
+    /// True where what the program is built from differs from the commit, new files among it.
     public var gitIsDirty: Bool?
     public var swiftVersion: String
     public var isOptimized: Bool
@@ -43,7 +43,7 @@ public struct BuildDescription: Sendable, Equatable {
                 gitCommit: told.flatMap { $0.isEmpty ? nil : $0 }, gitIsDirty: nil, swiftVersion: compilerVersion,
                 isOptimized: isOptimized)
         }
-        let changes = git("status --porcelain -- . ':(exclude)results'", in: root)
+        let changes = git("status --porcelain -- Package.swift Sources sql", in: root)
         return BuildDescription(
             gitCommit: git("rev-parse HEAD", in: root), gitIsDirty: changes.map { !$0.isEmpty },
             swiftVersion: compilerVersion, isOptimized: isOptimized)

@@ -1,23 +1,15 @@
 // Keeps credentials out of what is published. Pure functions over text; where it is unclear whether a word belongs
 // to a secret it is removed, because a manifest can lose a word but not take one back.
 
+import Diagnostics
+
 /// Takes secrets out of names, texts and command lines.
 enum Redaction {
     static let mark = "(removed)"
-    /// A key that holds one of these holds a secret: `sslpassword`, `PGPASSWORD`, `sasl.password`.
-    private static let words = [
-        "password", "passwd", "passphrase", "passcode", "pwd", "secret", "token", "credential", "apikey", "api_key",
-        "api-key", "jaas", "private_key", "ssl.key.pem",
-    ]
-
-    static func isSecret(_ key: some StringProtocol) -> Bool {
-        let lower = key.lowercased()
-        return words.contains { lower.contains($0) }
-    }
 
     /// The value of a named setting.
     static func value(_ value: String, of key: String) -> String {
-        isSecret(key) ? mark : text(value)
+        isSecretName(key) ? mark : text(value)
     }
 
     /// Any text: `password=…` and `password: …` in it, and what stands between the `:` and the `@` of an address.
@@ -31,7 +23,7 @@ enum Redaction {
         var removesNext = false
         for argument in arguments {
             kept.append(removesNext ? mark : text(argument))
-            removesNext = argument.hasPrefix("-") && !argument.contains("=") && isSecret(argument)
+            removesNext = argument.hasPrefix("-") && !argument.contains("=") && isSecretName(argument)
         }
         return kept
     }
@@ -55,7 +47,7 @@ enum Redaction {
         var remaining = text[...]
         while let match = remaining.firstMatch(of: pattern) {
             result += remaining[..<match.range.lowerBound]
-            guard isSecret(match.output.key) else {
+            guard isSecretName(match.output.key) else {
                 // Goes on behind the key, because its value may hold assignments of its own.
                 result += match.output.key
                 remaining = remaining[match.output.key.endIndex...]

@@ -234,9 +234,9 @@ final class AllocateStage: StageRun {
             }
             outcome.finalTables = try AllocationsVerification.checksums(on: connection)
         }
-        if let takeover {
-            outcome.checks.append(takeover.check(lostMessages: processed.drain.figures.lostMessageCount))
-        }
+        outcome.checks.append(
+            .answeredCommitsLost(
+                messages: processed.drain.figures.lostMessageCount, executions: takeover?.lostExecutionCount ?? 0))
         outcome.add(processed.drain, key: run.cell.key, lockWaits: lockWaits)
         outcome.addHistogram(.committedToPublished, processed.feed?.committedToPublished)
         outcome.addHistogram(.dueToCommitted, processed.executor?.dueToCommitted)

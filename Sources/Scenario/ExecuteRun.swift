@@ -69,7 +69,7 @@ enum ExecuteRun {
             defer { if topicMade { try? target.deleteTopic(topic) } }
             let feed = try target.changeFeed(of: .executions, to: topic)
             try feed.create(scanTable: false)
-            defer { try? feed.drop() }
+            defer { feed.dropOrTell() }
             try feed.keep()
             return try measure(configuration, plan, nil, nil, target, connection, stop, progress)
         case .running:
@@ -108,7 +108,7 @@ enum ExecuteRun {
             }
             try requireNotStopped(stop)
             openFeed = nil
-            figures = try feed?.finish(on: connection)
+            figures = try feed?.finish(on: connection, stop: stop)
             openMeter = nil
             resources = try meter.finish(on: connection, start: start).summary
         } catch {

@@ -35,6 +35,15 @@ public struct KafkaOptions: Sendable {
         }
     }
 
+    /// Whether `text` is HOST:PORT, or several of them with commas between.
+    static func areAddresses(_ text: String) -> Bool {
+        text.split(separator: ",", omittingEmptySubsequences: false).allSatisfy { address in
+            guard let colon = address.lastIndex(of: ":"), colon > address.startIndex else { return false }
+            return UInt16(address[address.index(after: colon)...]) ?? 0 > 0
+                && address.allSatisfy { !$0.isWhitespace && !"/;'\"".contains($0) }
+        }
+    }
+
     /// Takes over what a scenario says.
     public mutating func add(_ scenario: ScenarioFile) throws(InputError) {
         let kafka = scenario.servers.kafka
@@ -52,6 +61,17 @@ public struct KafkaOptions: Sendable {
         let environment =
             isEmbedded ? fromEnvironment.filter { !KafkaClientSettings.isSecurity($0.key) } : fromEnvironment
         return fromScenario.merging(environment) { $1 }.merging(fromCommandLine) { $1 }
+    }
+
+    /// Refuses files that aren't there: librdkafka would tell neither which nor why.
+    func validateFiles() throws(InputError) {
+        for (name, path) in properties(isEmbedded: false).sorted(by: { $0.key < $1.key })
+        where name.hasSuffix(".location") && access(path, R_OK) != 0 {
+            throw InputError(
+                InputFault(
+                    source: name, value: path, expected: "a file that can be read: \(String(cString: strerror(errno)))")
+            )
+        }
     }
 
     /// Refuses for the embedded broker what it can't do.

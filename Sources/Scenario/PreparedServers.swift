@@ -24,7 +24,7 @@ struct PreparedServers: Sendable {
         guard let services = target.services else {
             throw OperatingError(
                 "the scenario asks for standbys (\(servers.standbys)), which only embedded services can make",
-                remedy: "leave servers out, and set up the standbys of your own database yourself")
+                remedy: "leave standbys out, and set up those of your own database yourself")
         }
         let wanted = servers.synchronousStandbys ?? SynchronousStandbys(.any, 1)
         standbys = Standbys(services: services, count: servers.standbys, waitingFor: wanted)

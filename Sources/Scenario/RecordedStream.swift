@@ -132,7 +132,7 @@ struct RecordedStream {
                 feed.abandon()
                 throw error
             }
-            let figures = try feed.finish(on: connection)
+            let figures = try feed.finish(on: connection, stop: stop)
             let mayRepeat = feed.mayRepeat
             try requireNotStopped(stop)
             say("executed \(execution.writtenCount) and published them to \(first.partitions) partitions of \(topic)")
@@ -147,7 +147,7 @@ struct RecordedStream {
                 made.append(name)
                 // The rows stand in the table in the order of their commits, so the scan publishes what the stream did.
                 let scan = try RunningFeed(to: name, keyedBy: shape.key, scanTable: true, target: target)
-                let scanned = try scan.finish(on: connection)
+                let scanned = try scan.finish(on: connection, stop: stop)
                 try requireNotStopped(stop)
                 topics.append(
                     try complete(
@@ -164,26 +164,42 @@ struct RecordedStream {
         }
     }
 
-    /// The ends of a topic that holds every execution, of which the broker has acknowledged `published`. A broker that is busy
-    /// may still answer with the ends that it had a moment ago.
+    /// The ends of a topic that holds every execution, of which the broker has acknowledged `published`.
     /// - Parameter mayRepeat: whether the feed may have published some of them more than once: then the configurations get those
     ///   twice as well, all of them the same, and drop what they know.
     private static func complete(
         _ topic: String, _ shape: Shape, count: Int64, published: Int64, mayRepeat: Bool, target: Target
     ) throws -> RecordedTopic {
-        let deadline = monotonicNow() + 2_000_000_000
-        while true {
-            let content = try target.completeContent(of: topic)
-            let recorded = RecordedTopic(
-                topic: topic, key: shape.key, ends: content.ends, messageCount: content.messageCount)
-            if recorded.messageCount == count || (mayRepeat && recorded.messageCount > count) { return recorded }
-            guard recorded.messageCount < count, monotonicNow() < deadline else {
-                throw OperatingError(
-                    "the topic \(topic) holds \(recorded.messageCount) messages of \(count) executions, "
-                        + "of which the broker acknowledged \(published)",
-                    remedy: "repeat the run: its configurations must get the same messages")
-            }
-            sleepThread(for: .milliseconds(20))
+        let content = try target.completeContent(of: topic, holding: count)
+        guard content.messageCount == count || (mayRepeat && content.messageCount > count) else {
+            throw OperatingError(
+                "the topic \(topic) holds \(content.messageCount) messages of \(count) executions, "
+                    + "of which the broker acknowledged \(published)",
+                remedy: "repeat the run: its configurations must get the same messages")
         }
+        return RecordedTopic(topic: topic, key: shape.key, ends: content.ends, messageCount: content.messageCount)
+    }
+}
+
+extension Target {
+    /// The content of a topic whose last messages have just been acknowledged. A broker that is busy may still answer with the
+    /// ends that it had a moment ago, and one that has just committed a transaction hides its messages for a moment more.
+    /// - Parameter count: of messages that must be there.
+    /// - Returns: what is there when as many are, or two seconds later.
+    func completeContent(of topic: String, holding count: Int64) throws -> TopicContent {
+        try lookAgain(whileBelow: count) { try completeContent(of: topic) }
+    }
+}
+
+/// Looks until there is enough, or two seconds have passed.
+func lookAgain(
+    whileBelow count: Int64, now: () -> Int64 = monotonicNow, sleep: (Duration) -> Void = sleepThread,
+    _ look: () throws -> TopicContent
+) rethrows -> TopicContent {
+    let deadline = now() + 2_000_000_000
+    while true {
+        let content = try look()
+        if content.messageCount >= count || now() >= deadline { return content }
+        sleep(.milliseconds(20))
     }
 }

@@ -2,6 +2,7 @@
 
 import ChangeFeed
 import Diagnostics
+import Glibc
 import Measurement
 import Model
 import Postgres
@@ -14,6 +15,8 @@ final class RunningFeed: Sendable {
     private let feedStop = StopFlag()
     private let failure = StopFlag()
     private let isReading = StopFlag()
+    private let isOver = StopFlag()
+    private let say: @Sendable (String) -> Void
     private let thread: WorkerThread<FeedFigures>
 
     /// Makes the feed on the server and starts it. Blocks until it is there, so that nothing written from now on is missed.
@@ -21,18 +24,23 @@ final class RunningFeed: Sendable {
     ///   - scanTable: whether to publish first what stands in the table.
     ///   - window: of which commits the time to the broker counts; nil for all.
     ///   - takeover: who may promote a standby meanwhile; nil if nobody does.
+    ///   - say: hears what the user must know and no error tells.
     init(
         to topic: String, keyedBy key: TopicKey, scanTable: Bool = false, window: MeasuredWindow? = nil, target: Target,
-        takeover: Takeover? = nil
+        takeover: Takeover? = nil, say: @escaping @Sendable (String) -> Void = sayOnStandardError
     ) throws {
         let feed = try target.changeFeed(of: .executions(keyedBy: key), to: topic, window: window)
         try feed.create(scanTable: scanTable)
-        let (end, stop, failure, isReading) = (end, feedStop, failure, isReading)
+        let (end, stop, failure, isReading, isOver) = (end, feedStop, failure, isReading, isOver)
         let info = target.connection
         self.feed = feed
+        self.say = say
         thread = WorkerThread(name: "feed") {
             // Whoever waits for it must not wait for a feed that has failed before.
-            defer { isReading.set() }
+            defer {
+                isReading.set()
+                isOver.set()
+            }
             var earlier = FeedFigures()
             var knownPromotions = takeover?.count ?? 0
             do {
@@ -97,20 +105,29 @@ final class RunningFeed: Sendable {
 
     /// Waits until the broker has everything that is committed by now, and drops the feed: nothing is published any more when
     /// this returns. Blocks; called once.
-    func finish(on connection: PostgresConnection) throws -> FeedFigures {
-        try finish { try FeedPosition.now(on: connection) }
+    /// - Parameter runStop: ends the feed where it is; its figures then say nothing.
+    func finish(on connection: PostgresConnection, stop runStop: StopFlag) throws -> FeedFigures {
+        do {
+            return try finish(stop: runStop) { try FeedPosition.now(on: connection) }
+        } catch {
+            // What a feed that was told to end couldn't end is not what ended the run.
+            try requireNotStopped(runStop)
+            throw error
+        }
     }
 
     /// - Parameter position: asks the server behind what everything is committed.
-    func finish(position: () throws -> FeedPosition) throws -> FeedFigures {
+    func finish(stop runStop: StopFlag, position: () throws -> FeedPosition) throws -> FeedFigures {
         do {
             end.set(try position())
         } catch {
             abandon()
             throw error
         }
+        while !isOver.isSet && !runStop.isSet { sleepThread(for: .milliseconds(1)) }
+        if runStop.isSet { feedStop.set() }
         // Nothing is kept for nobody, whether the feed came to its end or failed.
-        defer { try? feed.drop() }
+        defer { drop() }
         return try thread.join()
     }
 
@@ -118,8 +135,31 @@ final class RunningFeed: Sendable {
     func abandon() {
         feedStop.set()
         _ = try? thread.join()
-        try? feed.drop()
+        drop()
     }
+
+    private func drop() { feed.dropOrTell(say) }
+}
+
+extension ChangeFeed {
+    /// Drops the feed when something else is worth more than a failure in that. The server keeps its log for a slot that stays,
+    /// without a limit, so whoever runs this has to know.
+    func dropOrTell(_ say: (String) -> Void = sayOnStandardError) {
+        do {
+            try drop()
+        } catch {
+            say(
+                "the feed \(name) could not be dropped, and the server keeps its log for it (\(error)); "
+                    + "remove it with allocbench feed --drop")
+        }
+    }
+}
+
+/// Where nobody is at hand who takes lines for the user.
+@Sendable
+func sayOnStandardError(_ line: String) {
+    let bytes = Array("\(line)\n".utf8)
+    _ = write(STDERR_FILENO, bytes, bytes.count)
 }
 
 extension Target {

@@ -34,7 +34,9 @@ extension ScenarioFormat {
             Key("min_insync_replicas", .integer(Limit.topicCopies), "Copies that a write waits for."),
             Key("retention_ms", .integer(Limit.retentionMs), "How long messages are kept; -1 for ever."),
             Key("retention_bytes", .integer(Limit.topicBytes), "How much of a partition is kept; -1 for all."),
-            Key("segment_bytes", .integer(14...Int(Int32.max)), "The size of a partition's files."),
+            Key(
+                "segment_bytes", .integer(14...Int(Int32.max)),
+                "The size of a partition's files; Kafka 4 wants 1,048,576 at least."),
             Key("max_message_bytes", .integer(1...Int(Int32.max)), "The largest batch of messages."),
             Key("flush_messages", .integer(Limit.flushMessages), "After how many messages they are forced to disk."),
         ])
@@ -48,10 +50,7 @@ extension ScenarioReader {
         if let entry = keys["brokers"] {
             let expected = "embedded, or HOST:PORT,... of a Kafka"
             if let text = scalar(entry, expected), text != "embedded" {
-                let isAddress = text.split(separator: ",", omittingEmptySubsequences: false).allSatisfy {
-                    $0.contains(":") && !$0.contains("/") && !$0.contains(" ")
-                }
-                if isAddress {
+                if KafkaOptions.areAddresses(text) {
                     servers.brokers = text
                 } else {
                     refuse(entry.value.line, entry.key, value: text, expected)

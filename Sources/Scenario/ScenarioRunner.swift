@@ -55,6 +55,16 @@ public struct ScenarioRunner {
     public func run() throws -> RunOutcome {
         let started = Date()
         let runID = options.resumed?.name ?? RunFolder.name(of: scenario.name, at: started)
+        var finishedCount = 0
+        do {
+            return try run(runID, started: started, finishedCount: &finishedCount)
+        } catch {
+            if finishedCount == 0 { dropUnusedSchemas(runID: runID) }
+            throw error
+        }
+    }
+
+    private func run(_ runID: String, started: Date, finishedCount: inout Int) throws -> RunOutcome {
         let selfCheck = SelfCheck.run()
         try prepareDatabase(runID: runID)
         let servers = try PreparedServers(scenario.servers, target: target) { [report] in report(.note($0)) }
@@ -80,6 +90,7 @@ public struct ScenarioRunner {
         // Final tables are the same for every configuration, or something is wrong.
         var firstTables = FirstTables(of: folder.journal.cells)
         let ahead = cells.enumerated().filter { !folder.isFinished($0.element.key) }
+        finishedCount = folder.journal.cells.count
         let watch = RunWatch(
             RunTally(finished: cells.count - ahead.count, ahead: ahead.map(\.element.competitor.name)))
         do {
@@ -99,6 +110,7 @@ public struct ScenarioRunner {
                 outcome.judge(with: &firstTables)
                 outcome.writeHistograms(of: cell, beganUnixNs: beganUnixNs)
                 try folder.journal.append(outcome.record(of: cell))
+                finishedCount += 1
                 let summary = outcome.summary
                 report(.cellFinished(place, summary, watch.tell { $0.end(summary, at: $1) }))
             }
@@ -154,24 +166,33 @@ public struct ScenarioRunner {
             try ChangeFeeds.dropAll(connection: target.connection)
             try Schemas.drop(on: connection)
         } else {
-            let taken = try connection.query(
-                """
-                SELECT string_agg(schema_name, ', ' ORDER BY schema_name) FROM information_schema.schemata
-                WHERE schema_name = ANY ($1::TEXT[])
-                """, .textArray(["reference", "market", "holdings", "orders", "trades", "allocations"])
-            ).text(0, 0)
-            if taken != nil, try isLeft(of: runID, on: connection) {
+            let taken = try Schemas.present(on: connection)
+            if !taken.isEmpty, try isLeft(of: runID, on: connection) {
                 try ChangeFeeds.dropAll(connection: target.connection)
                 try Schemas.drop(on: connection)
-            } else if let taken {
+            } else if !taken.isEmpty {
                 throw OperatingError(
-                    "the database has schemas of these names already: \(taken)",
-                    remedy: "give a run a database of its own, or drop them: allocbench schema drop")
+                    "the database has schemas of these names already: \(taken.joined(separator: ", "))",
+                    remedy:
+                        "give a run a database of its own, or drop them with all their rows: allocbench schema drop "
+                        + "--database '\(target.connection.redacted)'")
             }
         }
         try Schemas.create(on: connection, cockroach: target.cockroach)
         // Whose schemas these are, so that the run can be resumed on a database that isn't this program's.
         try connection.markRun(Self.mark(of: runID))
+    }
+
+    /// After a run that failed before anything was finished: on a server that isn't this program's, the schemas would only keep
+    /// the next run out.
+    private func dropUnusedSchemas(runID: String) {
+        guard target.services == nil, let connection = try? PostgresConnection.connect(to: target.connection) else {
+            return
+        }
+        defer { connection.close() }
+        guard (try? isLeft(of: runID, on: connection)) == true else { return }
+        try? ChangeFeeds.dropAll(connection: target.connection)
+        try? Schemas.drop(on: connection)
     }
 
     /// Whether the schemas are those of a part of this run that was cut.

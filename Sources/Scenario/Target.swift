@@ -65,6 +65,12 @@ public struct Target: Sendable {
                         source: "servers.kafka.topic.replication", value: String(copies),
                         expected: "at most \(embeddedBrokers), the embedded brokers (servers.embedded_brokers)"))
             }
+            if let text = kafka.topic.config["min.insync.replicas"], let inSync = Int(text), inSync > embeddedBrokers {
+                throw InputError(
+                    InputFault(
+                        source: "servers.kafka.topic.min_insync_replicas", value: String(inSync),
+                        expected: "at most \(embeddedBrokers), the embedded brokers (servers.embedded_brokers)"))
+            }
             // A Kafka that `services start` has started is used without being asked for.
             let isKafkaRunning =
                 try StateFolder.isPresent(state)
@@ -84,16 +90,29 @@ public struct Target: Sendable {
             if connection != nil, brokers == nil, broker != .none {
                 throw InputError(
                     InputFault(
-                        source: connectionSource, expected: "--brokers with it, or neither for embedded services"))
+                        source: connectionSource,
+                        expected: "--brokers or servers.brokers with it, or neither for embedded services"))
             }
             if let connection { _ = try Target.connectionInfo(connection, source: connectionSource) }
+            if let brokers, !KafkaOptions.areAddresses(brokers) {
+                throw InputError(
+                    InputFault(
+                        source: "--brokers", value: brokers,
+                        expected: "HOST:PORT of a Kafka, or several with commas between them"))
+            }
+            if brokers != nil, embeddedBrokers > 1 {
+                throw InputError(
+                    InputFault(
+                        source: "--brokers",
+                        expected: "a scenario without servers.embedded_brokers: your own Kafka has its own"))
+            }
             if connection != nil, !postgresSettings.isEmpty {
                 throw InputError(
                     InputFault(
                         source: connectionSource,
                         expected: "a scenario without servers.settings: your own server keeps its own"))
             }
-            if connection == nil { try validateEmbedded() }
+            if connection == nil { try validateEmbedded() } else { try kafka.validateFiles() }
         }
     }
 
@@ -292,7 +311,7 @@ public struct Target: Sendable {
     }
 
     /// The same with the number of messages.
-    func completeContent(of topic: String, mayHaveTransactions: Bool? = nil) throws -> TopicContent {
+    public func completeContent(of topic: String, mayHaveTransactions: Bool? = nil) throws -> TopicContent {
         let admin = try admin()
         try admin.requireComplete(topic: topic)
         let isMock = makeTopic != nil || services?.brokerKind == .mockBroker
@@ -316,6 +335,14 @@ public enum Schemas {
         ReferenceSchema.self, MarketSchema.self, HoldingsSchema.self, OrdersSchema.self, TradesSchema.self,
         AllocationsSchema.self,
     ]
+
+    /// Which of the schemas are there, by name.
+    public static func present(on connection: PostgresConnection) throws -> [String] {
+        let names = try connection.query(
+            "SELECT schema_name FROM information_schema.schemata WHERE schema_name = ANY ($1::TEXT[]) ORDER BY 1",
+            .textArray(["reference", "market", "holdings", "orders", "trades", "allocations"]))
+        return (0..<names.rowCount).compactMap { names.text($0, 0) }
+    }
 
     /// Creates what is missing.
     public static func create(

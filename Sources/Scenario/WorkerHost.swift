@@ -67,7 +67,7 @@ public struct WorkerHost {
             do {
                 if let task = try store.nextTask() {
                     last = task.runName
-                    work(on: task, store, heartbeat)
+                    try work(on: task, store, heartbeat)
                     continue
                 }
                 if options.isOnce, let run = last, try !store.isAlive(run: run) { return say("the run \(run) is over") }
@@ -84,7 +84,9 @@ public struct WorkerHost {
     }
 
     /// Works on its share of a cell. A failure is the runner's to tell; the host goes on with the next cell.
-    private func work(on task: HostStore.Task, _ store: HostStore, _ heartbeat: Heartbeat) {
+    /// - Throws: when the runner can't be told how the cell ended. Without any sign from this host it would wait for ever: it is
+    ///   told by the host's leaving, or by its silence.
+    private func work(on task: HostStore.Task, _ store: HostStore, _ heartbeat: Heartbeat) throws {
         let share = task.share
         say(
             "\(task.runName): \(share.configuration), repetition \(share.repetition): \(share.workers) workers, "
@@ -93,13 +95,41 @@ public struct WorkerHost {
             heartbeat.reasonToEnd
         }
         do {
-            let report = try cell.run(on: store.connection)
-            try store.report(.done, of: task.cell, try report.text())
+            let report = try cell.run(on: store.connection).text()
+            try deliver(.done, report, of: task.cell, store)
         } catch {
             let reason = cell.reasonToStop ?? "\(error)"
             say("\(task.runName): \(reason)")
-            // The runner may be gone, and its cell with it; or the database.
-            try? store.report(.failed, of: task.cell, reason)
+            do {
+                // The runner may be gone, and its cell with it: then no row is changed.
+                try deliver(.failed, reason, of: task.cell, store)
+            } catch {
+                throw OperatingError("the runner can't be told how its cell ended here: \(error)")
+            }
+        }
+    }
+
+    /// Says how a cell ended, which may be said twice.
+    private func deliver(
+        _ state: HostStore.ShareState, _ text: String, of cell: String, _ store: HostStore
+    ) throws {
+        try target.withFreshSession(isStopped: stop) { connection in
+            try HostStore(store.host, on: connection, timing: timing).report(state, of: cell, text)
+        }
+    }
+}
+
+extension Target {
+    /// Asks or says something that may be repeated, on a session of its own, for as long as a database is waited for: one that
+    /// has idled beside a cell may have been lost meanwhile, and nobody would have noticed.
+    fileprivate func withFreshSession<R>(
+        isStopped stop: StopFlag, _ body: (PostgresConnection) throws -> R
+    ) throws -> R {
+        try ReconnectPolicy().reconnect(since: monotonicNow(), now: monotonicNow, isStopped: { stop.isSet }) {
+            let connection = try PostgresConnection.connect(
+                to: self.connection, applicationName: harnessApplicationName)
+            defer { connection.close() }
+            return try body(connection)
         }
     }
 }
@@ -144,6 +174,7 @@ private final class HostedCell: Sendable {
     }
 
     /// Blocks until the workers of all hosts have ended and this one's have booked what was left.
+    /// - Parameter connection: for what is read before the start; afterwards nobody looks whether it is still there.
     func run(on connection: PostgresConnection) throws -> HostReport {
         let counters = WorkerProgress()
         let (plan, window) = try plan(counters, on: connection)
@@ -180,7 +211,7 @@ private final class HostedCell: Sendable {
         try watch?.join()
         watch = nil
         guard let before = clock.withLock({ $0 }) else { throw OperatingError("the start was never said") }
-        let after = try HostClock.measure(on: connection)
+        let after = try target.withFreshSession(isStopped: stop) { try HostClock.measure(on: $0) }
         return HostReport(
             figures: FiguresRecord(drain.figures, start: drain.startTime),
             bookings: drain.bookings.map { BookingRecord($0, start: drain.startTime) },

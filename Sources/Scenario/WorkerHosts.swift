@@ -316,6 +316,8 @@ extension Target {
     var joinCommand: String {
         if let services { return "allocbench work --join NAME --state \(services.state.path)" }
         let brokers = kafka?.bootstrapServers ?? ""
+        let isSecured = kafka?.properties.keys.contains(where: KafkaClientSettings.isSecurity) ?? false
         return "allocbench work --join NAME --database '\(connection.redacted)' --brokers \(brokers)"
+            + (isSecured ? " --kafka-properties FILE" : "")
     }
 }

@@ -66,18 +66,21 @@ public enum ChildProcess {
             ])
     }
 
-    /// This process' own environment less what may be a secret of the user's brokers, for a child that has no use for it.
+    /// This process' own environment less the user's passwords and what is said of the user's brokers, for a child that has no use
+    /// for them and shows its environment to whoever may look into it.
     static var environmentWithoutSecrets: [String: String] {
         var variables: [String: String] = [:]
         var next = environ
         while let entry = next.pointee {
             let parts = String(cString: entry).split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-            if parts.count == 2, !parts[0].hasPrefix(KafkaPropertySource.variablePrefix) {
-                variables[String(parts[0])] = String(parts[1])
-            }
+            if parts.count == 2 { variables[String(parts[0])] = String(parts[1]) }
             next += 1
         }
-        return variables
+        return withoutSecrets(variables)
+    }
+
+    static func withoutSecrets(_ variables: [String: String]) -> [String: String] {
+        variables.filter { !isSecretName($0.key) && !$0.key.hasPrefix(KafkaPropertySource.variablePrefix) }
     }
 
     /// When a process started, in clock ticks after the machine's start; nil if there is no such process.

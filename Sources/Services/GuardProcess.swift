@@ -39,7 +39,8 @@ public enum GuardProcess {
                 [
                     try HarnessExecutable.path(), verb, "--state", state.path, "--owner", "\(owner.pid)",
                     "--owner-start", "\(owner.startTicks)",
-                ], standardOutput: state.guardLog, standardError: state.guardLog, standardInput: ends[0])
+                ], standardOutput: state.guardLog, standardError: state.guardLog, standardInput: ends[0],
+                environment: ChildProcess.environmentWithoutSecrets)
             let process = ProcessIdentity(pid: pid, startTicks: ChildProcess.processStartTicks(pid) ?? 0)
             return RunningGuard(process: process, writeEnd: ends[1])
         } catch {

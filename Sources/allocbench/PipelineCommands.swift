@@ -131,7 +131,10 @@ enum PipelineCommands {
             if group != nil { plan.kafka = target.groupSettings(kafka) }
             if let group { plan.groupNews = { say("group \(group.name): \($0)") } }
             if !arguments.has("--follow") {
-                plan.endOffsets = try target.completeTopicEnds(topic, mayHaveTransactions: true)
+                let content = try target.completeContent(of: topic, mayHaveTransactions: true)
+                plan.endOffsets = content.ends
+                // Where every offset is a message's, a gap can only be a loss.
+                plan.mayHaveTransactions = content.messageCount != content.ends.values.reduce(0, +)
             }
             let result = try WorkerPool.run(plan, stop: Interrupt.flag)
             let figures = result.figures
@@ -139,7 +142,10 @@ enum PipelineCommands {
                 "\(configuration.name): \(figures.messageCount) messages, \(figures.capturedCount) executions captured, "
                     + "\(figures.duplicateCount) duplicates, \(figures.parkedCount) parked, "
                     + "\(figures.snapshotCount) snapshots, \(figures.transactionCount) transactions, "
-                    + "\(figures.retryCount) retries" + (group.map { groupWords(figures.group, of: $0) } ?? ""))
+                    + "\(figures.retryCount) retries"
+                    + (figures.lostMessageCount == 0
+                        ? "" : ", \(figures.lostMessageCount) lost after the answer to their commit and done again")
+                    + (group.map { groupWords(figures.group, of: $0) } ?? ""))
             return Interrupt.flag.isSet && !arguments.has("--follow") ? .interrupted : .success
         }
     }

@@ -66,7 +66,7 @@ enum RunCommand {
         var targetOptions = try TargetFlags.options(arguments)
         try targetOptions.kafka.add(scenario)
         targetOptions.brokers = targetOptions.brokers ?? scenario.servers.brokers
-        targetOptions.embeddedBrokers = targetOptions.brokers == nil ? scenario.servers.embeddedBrokers : 1
+        targetOptions.embeddedBrokers = scenario.servers.embeddedBrokers
         targetOptions.database = "allocbench_run"
         if targetOptions.connection == nil, let database = scenario.servers.database {
             targetOptions.connection = database

@@ -13,6 +13,7 @@ import Reference
 import Routing
 import Scenario
 import Seeding
+import Services
 import Trades
 
 enum StageCommands {
@@ -37,9 +38,16 @@ enum StageCommands {
         flags: TargetFlags.all
     ) { arguments in
         try TargetFlags.withConnection(arguments) { target, connection in
+            let dropped = try Schemas.present(on: connection)
             try ChangeFeeds.dropAll(connection: target.connection)
             try Schemas.drop(on: connection)
             try HarnessSchema.drop(on: connection)
+            let place = target.services.map {
+                "the embedded database \(arguments.text("--name") ?? "allocbench") in \($0.state.path)"
+            }
+            print(
+                "dropped \(dropped.isEmpty ? "nothing" : dropped.joined(separator: ", ")): \(place ?? target.connection.redacted)"
+            )
         }
         return .success
     }

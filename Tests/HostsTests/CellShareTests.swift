@@ -77,6 +77,7 @@ import Testing
         figures.ambiguousCommits.committed = 1
         figures.reconnectCount = 4
         figures.replayedMessageCount = 6
+        figures.lostMessageCount = 7
         figures.handicapNanoseconds = 8
         figures.partitions[partition] = PartitionFigures()
         figures.partitions[partition]?.messages = figures.messageCount
@@ -95,7 +96,7 @@ import Testing
             [
                 figures.transactionCount, figures.messageCount, figures.capturedCount, figures.committedCapturedCount,
                 figures.snapshotCount, figures.parkedCount, figures.reconnectCount, figures.replayedMessageCount,
-                figures.handicapNanoseconds, figures.lastCommitTime,
+                figures.lostMessageCount, figures.handicapNanoseconds, figures.lastCommitTime,
             ]
         }
         #expect(counts(one) == counts(other))

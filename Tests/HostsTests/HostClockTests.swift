@@ -17,11 +17,11 @@ import Testing
                 let read = asked + there
                 // What is below a microsecond is cut off.
                 let serverUs = (read + truthUs * 1000 - (read % 1000 + 1000) % 1000) / 1000
-                let trip = HostClock.RoundTrip(askedNs: asked, serverUs: serverUs, answeredNs: read + back)
+                let trip = ClockRoundTrip(askedNs: asked, serverNs: serverUs * 1000, answeredNs: read + back)
                 asked = read + back + random.integer(in: 0...1_000_000)
                 return trip
             }
-            let clock = HostClock(trips)
+            let clock = HostClock(.shortest(trips))
             let error = clock.serverLessMonotonicNs - truthUs * 1000
             #expect(abs(error) <= clock.uncertaintyNs, "seed \(seed): off by \(error), said \(clock.uncertaintyNs)")
             let shortest = trips.map { $0.answeredNs - $0.askedNs }.min() ?? 0
@@ -30,7 +30,7 @@ import Testing
     }
 
     @Test func `a start that is said by the server's clock is found on the host's`() {
-        let clock = HostClock([HostClock.RoundTrip(askedNs: 1_000_000, serverUs: 5_001_100, answeredNs: 1_200_000)])
+        let clock = HostClock(ClockRoundTrip(askedNs: 1_000_000, serverNs: 5_001_100_000, answeredNs: 1_200_000))
         // The server read 5.001100 s when this clock stood at 1.1 ms, give or take the round trip's half.
         #expect(clock.monotonic(serverUs: 5_001_100) == 1_100_000)
         #expect(clock.monotonic(serverUs: 5_501_100) == 501_100_000)
@@ -41,7 +41,7 @@ import Testing
 
     @Test func `drift is told only beyond what both estimates may be off`() {
         func clock(_ offsetUs: Int64) -> HostClock {
-            HostClock([HostClock.RoundTrip(askedNs: 0, serverUs: offsetUs, answeredNs: 20_000)])
+            HostClock(ClockRoundTrip(askedNs: 0, serverNs: offsetUs * 1000, answeredNs: 20_000))
         }
         #expect(clock(1_000).driftNs(since: clock(1_000)) == 0)
         #expect(clock(1_020).driftNs(since: clock(1_000)) == 0)

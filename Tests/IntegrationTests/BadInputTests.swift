@@ -103,7 +103,19 @@ struct Refusal: Sendable, CustomTestStringConvertible {
             environment: ["KAFKA_HOME": "/"]),
         Refusal(
             "run", "tiny.yaml", "--database", "host=/nowhere password=hunter2",
-            says: "--database: expected --brokers with it, or neither for embedded services"),
+            says: "--database: expected --brokers or servers.brokers with it, or neither for embedded services"),
+        Refusal(
+            "run", "tiny.yaml", "--database", "host=/nowhere", "--brokers", "localhost:9092;other",
+            says:
+                #"--brokers: "localhost:9092;other": expected HOST:PORT of a Kafka, or several with commas between them"#
+        ),
+        Refusal(
+            "run", "three.yaml", "--database", "host=/nowhere", "--brokers", "localhost:9092",
+            says: "--brokers: expected a scenario without servers.embedded_brokers: your own Kafka has its own"),
+        Refusal(
+            "run", "tiny.yaml", "--database", "host=/nowhere", "--brokers", "localhost:9092",
+            "--kafka-property", "ssl.ca.location=/nowhere.pem",
+            says: #"ssl.ca.location: "/nowhere.pem": expected a file that can be read: No such file or directory"#),
         Refusal(
             "seed", "--brokers", "127.0.0.1:9092",
             says: "--brokers: expected --database with it, or neither for embedded services"),
@@ -116,6 +128,7 @@ struct Refusal: Sendable, CustomTestStringConvertible {
     @Test func `a wrong command line is refused with its exact words, and nothing is made`() throws {
         try withPlace { place in
             try place.write("tiny.yaml", Fixture.tiny)
+            try place.write("three.yaml", Fixture.tiny + "servers: { embedded_brokers: 3 }\n")
             for refusal in Self.commandLines { try expect(refusal, in: place) }
         }
     }

@@ -55,7 +55,8 @@ import Testing
                 """)
             let alone = try place.run("run", "s.yaml", state: false)
             #expect(alone.status == 2)
-            let expected = "servers.database: expected --brokers with it, or neither for embedded services"
+            let expected =
+                "servers.database: expected --brokers or servers.brokers with it, or neither for embedded services"
             #expect(alone.errors.contains(expected), "\(alone.errors)")
             let run = try place.run("run", "s.yaml", "--brokers", brokers, state: false)
             #expect(run.status == 1)

@@ -45,8 +45,14 @@ import Testing
                 let admin = try KafkaAdmin(settings: broker.settings)
                 let error = try kafkaError { try admin.createTopic("x", partitions: 1, timeoutMs: 2_000) }
                 #expect(error.message.contains("\"x\""), "\(error)")
+                // Nor these two.
+                _ = try kafkaError { try admin.deleteTopic(topic, timeoutMs: 1_000) }
+                _ = try kafkaError { _ = try admin.describeTopic(topic, timeoutMs: 1_000) }
             }
-            #expect(ledger.adoptedCount(.newTopic) == 1)
+            for kind in [HandleKind.newTopic, .deleteTopic, .configResource] {
+                #expect(ledger.adoptedCount(kind) == 1, "\(kind)")
+            }
+            #expect(ledger.adoptedCount(.adminOptions) == 3)
             #expect(ledger.open.isEmpty, "\(ledger.open)")
         }
     }

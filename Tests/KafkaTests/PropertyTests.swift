@@ -77,7 +77,7 @@ import Testing
             for name in [
                 "enable.auto.commit", "isolation.level", "auto.offset.reset", "acks", "enable.idempotence",
                 "partitioner",
-                "group.id", "bootstrap.servers", "transactional.id",
+                "group.id", "bootstrap.servers", "transactional.id", "delivery.report.only.error", "enabled_events",
             ] {
                 let expected = try #require(source.refusal(of: name, value: "x"), "\(name)")
                 #expect(expected.contains("harness") || expected.contains("--brokers"), "\(name): \(expected)")
@@ -85,6 +85,17 @@ import Testing
             #expect(source.refusal(of: "fetch.wait.max.ms", value: "5") == nil)
             #expect(source.refusal(of: "ssl.ca.location", value: "/ca.pem") == nil)
         }
+    }
+
+    @Test func `what a client asks for its own good is left to the user who gave it, under either name`() {
+        let none = KafkaClientSettings(bootstrapServers: "h:1")
+        let short = none.with("linger.ms", "9")
+        let long = none.with("queue.buffering.max.ms", "9")
+        func asked(_ settings: KafkaClientSettings) -> [String: String] {
+            settings.withDefault("linger.ms", "2", alias: "queue.buffering.max.ms").properties
+        }
+        #expect(asked(none) == ["linger.ms": "2"] && asked(short) == ["linger.ms": "9"])
+        #expect(asked(long) == ["queue.buffering.max.ms": "9"])
     }
 
     @Test func `a topic differs in what was stated, and in losing messages`() {
@@ -103,6 +114,20 @@ import Testing
                 from: TopicDescription(partitions: 1, replication: 1, config: [:]), partitions: nil
             )
             .isEmpty)
+    }
+
+    @Test func `a fault of long ago isn't told as the cause of brokers that are gone now`() {
+        let faults = ConnectionFaults()
+        let line = "x: SASL authentication error: Authentication failed during authentication"
+        faults.note(line: line, at: 1_000)
+        let down = 1_000 + ConnectionFaults.leadMs
+        #expect(faults.current(downSinceMs: nil) != nil && faults.current(downSinceMs: down) != nil)
+        #expect(faults.current(downSinceMs: down + 1) == nil)
+        // Since when it has been waited for is another matter.
+        faults.note(line: line, at: 2_000)
+        #expect(faults.current(downSinceMs: down + 1)?.sinceMs == 1_000)
+        faults.clear()
+        #expect(faults.current(downSinceMs: down) == nil)
     }
 
     @Test(arguments: [

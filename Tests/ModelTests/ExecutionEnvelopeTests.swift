@@ -350,6 +350,15 @@ private func report(_ type: ExecType, _ changes: [String: String] = [:]) -> [Str
         }
     }
 
+    @Test(arguments: [
+        (#"{"after": {"block_order_code": "B1", "execution_id": 1.5}}"#, "B1"), (#"{"block_order_code"  :"B2""#, "B2"),
+        (#"{"block_order_code": null}"#, nil), (#"{"block_order_code": ""}"#, nil), (#"{"block_order_code"#, nil),
+        ("[]", nil), ("", nil),
+    ])
+    func `a message that can't be read may still name its block`(text: String, code: String?) {
+        #expect(Array(text.utf8).withUnsafeBytes { EnvelopeDecoder.blockCode(in: $0) } == code)
+    }
+
     /// Encodes as the feed does, from the text that the database gives.
     private func encode(_ execution: Execution, code: String) -> (key: [UInt8], value: [UInt8]) {
         var encoder = EnvelopeEncoder()

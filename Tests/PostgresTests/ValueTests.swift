@@ -1,5 +1,6 @@
 // What needs no server: connection texts, log positions, retry delays, scripts, error classes.
 
+import TestSupport
 import Testing
 
 @testable import Postgres
@@ -19,6 +20,17 @@ import Testing
         let info = try ConnectionInfo("host=/tmp").with("dbname", "it's a \\ test").with("user", "").with(
             "password", "a b")
         #expect(try ConnectionInfo(info.unredacted) == info)
+    }
+
+    @Test func `a machine that vanishes is noticed unless the user has said when`() throws {
+        let own = try ConnectionInfo("host=db keepalives_idle=60").withLossNoticed()
+        #expect(own["tcp_user_timeout"] == "30000" && own["keepalives_idle"] == "60")
+        #expect(own["keepalives_interval"] == "5" && own["keepalives_count"] == "3")
+    }
+
+    @Test func `options of ours stand behind the user's`() throws {
+        let own = try ConnectionInfo("options='-c work_mem=8MB'").adding(options: "-c TimeZone=UTC")
+        #expect(own["options"] == "-c work_mem=8MB -c TimeZone=UTC")
     }
 
     @Test func `no text made of an info shows its password`() throws {

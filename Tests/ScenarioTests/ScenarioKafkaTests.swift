@@ -1,5 +1,6 @@
 // What a scenario says about its Kafka, and what it may not say.
 
+import Allocations
 import Kafka
 import Testing
 
@@ -21,6 +22,21 @@ import Testing
         let topic = TopicSettings(replication: 3, config: ["min.insync.replicas": "2", "retention.ms": "-1"])
         #expect(own.kafka.topic == topic)
         #expect(try servers("{ brokers: embedded, embedded_brokers: 3 }").embeddedBrokers == 3)
+    }
+
+    @Test func `workers fetch as the scenario says, and else as suits them`() throws {
+        let none = KafkaClientSettings(bootstrapServers: "h:1")
+        let own = none.with("fetch.wait.max.ms", "500").with("queued.min.messages", "1")
+        let live = WorkerPlan.consumerSettings(none, isRecorded: false).properties
+        let recorded = WorkerPlan.consumerSettings(none, isRecorded: true).properties
+        #expect(live["fetch.wait.max.ms"] == "10" && recorded["fetch.wait.max.ms"] == "100")
+        let expected = [
+            "fetch.wait.max.ms": "500", "queued.min.messages": "1", "queued.max.messages.kbytes": "16384",
+        ]
+        for isRecorded in [false, true] {
+            let asked = WorkerPlan.consumerSettings(own, isRecorded: isRecorded).properties
+            #expect(asked == expected)
+        }
     }
 
     @Test func `a secret in a scenario is refused without its value`() {

@@ -1,9 +1,10 @@
 // Child processes: what they inherit, what they answer, how they end.
 
 import Glibc
-import Services
 import TestSupport
 import Testing
+
+@testable import Services
 
 @Suite struct ChildProcessTests {
     @Test func `a command's outputs come in the order of writing, with its status`() throws {
@@ -35,6 +36,15 @@ import Testing
         let (_, output) = try ChildProcess.run(
             ["/bin/sh", "-c", "pwd; echo $A; echo $HOME"], environment: ["A": "b c"], workingFolder: "/var")
         #expect(output == "/var\nb c\n\n")
+    }
+
+    @Test func `a child that has no use for them gets no secrets`() {
+        let variables = [
+            "PATH": "/bin", "PGHOST": "db", "PGPASSWORD": "x", "ALLOCBENCH_KAFKA_SASL_PASSWORD": "x",
+            "ALLOCBENCH_KAFKA_SASL_USERNAME": "me", "ALLOCBENCH_EXECUTABLE": "/a",
+        ]
+        let expected = ["PATH": "/bin", "PGHOST": "db", "ALLOCBENCH_EXECUTABLE": "/a"]
+        #expect(ChildProcess.withoutSecrets(variables) == expected)
     }
 
     @Test func `what can't be started is named`() throws {

@@ -254,10 +254,12 @@ private func job(
         #expect(try step([]) == .create)
         #expect(try step([job("canceled"), job("failed", id: 6)]) == .create, "what is over is no hindrance")
         #expect(try step([job("paused")], isKnown: true) == .resume(7))
-        #expect(try step([job("pause-requested")]) == .resume(7))
-        #expect(try step([job("running"), job("canceled", id: 6)]) == .goOn(7))
+        #expect(try step([job("pause-requested")], isKnown: true) == .resume(7))
+        #expect(try step([job("running"), job("canceled", id: 6)], isKnown: true) == .goOn(7))
+        #expect(try step([job("running"), job("canceled", id: 6)]) == .replace, "whose topic nobody knows")
+        #expect(try step([job("cancel-requested")]) == .create)
         #expect(try step([job("pending")], isKnown: true) == .goOn(7))
-        let several = errorText { _ = try step([job("running", id: 8), job("paused")]) }
+        let several = errorText { _ = try step([job("running", id: 8), job("paused")], isKnown: true) }
         #expect(several.contains("there are 2 changefeeds called n: jobs 8, 7; drop them"), "\(several)")
         let lost = errorText {
             _ = try step([job("failed", error: "no\nspace"), job("canceled", id: 6)], isKnown: true)
@@ -341,6 +343,10 @@ private final class PlayedServer: ChangefeedServer, Sendable {
         var heardOf: [Int64: String] = [:]
         var refusal: PostgresError?
         var isHighWaterStuck = false
+        var sessionCount = 0
+        var topicCounterCount = 0
+        /// How many of the next looks at the jobs find their session lost.
+        var lostLookCount = 0
     }
 
     let life = Mutex(Life())
@@ -349,7 +355,11 @@ private final class PlayedServer: ChangefeedServer, Sendable {
     func closedTimestampLagNs() throws -> Int64 { 6_000_000_000 }
 
     func jobs(named name: String) throws -> [ChangefeedJob] {
-        life.withLock { life in
+        try life.withLock { life in
+            if life.lostLookCount > 0 {
+                life.lostLookCount -= 1
+                throw PostgresError(message: "the node has gone", isConnectionLost: true)
+            }
             life.clock += 1_000_000_000
             let shown = life.jobs.filter { $0.isNamed(name) }.sorted { $0.id > $1.id }
             life.jobs = life.jobs.map { job in
@@ -404,7 +414,14 @@ private final class PlayedServer: ChangefeedServer, Sendable {
         return try CockroachChangefeed(
             plan, database: "bench",
             CockroachChangefeed.Surroundings(
-                connect: { self }, topicCount: { self.life.withLock { $0.topicCount } },
+                connect: { [self] in
+                    life.withLock { $0.sessionCount += 1 }
+                    return self
+                },
+                topicCounter: { [self] in
+                    life.withLock { $0.topicCounterCount += 1 }
+                    return { self.life.withLock { $0.topicCount } }
+                },
                 now: { elapsed.withLock { $0 } }, sleep: { span in elapsed.withLock { $0 += span } }))
     }
 
@@ -486,10 +503,12 @@ private final class PlayedServer: ChangefeedServer, Sendable {
             status: "running")
         let otherDatabase = job("running", id: 78, name: "allocbench_bench2")
         server.life.withLock { $0.jobs += [usersOwn, otherDatabase] }
-        try server.feed().create(scanTable: false)
-        #expect(server.said.filter { $0.hasPrefix("create allocbench_bench ") }.count == 1, "it is gone on with")
+        // It may have published to another topic.
+        try server.feed(topic: "other").create(scanTable: false)
+        #expect(server.said.suffix(2) == ["cancel 1", "create allocbench_bench scan=false"])
+        #expect(server.life.withLock { $0.topics["allocbench_bench"] } == "other")
         try CockroachChangefeed.dropAll(database: "bench", on: server)
-        #expect(server.statuses == ["canceled", "canceled", "running", "running"])
+        #expect(server.statuses == ["canceled", "canceled", "running", "running", "canceled"])
         #expect(server.life.withLock { $0.topics.isEmpty })
     }
 
@@ -549,6 +568,27 @@ private final class PlayedServer: ChangefeedServer, Sendable {
         #expect(server.said.last == "create allocbench_bench scan=true")
     }
 
+    @Test func `a node that dies under the watch costs another session, and one client of the brokers looks all along`()
+        throws
+    {
+        let server = PlayedServer()
+        let feed = try server.feed()
+        try feed.create(scanTable: false)
+        server.life.withLock { ($0.sessionCount, $0.topicCounterCount) = (0, 0) }
+        let stop = StopFlag()
+        var lookCount = 0
+        _ = try feed.run(until: FeedEnd(), stop: stop) { _ in
+            lookCount += 1
+            if lookCount == 2 { server.life.withLock { $0.lostLookCount = 3 } }
+            if lookCount == 5 { stop.set() }
+        }
+        #expect(lookCount > 5 && server.life.withLock { $0.sessionCount } == 4, "the first, and one after each loss")
+        #expect(server.life.withLock { $0.topicCounterCount } == 1)
+        server.life.withLock { $0.lostLookCount = .max }
+        let text = errorText { _ = try feed.run(until: FeedEnd(), stop: StopFlag()) { _ in } }
+        #expect(text.contains("the node has gone"), "\(text)")
+    }
+
     @Test func `a command that no node hears of is given up after a minute`() throws {
         let server = PlayedServer()
         let feed = try server.feed()
@@ -560,7 +600,7 @@ private final class PlayedServer: ChangefeedServer, Sendable {
         let hung = try CockroachChangefeed(
             FeedPlan(connection: info, kafka: plain, topic: "executions", source: .executions), database: "bench",
             CockroachChangefeed.Surroundings(
-                connect: { deaf }, topicCount: { 0 }, now: { elapsed.withLock { $0 } },
+                connect: { deaf }, topicCounter: { { 0 } }, now: { elapsed.withLock { $0 } },
                 sleep: { span in elapsed.withLock { $0 += span } }))
         let message = errorText { try hung.drop() }
         #expect(

@@ -316,7 +316,10 @@ private func refusedConstructs(of statement: String) -> [String] {
         #expect(pretender.sent.contains { $0.contains("DEFAULT unique_rowid()") })
         #expect(pretender.sent.contains { $0.contains("@captured_trades_by_capture_key CASCADE") })
         try AllocationsSource.terminateWorkers(on: connection)
-        #expect(pretender.sent.last?.contains("CANCEL SESSIONS IF EXISTS") == true)
+        let ending = pretender.sent.last ?? ""
+        #expect(ending.contains("CANCEL SESSIONS IF EXISTS"))
+        // Of a cluster with many databases, those in this one.
+        #expect(ending.contains("'allocbench worker in ' || current_database()"))
         var settings = CockroachSettings()
         settings.splitPoints = 2
         try AllocationsSource.split(settings, on: connection)
@@ -389,9 +392,38 @@ private func refusedConstructs(of statement: String) -> [String] {
             #expect(sent.contains { $0.contains(statement) }, "\(statement)")
         }
         #expect(sent.allSatisfy { !$0.contains("synchronous_commit") } && pretender.refusals == [])
+        #expect(sent.contains { $0.contains("|| ' in ' || current_database()") })
         // A transaction of its own, that no injected error meets.
         _ = try? store.claim(partition: 0)
-        #expect(pretender.sent.last?.contains("SET epoch = epoch + 1") == true)
+        #expect(pretender.sent.last?.contains("SET epoch = greatest(epoch + 1") == true)
+    }
+
+    /// A statement takes two answers there: what its columns are, and its rows.
+    @Test func `a claim and a read that a cluster breaks off are repeated`() throws {
+        let failures = Mutex(["UPDATE allocations.consumer_offsets": 2, "SELECT epoch, next_offset": 2])
+        let pretender = try Pretender { sql in
+            let isBroken = failures.withLock { failures in
+                guard let name = failures.keys.first(where: { sql.contains($0) }), failures[name, default: 0] > 0 else {
+                    return false
+                }
+                failures[name, default: 0] -= 1
+                return true
+            }
+            if isBroken { return .failure(sqlState: "40001", message: "restart transaction") }
+            return sql.contains("next_offset") ? .rows([["3", "5"]]) : nil
+        }
+        defer { pretender.close() }
+        var store = try AllocationsStore.connect(
+            to: pretender.server.connectionInfo, topic: "t", configuration: Configuration(mode: .cycle, workers: 1))
+        #expect(try store.claim(partition: 0).nextOffset == 5)
+        #expect(try store.offset(of: 0)?.epoch == 3)
+        store.connection.close()
+        failures.withLock { $0["SELECT epoch, next_offset"] = 2 }
+        store = try AllocationsStore.connect(
+            to: pretender.server.connectionInfo, topic: "t", configuration: Configuration(mode: .cycle, workers: 1),
+            retry: .never)
+        defer { store.connection.close() }
+        #expect(throws: PostgresError.self) { try store.offset(of: 0) }
     }
 
     @Test func `what a scenario says of a cluster is refused by a PostgreSQL`() throws {

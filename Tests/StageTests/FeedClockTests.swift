@@ -10,25 +10,25 @@ private let machine = ClockOffset(realtimeLessMonotonicNs: 1_000_000, uncertaint
 @Suite struct FeedClockTests {
     @Test func `a server's clock is read in the middle of the shortest round trip`() {
         let clock = ServerClock(
-            [
+            .shortest([
                 .init(askedNs: 0, serverNs: 900_000, answeredNs: 80_000),
                 .init(askedNs: 100_000, serverNs: 5_110_000, answeredNs: 120_000),
                 .init(askedNs: 200_000, serverNs: 0, answeredNs: 290_000),
-            ], machine: machine)
+            ]), machine: machine)
         #expect(clock.offsetNs == 5_000_000 && clock.uncertaintyNs == 10_000)
         #expect(!clock.isCommon && clock.appliedOffsetNs == 5_000_000)
         #expect(clock.serverLessMonotonicNs == 6_000_000)
     }
 
     @Test func `what the clock moved until the end is uncertain, too`() {
-        var clock = ServerClock([.init(askedNs: 0, serverNs: 20_000, answeredNs: 30_000)], machine: machine)
+        var clock = ServerClock(.init(askedNs: 0, serverNs: 20_000, answeredNs: 30_000), machine: machine)
         #expect(clock.spanUncertaintyNs == 15_000)
         clock.noteDrift(ClockOffset(realtimeLessMonotonicNs: 999_300, uncertaintyNs: 10))
         #expect(clock.driftNs == -700 && clock.spanUncertaintyNs == 15_700 && clock.uncertaintyNs == 15_000)
     }
 
     @Test func `an offset within what is uncertain is taken for one clock`() {
-        let near = ServerClock([.init(askedNs: 0, serverNs: 20_000, answeredNs: 30_000)], machine: machine)
+        let near = ServerClock(.init(askedNs: 0, serverNs: 20_000, answeredNs: 30_000), machine: machine)
         #expect(near.offsetNs == 5_000 && near.uncertaintyNs == 15_000)
         #expect(near.isCommon && near.appliedOffsetNs == 0 && near.serverLessMonotonicNs == 1_000_000)
     }

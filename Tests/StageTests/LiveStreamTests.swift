@@ -2,6 +2,7 @@
 
 import Allocations
 import Booking
+import Diagnostics
 import Kafka
 import Measurement
 import Model
@@ -102,6 +103,16 @@ private func withOrders<R>(
         let orders = try SeededOrders.make(scenario, topic: "", target: target, stop: StopFlag(), say: { _ in })
         return try body(LiveBench(scenario: scenario, target: target, connection: connection, orders: orders))
     }
+}
+
+/// One that the server doesn't let go of.
+private struct StuckFeed: ChangeFeed {
+    let name = "stuck"
+    let mayRepeat = false
+    func create(scanTable: Bool) {}
+    func run(until end: FeedEnd, stop: StopFlag, report: (FeedFigures) -> Void) -> FeedFigures { FeedFigures() }
+    func keep() {}
+    func drop() throws { throw OperatingError("in use") }
 }
 
 @Suite struct LiveStreamTests {
@@ -268,6 +279,51 @@ private func withOrders<R>(
             }
             #expect(try bench.connection.number(looking) == 0)
         }
+    }
+
+    @Test func `a run that is stopped doesn't wait for the end of its feed`() throws {
+        try withOrders(executions: 20) { bench in
+            try bench.target.createTopic("stopped-feed", partitions: 1)
+            let feed = try RunningFeed(to: "stopped-feed", keyedBy: .standard, target: bench.target)
+            feed.waitUntilReading()
+            let stop = StopFlag()
+            let stopper = WorkerThread(name: "stop") {
+                sleepThread(for: .milliseconds(20))
+                stop.set()
+            }
+            // Nothing will ever be committed so far.
+            _ = try feed.finish(stop: stop) { .log(LSN(rawValue: .max)) }
+            try stopper.join()
+            #expect(try bench.leftovers.isEmpty)
+        }
+    }
+
+    @Test func `a feed that can't be dropped is told of with the remedy`() {
+        var said: [String] = []
+        StuckFeed().dropOrTell { said.append($0) }
+        #expect(
+            said == [
+                "the feed stuck could not be dropped, and the server keeps its log for it (in use); "
+                    + "remove it with allocbench feed --drop"
+            ])
+    }
+
+    @Test func `a topic whose last messages the broker doesn't show yet is looked at again, for two seconds`() throws {
+        var (now, lookCount): (Int64, Int64) = (0, 0)
+        func look(_ wanted: Int64) -> Int64 {
+            (now, lookCount) = (0, 0)
+            let content = lookAgain(
+                whileBelow: wanted, now: { now }, sleep: { now += Int64($0 / .nanoseconds(1)) }
+            ) {
+                lookCount += 1
+                return TopicContent(ends: [:], messageCount: min(lookCount, 3))
+            }
+            return content.messageCount
+        }
+        let enough = look(3)
+        #expect(enough == 3 && lookCount == 3)
+        let tooFew = look(4)
+        #expect(tooFew == 3 && now == 2_000_000_000)
     }
 
     @Test func `the fingerprint of stage execute has the executions in it`() throws {

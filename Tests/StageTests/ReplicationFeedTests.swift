@@ -253,6 +253,59 @@ private func bench(
         }
     }
 
+    @Test func `what is committed without waiting for the disk is before the end, and the end is flushed`() throws {
+        try withFeed { feed, broker in
+            try feed.create()
+            let hasty = try PostgresConnection.connect(
+                to: feed.info.with("options", "-c synchronous_commit=off"))
+            defer { hasty.close() }
+            for id in 1...20 as ClosedRange<Int64> { try feed.insert(id...id, on: hasty) }
+            let inserted = try #require(LSN(try feed.connection.lines("SELECT pg_current_wal_insert_lsn()")[0]))
+            let position = try FeedPosition.now(on: feed.connection)
+            let flushed = try #require(LSN(try feed.connection.lines("SELECT pg_current_wal_flush_lsn()")[0]))
+            guard case .log(let end) = position else {
+                Issue.record("\(position)")
+                return
+            }
+            #expect(end >= inserted && flushed >= end)
+            let figures = try ReplicationFeed(
+                connection: feed.info, kafka: feed.kafka, topic: feed.topic, slot: feed.slot
+            ).run(until: FeedEnd(position), stop: StopFlag())
+            #expect(figures.publishedCount == 20)
+            try feed.slot.drop(connection: feed.info)
+        }
+    }
+
+    @Test func `a stop ends a scan, which the next feed begins again`() throws {
+        try withFeed { feed, broker in
+            try feed.insert(1...3_000)
+            try feed.create(scanTable: true)
+            let stop = StopFlag()
+            stop.set()
+            let figures = try ReplicationFeed(
+                connection: feed.info, kafka: feed.kafka, topic: feed.topic, slot: feed.slot
+            ).run(until: FeedEnd(), stop: stop)
+            #expect(figures.scannedCount < 3_000)
+            #expect(try feed.connection.lines("SELECT scan_completed FROM trades.change_feeds") == ["f"])
+            #expect(try feed.run().scannedCount == 3_000)
+            try feed.slot.drop(connection: feed.info)
+        }
+    }
+
+    @Test func `a producer of the feed leaves the user's properties alone`() throws {
+        let slot = FeedSlot(database: "bench")
+        func asked(_ properties: [String: String], isTransactional: Bool = false) -> [String: String] {
+            ReplicationFeed.producerSettings(
+                KafkaClientSettings(bootstrapServers: "h:1", properties: properties), slot: slot, topic: "t",
+                isTransactional: isTransactional
+            ).properties
+        }
+        #expect(asked([:]) == ["linger.ms": "2"] && asked(["linger.ms": "50"]) == ["linger.ms": "50"])
+        #expect(
+            asked(["linger.ms": "50"], isTransactional: true)
+                == ["linger.ms": "50", "transactional.id": "allocbench-\(slot.name)-t"])
+    }
+
     // MARK: Failures
 
     @Test func `a scan that is cut starts over`() throws {

@@ -171,6 +171,32 @@ extension WorkerBench {
         }
     }
 
+    /// Fresh tables begin at offset 0 as the old ones did; only the epochs tell them apart.
+    @Test(arguments: [modes[0], modes[1], modes[4]], [false, true])
+    func `a worker that is left over from earlier tables changes nothing in fresh ones`(
+        _ configuration: Configuration, _ isClaimed: Bool
+    ) throws {
+        try withBench(isPublished: false) { bench in
+            let first = try bench.connection.number("SELECT max(epoch) FROM allocations.consumer_offsets")
+            let left = try bench.draining(configuration) { $0.endOffsets = nil }
+            try waitUntil("the claims") {
+                try bench.connection.number("SELECT count(*) FROM allocations.consumer_offsets WHERE epoch > \(first)")
+                    == 3
+            }
+            try bench.prepare()
+            if isClaimed { try bench.drain(configuration) }
+            let before = try bench.tables()
+            try bench.publish(bench.messages)
+            let text = errorText { _ = try left.join() }
+            #expect(text.contains("was taken over by another worker"), "\(text)")
+            // Where each statement is a transaction, those before the offset's move aren't fenced.
+            if configuration.mode != .row { #expect(try bench.tables() == before) }
+            try bench.drain(configuration)
+            let checks = try bench.verify()
+            #expect(checks.isClean, "\(checks.differenceLines)")
+        }
+    }
+
     @Test func `a cycle worker that only waits for its next cycle doesn't take what the new owner staged`() throws {
         try withBench { bench in
             let slow = Configuration(mode: .cycle, workers: 1, cycleIntervalMs: 400)
@@ -280,6 +306,43 @@ extension WorkerBench {
             let checks = try bench.verify()
             #expect(checks.isClean, "\(checks.differenceLines)")
             #expect(result.figures.capturedCount == Int64(bench.executions.count))
+        }
+    }
+
+    /// In place of a table a view that fails under SERIALIZABLE as a conflict does. Its condition depends on no row, so it is
+    /// looked at once, and without any row.
+    @Test func `what is read outside of transactions is never broken off by others`() throws {
+        try withBench(isOwnDatabase: true) { bench in
+            try bench.connection.execute(
+                """
+                CREATE FUNCTION public.meet() RETURNS BOOLEAN LANGUAGE plpgsql STABLE AS $$ BEGIN
+                  IF current_setting('transaction_isolation') = 'serializable' THEN
+                    RAISE EXCEPTION 'could not serialize access' USING ERRCODE = '40001';
+                  END IF;
+                  RETURN true;
+                END $$;
+                ALTER TABLE allocations.parked_blocks RENAME TO parked_codes;
+                CREATE VIEW allocations.parked_blocks AS SELECT * FROM allocations.parked_codes WHERE public.meet()
+                """)
+            // One worker, whose own transactions meet no other.
+            let alone = Configuration(mode: .concurrent, workers: 1, isolation: .serializable)
+            let result = try bench.drain(alone) { $0.retry = .never }
+            #expect(result.figures.capturedCount == Int64(bench.executions.count))
+        }
+    }
+
+    @Test(arguments: [modes[0], modes[1], modes[4]])
+    func `what ends its session each time it is tried isn't tried for ever`(_ configuration: Configuration) throws {
+        try withBench(isOwnDatabase: true) { bench in
+            try bench.connection.execute(
+                """
+                CREATE FUNCTION public.crash() RETURNS trigger LANGUAGE plpgsql AS
+                  $$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); PERFORM pg_sleep(1); RETURN NEW; END $$;
+                CREATE TRIGGER crash BEFORE INSERT ON allocations.captured_trades FOR EACH ROW
+                  WHEN (NEW.execution_id = 40) EXECUTE FUNCTION public.crash()
+                """)
+            let text = errorText { try bench.drain(configuration) { $0.retry = RetryPolicy(maxAttempts: 4) } }
+            #expect(text.hasPrefix("4 recoveries in a row, and no offset moved; the last was after: "), "\(text)")
         }
     }
 

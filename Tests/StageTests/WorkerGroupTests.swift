@@ -32,8 +32,8 @@ extension WorkerBench {
         try connection.number("SELECT count(*) FROM allocations.captured_trades WHERE quantity IS NOT NULL")
     }
 
-    /// How often the partitions were claimed, all together.
-    fileprivate func claimCount() throws -> Int64 {
+    /// Grows with every claim of a partition.
+    fileprivate func epochs() throws -> Int64 {
         try connection.number("SELECT sum(epoch) FROM allocations.consumer_offsets")
     }
 }
@@ -59,8 +59,9 @@ extension WorkerBench {
             let first = try bench.member(one, of: group, change: change)
             let isBegun = try eventually { try bench.capturedCount() > 20 }
             #expect(isBegun)
+            let claims = try bench.epochs()
             let second = try bench.member(one, of: group, stop: stop, change: change)
-            let hasJoined = try eventually { try bench.claimCount() > 3 }
+            let hasJoined = try eventually { try bench.epochs() > claims }
             #expect(hasJoined)
             let captured = try bench.capturedCount()
             let isGoingOn = try eventually {

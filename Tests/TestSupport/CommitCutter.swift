@@ -4,7 +4,6 @@
 import Glibc
 public import Postgres
 import Synchronization
-import Threads
 
 /// Listens on 127.0.0.1 and forwards every session to a server's Unix socket. Whoever starts one closes it.
 public final class CommitCutter: Sendable {
@@ -13,43 +12,28 @@ public final class CommitCutter: Sendable {
         /// COMMITs that still get their answers.
         var sparedCount = 0
         var cutCount = 0
-        var isClosed = false
-        var sockets: [Int32] = []
     }
 
-    private let listener: Int32
-    private let port: UInt16
+    private let server = LoopbackServer(name: "cutter")
     private let path: String
     private let info: ConnectionInfo
     private let state = Mutex(State())
-    private let threads = Mutex<[WorkerThread<Void>]>([])
 
     /// - Parameter info: names a server by the folder of its socket.
     public init(before info: ConnectionInfo) {
         self.info = info
         path = "\(info["host"] ?? "")/.s.PGSQL.\(info["port"] ?? "5432")"
-        listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        let size = socklen_t(MemoryLayout<sockaddr_in>.size)
-        var length = size
-        let listener = listener
-        let isBound = withUnsafeMutablePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in
-                bind(listener, generic, size) == 0 && listen(listener, 16) == 0
-                    && getsockname(listener, generic, &length) == 0
-            }
+        server.start { [self] client in
+            let server = connectToServer()
+            guard server >= 0 else { return }
+            forward(client, server)
+            Glibc.close(server)
         }
-        precondition(isBound, "a port of 127.0.0.1 can be listened on")
-        port = UInt16(bigEndian: address.sin_port)
-        let accepting = WorkerThread(name: "cutter") { [self] in accept() }
-        threads.withLock { $0.append(accepting) }
     }
 
     /// The same database, with this in between.
     public var connectionInfo: ConnectionInfo {
-        info.with("host", "127.0.0.1").with("port", String(port)).with("sslmode", "disable")
+        info.with("host", "127.0.0.1").with("port", String(server.port)).with("sslmode", "disable")
             .with("gssencmode", "disable")
     }
 
@@ -65,40 +49,7 @@ public final class CommitCutter: Sendable {
     public var cutCount: Int { state.withLock { $0.cutCount } }
 
     /// Ends every session. Blocks until they are over.
-    public func close() {
-        state.withLock { state in
-            state.isClosed = true
-            for socket in state.sockets { shutdown(socket, Int32(SHUT_RDWR)) }
-        }
-        shutdown(listener, Int32(SHUT_RDWR))
-        // The accepting one first: after it nobody adds another.
-        while let thread = threads.withLock({ $0.isEmpty ? nil : $0.removeFirst() }) { try? thread.join() }
-        Glibc.close(listener)
-    }
-
-    private func accept() {
-        while true {
-            let client = Glibc.accept(listener, nil, nil)
-            guard client >= 0 else { return }
-            let isWanted = state.withLock { state in
-                if !state.isClosed { state.sockets.append(client) }
-                return !state.isClosed
-            }
-            guard isWanted else {
-                Glibc.close(client)
-                return
-            }
-            let forwarding = WorkerThread(name: "cutter-session") { [self] in
-                let server = connectToServer()
-                if server >= 0 { forward(client, server) }
-                // Before the number can be another session's.
-                state.withLock { $0.sockets.removeAll { $0 == client } }
-                Glibc.close(client)
-                if server >= 0 { Glibc.close(server) }
-            }
-            threads.withLock { $0.append(forwarding) }
-        }
-    }
+    public func close() { server.close() }
 
     private func connectToServer() -> Int32 {
         let server = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)

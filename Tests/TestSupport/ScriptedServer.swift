@@ -4,7 +4,6 @@
 import Glibc
 public import Postgres
 import Synchronization
-import Threads
 
 /// Listens on 127.0.0.1, one thread a session. Whoever starts one closes it.
 public final class ScriptedServer: Sendable {
@@ -18,16 +17,12 @@ public final class ScriptedServer: Sendable {
     private struct State {
         var statements: [String] = []
         var copied: [String] = []
-        var sockets: [Int32] = []
-        var isClosed = false
     }
 
-    public let port: UInt16
-    private let listener: Int32
+    private let server = LoopbackServer(name: "scripted")
     private let version: String
     private let answer: @Sendable (String) -> Answer?
     private let state = Mutex(State())
-    private let threads = Mutex<[WorkerThread<Void>]>([])
 
     /// - Parameters:
     ///   - version: what it reports as `crdb_version`.
@@ -38,24 +33,13 @@ public final class ScriptedServer: Sendable {
     ) throws {
         self.version = version
         self.answer = answer
-        listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let size = length
-        let listener = listener
-        let isBound = withUnsafeMutablePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in
-                bind(listener, generic, size) == 0 && listen(listener, 16) == 0
-                    && getsockname(listener, generic, &length) == 0
-            }
+        server.start { [self] socket in
+            var session = ScriptedSession(socket: socket)
+            serve(&session)
         }
-        precondition(isBound, "a port of 127.0.0.1 can be listened on")
-        port = UInt16(bigEndian: address.sin_port)
-        let accepting = WorkerThread(name: "scripted") { [self] in accept() }
-        threads.withLock { $0.append(accepting) }
     }
+
+    public var port: UInt16 { server.port }
 
     public var connectionInfo: ConnectionInfo {
         get throws {
@@ -70,39 +54,7 @@ public final class ScriptedServer: Sendable {
     public var copied: [String] { state.withLock { $0.copied } }
 
     /// Ends every session. Blocks until they are over.
-    public func close() {
-        state.withLock { state in
-            state.isClosed = true
-            for socket in state.sockets { shutdown(socket, Int32(SHUT_RDWR)) }
-        }
-        shutdown(listener, Int32(SHUT_RDWR))
-        // The accepting one first: after it nobody adds another.
-        while let thread = threads.withLock({ $0.isEmpty ? nil : $0.removeFirst() }) { try? thread.join() }
-        Glibc.close(listener)
-    }
-
-    private func accept() {
-        while true {
-            let socket = Glibc.accept(listener, nil, nil)
-            guard socket >= 0 else { return }
-            let isWanted = state.withLock { state in
-                if !state.isClosed { state.sockets.append(socket) }
-                return !state.isClosed
-            }
-            guard isWanted else {
-                Glibc.close(socket)
-                return
-            }
-            let serving = WorkerThread(name: "scripted-session") { [self] in
-                var session = ScriptedSession(socket: socket)
-                serve(&session)
-                // Before the number can be another session's.
-                state.withLock { $0.sockets.removeAll { $0 == socket } }
-                Glibc.close(socket)
-            }
-            threads.withLock { $0.append(serving) }
-        }
-    }
+    public func close() { server.close() }
 
     private func serve(_ session: inout ScriptedSession) {
         guard session.open(reporting: [("server_version", "13.0.0"), ("crdb_version", version)]) else { return }

@@ -22,7 +22,10 @@ SELECT block_order_id, account_id, quantity, customer_order_id, target_broker FR
 ON CONFLICT (block_order_id, account_id) DO NOTHING;
 
 -- name: receive_partition
-INSERT INTO allocations.consumer_offsets (topic, topic_partition) VALUES ($1::TEXT, $2::INT8)
+-- The epoch begins at the server's clock, in microseconds since 1970: no epoch comes twice, not even with fresh tables, and a
+-- worker that is left over from earlier ones finds a later epoch than its own.
+INSERT INTO allocations.consumer_offsets (topic, topic_partition, epoch)
+VALUES ($1::TEXT, $2::INT8, (extract(epoch FROM clock_timestamp()) * 1000000)::INT8)
 ON CONFLICT (topic, topic_partition) DO NOTHING;
 
 -- name: block_accounts
@@ -45,7 +48,9 @@ WHERE m.cum_quantity > 0 OR m.order_version > 0 OR m.snapshot_number > 0 ORDER B
 SELECT block_order_code FROM allocations.parked_blocks;
 
 -- name: claim_partition
-UPDATE allocations.consumer_offsets SET epoch = epoch + 1
+-- By the clock, too: a claim that a promoted standby doesn't know must not be made a second time under the same number.
+UPDATE allocations.consumer_offsets
+SET epoch = greatest(epoch + 1, (extract(epoch FROM clock_timestamp()) * 1000000)::INT8)
 WHERE topic = $1::TEXT AND topic_partition = $2::INT8
 RETURNING epoch, next_offset;
 
@@ -80,5 +85,7 @@ WHERE a.snapshot_number > f.snapshot_number;
 SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
 WHERE datname = current_database() AND application_name IN ('allocbench worker', 'allocbench booking');
 -- only cockroachdb:
+-- Of the whole cluster only those in this database; `name_session` has told.
 CANCEL SESSIONS IF EXISTS SELECT session_id FROM [SHOW CLUSTER SESSIONS]
-WHERE application_name IN ('allocbench worker', 'allocbench booking');
+WHERE application_name IN
+  ('allocbench worker in ' || current_database(), 'allocbench booking in ' || current_database());

@@ -214,7 +214,8 @@ CREATE TABLE IF NOT EXISTS allocations.settlement_instructions (
 
 -- How far each partition is consumed, moved in the transaction of the effect. Whoever takes a partition over raises its
 -- epoch; a worker that lost it then moves no row, and its transaction has no effect. (Mode row has no transaction around its
--- statements: there only the offset itself is guarded.)
+-- statements: there only the offset itself is guarded.) An epoch is a time by the server's clock in microseconds, so that none
+-- comes twice: a row with a later epoch than a worker's has been taken over, one with an earlier epoch has gone back.
 CREATE TABLE IF NOT EXISTS allocations.consumer_offsets (
   topic           TEXT NOT NULL,
   topic_partition INT8 NOT NULL,

@@ -19,7 +19,7 @@ SELECT session, address, process_id, heartbeat_at::TEXT,
        heartbeat_at > clock_timestamp() - $2::INT8 * INTERVAL '1 millisecond' AS is_heard
 FROM harness.hosts WHERE name = $1;
 
--- Takes a name that is free, or that was `$9`'s; no row where somebody else was quicker.
+-- Takes a name that is free, or that was `$8`'s; no row where somebody else was quicker.
 -- name: join
 INSERT INTO harness.hosts AS h
   (name, session, address, process_id, version, git_commit, cores, refusal, joined_at, heartbeat_at)

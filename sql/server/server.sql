@@ -36,6 +36,12 @@ SELECT obj_description(oid, 'pg_namespace') FROM pg_namespace WHERE nspname = 't
 SELECT obj_description(c.oid, 'pg_class') FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
 WHERE n.nspname = 'trades' AND c.relname = 'drawings';
 
+-- name: name_session
+-- only cockroachdb:
+-- Sessions are listed there for the whole cluster, without their databases: the name says which one a session is in.
+SELECT set_config('application_name', current_setting('application_name') || ' in ' || current_database(), false)
+WHERE current_setting('application_name') LIKE 'allocbench %';
+
 -- name: planner
 -- Of sessions that find every row by its key. New tables have no statistics, and a plan made while they were empty must not
 -- read all of them once they aren't; compiling a plan costs more than any of these statements.

@@ -208,42 +208,54 @@ extension AllocationWorker {
         guard let time = plan.fault?.pendingTime, time != faultTime else { return }
         faultTime = time
         duplicatesAtFault = duplicatesSoFar
-        brokenQueues = Set(queues.indices)
+        brokenPartitions = Set(queues.map(\.partition))
+        awaitsPartitions = false
+        // A member without a partition has nothing to be over.
+        closeFault(at: monotonicNow())
     }
 
     /// After a commit: whether the partition is past everything that was due when the fault came. With a backlog, where
     /// everything is due from the start, its first commit is taken for that.
     func noteWhole(_ index: Int, at now: Int64) {
-        guard !brokenQueues.isEmpty, brokenQueues.contains(index) else { return }
+        guard !brokenPartitions.isEmpty, brokenPartitions.contains(queues[index].partition) else { return }
         guard isBacklog || isPastFault(index) else { return }
-        brokenQueues.remove(index)
-        if brokenQueues.isEmpty {
-            plan.fault?.recovered(at: now, duplicates: duplicatesSoFar - duplicatesAtFault)
-        }
+        brokenPartitions.remove(queues[index].partition)
+        closeFault(at: now)
     }
 
     /// The same for partitions of which nothing was due, or nothing is left to commit.
     func noteWholeWithoutCommit() {
-        guard !brokenQueues.isEmpty else { return }
+        guard !brokenPartitions.isEmpty else { return }
         let now = monotonicNow()
-        for index in brokenQueues {
-            let isAtEnd = endOffsets.map { visibleOffset(of: index) >= $0[queues[index].partition] ?? 0 } ?? false
+        for partition in brokenPartitions {
+            guard let index = queueIndexes[partition] else { continue }
+            let isAtEnd = endOffsets.map { visibleOffset(of: index) >= $0[partition] ?? 0 } ?? false
             if isAtEnd || !isBacklog && isPastFault(index) {
-                brokenQueues.remove(index)
-                if brokenQueues.isEmpty {
-                    plan.fault?.recovered(at: now, duplicates: duplicatesSoFar - duplicatesAtFault)
-                }
+                brokenPartitions.remove(partition)
+                closeFault(at: now)
             }
         }
     }
 
-    /// The queue at `index` is about to go: what is after it moves up, and a fault of it is over.
-    func forgetFault(at index: Int) {
-        guard !brokenQueues.isEmpty else { return }
-        brokenQueues = Set(brokenQueues.compactMap { $0 == index ? nil : $0 > index ? $0 - 1 : $0 })
-        if brokenQueues.isEmpty {
-            plan.fault?.recovered(at: monotonicNow(), duplicates: duplicatesSoFar - duplicatesAtFault)
-        }
+    /// A partition is about to go. Whoever gives it up has done with it what was to be done; whoever loses it by the fault isn't
+    /// over that before the group has dealt partitions out again.
+    func forgetFault(of partition: Int32, isGivenUp: Bool) {
+        guard brokenPartitions.remove(partition) != nil else { return }
+        if !isGivenUp { awaitsPartitions = true }
+        closeFault(at: monotonicNow())
+    }
+
+    /// The group has dealt partitions out to a member that had lost some by a fault: they are what has to become whole now.
+    func noteDealt(_ partitions: [Int32]) {
+        guard awaitsPartitions else { return }
+        awaitsPartitions = false
+        brokenPartitions.formUnion(partitions)
+        closeFault(at: monotonicNow())
+    }
+
+    private func closeFault(at now: Int64) {
+        guard brokenPartitions.isEmpty, !awaitsPartitions else { return }
+        plan.fault?.recovered(at: now, duplicates: duplicatesSoFar - duplicatesAtFault)
     }
 
     private func visibleOffset(of index: Int) -> Int64 {

@@ -27,10 +27,11 @@ extension AllocationWorker {
             for partition in moves.dropped { forget(partition) }
             if !moves.finished.isEmpty {
                 try finish()
-                for partition in moves.finished { forget(partition) }
+                for partition in moves.finished { forget(partition, isGivenUp: true) }
             }
             if case .assigned(let partitions) = event {
                 try claim(moves.claimed)
+                noteDealt(moves.claimed)
                 try consumer.accept(positions(of: isCooperative ? partitions : queues.map(\.partition)))
                 try resumeIfPaused()
             } else {
@@ -90,6 +91,7 @@ extension AllocationWorker {
     private func reclaim() throws -> Bool {
         guard let partitions = membership?.toReclaim(at: monotonicNow()), !partitions.isEmpty else { return false }
         try claim(partitions)
+        noteDealt(partitions)
         membership?.reclaimed(partitions)
         tell("takes back", partitions)
         try assignConsumer()
@@ -124,7 +126,7 @@ extension AllocationWorker {
         }
         news(
             "worker \(plan.memberIndex) \(what) \(list(partitions)); "
-                + "has \(list(queues.map(\.partition).sorted())) of \(plan.partitions.count) partitions")
+                + "has now: \(list(queues.map(\.partition).sorted()))")
     }
 
     /// After a death: the group isn't told, and a new member joins it.
@@ -132,6 +134,7 @@ extension AllocationWorker {
         consumer.abandon()
         store.connection.close()
         inFlight.removeAll()
+        let answered = queues.map { (partition: $0.partition, offset: $0.committedOffset) }
         for queue in queues { forget(queue.partition) }
         unexpectedBlocks.removeAll()
         if var membership {
@@ -140,10 +143,16 @@ extension AllocationWorker {
         }
         isPaused = false
         let policy = ReconnectPolicy(timeout: plan.reconnect.timeout, interval: .milliseconds(20))
-        try policy.reconnect(since: monotonicNow(), now: monotonicNow, isStopped: { stop.isSet }) {
+        let lost = try policy.reconnect(since: monotonicNow(), now: monotonicNow, isStopped: { stop.isSet }) {
+            () -> Int64 in
             consumer = try KafkaConsumer(settings: plan.consumerSettings, group: plan.group)
             store = try Self.connect(plan, consumer)
+            // Now, and not with the next claim: the group may give the partitions to others, who don't know what was answered
+            // here. It won't before this member's session has timed out.
+            let offsets = try store.offsets()
+            return answered.reduce(0) { $0 + max(0, $1.offset - (offsets[$1.partition] ?? 0)) }
         }
+        noteLost(lost)
         try join()
     }
 
@@ -159,7 +168,7 @@ extension AllocationWorker {
         queues.filter { partitions.contains($0.partition) }.map { position($0.partition, $0.polledOffset) }
     }
 
-    private func add(_ queue: PartitionQueue) {
+    func add(_ queue: PartitionQueue) {
         queueIndexes[queue.partition] = queues.count
         stagedFromOffsets[queue.partition] = queue.committedOffset
         queues.append(queue)
@@ -170,7 +179,8 @@ extension AllocationWorker {
 
     /// Drops everything in memory that belongs to a partition, and keeps what was measured. Blocks are keyed to partitions, so
     /// what is known of the blocks whose messages came by it may change from now on: it is read again with the next claim.
-    private func forget(_ partition: Int32) {
+    /// - Parameter isGivenUp: whether the group asked for the partition, and what was under way of it is finished.
+    private func forget(_ partition: Int32, isGivenUp: Bool = false) {
         guard let index = queueIndexes[partition] else { return }
         sampleLag(upTo: monotonicNow())
         retireFigures(at: index)
@@ -184,7 +194,7 @@ extension AllocationWorker {
         stagedFromOffsets[partition] = nil
         staged = staged.compactMap { $0.moved(behind: index) }
         if queues.isEmpty { hasStagedLeftovers = false }
-        forgetFault(at: index)
+        forgetFault(of: partition, isGivenUp: isGivenUp)
         queueGeneration += 1
         nextQueue = 0
         gatherParkedCodes()
@@ -237,13 +247,38 @@ extension AllocationWorker {
     }
 
     /// Before the start of a run whose partitions a group deals out: polls until all of them are dealt out evenly.
+    /// - Throws: when the group has said nothing for too long. It has no other members, so nobody keeps it waiting.
     func awaitAssignment(_ line: StartingLine) throws {
         guard let groupStart = plan.groupStart else { return }
+        var (rebalances, heardAt) = (Int64(0), monotonicNow())
         while !groupStart.isComplete, !stop.isSet, !line.isOver {
             _ = try poll(max: 1, timeoutMs: 5)
             _ = try recovering { try followGroup() }
             groupStart.note(queues.count, of: plan.memberIndex)
+            let (known, now) = (membership?.figures.rebalances ?? 0, monotonicNow())
+            if known > rebalances { (rebalances, heardAt) = (known, now) }
+            guard now - heardAt < groupStart.patienceNs else {
+                throw OperatingError(
+                    "group \(plan.group?.name ?? ""): \(silence(of: now - heardAt))",
+                    remedy: "look whether every worker reaches all brokers, and whether they let groups be")
+            }
         }
+    }
+
+    /// Of a member that works at once, and that others may keep waiting for their `max.poll.interval.ms`: says now and then that
+    /// the group hasn't.
+    func tellSilence() {
+        guard membership?.isJoined == false, let news = plan.groupNews else { return }
+        let now = monotonicNow()
+        guard now - joinTime >= GroupStart.patienceNs else { return }
+        news(silence(of: now - joinTime))
+        joinTime = now
+    }
+
+    private func silence(of nanoseconds: Int64) -> String {
+        let log = consumer.lastLogLines.suffix(3).joined(separator: "; ")
+        return "worker \(plan.memberIndex) has had no answer for \(nanoseconds / 1_000_000_000) s; "
+            + "librdkafka says \(log.isEmpty ? "nothing" : log)"
     }
 
     /// Runs `body` with a connection that takes one statement after another.

@@ -17,6 +17,9 @@ extension AllocationWorker {
         var failure: any Error
         do { return try body() } catch { failure = error }
         let firstFailure = failure as? PostgresError
+        if firstFailure.map({ $0.isConnectionLost || $0.isAmbiguous }) ?? (failure is GuardMissed) {
+            try requireProgress(after: failure)
+        }
         let failedAt = monotonicNow()
         var isAmbiguous = false
         var foundCommits = false
@@ -329,8 +332,7 @@ extension AllocationWorker {
     private func noteLost(_ index: Int, nextOffset: Int64) {
         let lost = queues[index].committedOffset - nextOffset
         guard lost > 0 else { return }
-        figures.lostMessageCount += lost
-        plan.fault?.addLost(lost)
+        noteLost(lost)
         // Samples of the lag have these messages already.
         partitionLags[index].forget(below: queues[index].polledOffset)
         queues[index].goBack(to: nextOffset)
@@ -343,9 +345,32 @@ extension AllocationWorker {
         guard mode == .cycle, staged.isEmpty, !hasStagedLeftovers else { return }
         let count = try store.stagedCount(partitions: queues.map(\.partition))
         guard count > 0 else { return }
+        noteLost(count)
+        hasStagedLeftovers = true
+    }
+
+    /// Counts messages whose commit was answered and that the database has no more.
+    func noteLost(_ count: Int64) {
         figures.lostMessageCount += count
         plan.fault?.addLost(count)
-        hasStagedLeftovers = true
+    }
+
+    /// What ends its session each time that it is tried would be tried for ever, because each loss is repaired.
+    /// - Throws: when nothing has moved over as many recoveries as a transaction may have attempts.
+    private func requireProgress(after failure: any Error) throws {
+        let offsets = queues.reduce(0) { $0 &+ $1.committedOffset }
+        let isIdle =
+            queues.allSatisfy(\.isEmpty) && staged.isEmpty && !hasStagedLeftovers && unexpectedBlocks.isEmpty
+        guard offsets == offsetsAtRecovery, !isIdle else {
+            (fruitlessRecoveries, offsetsAtRecovery) = (0, offsets)
+            return
+        }
+        fruitlessRecoveries += 1
+        if fruitlessRecoveries >= plan.retry.maxAttempts {
+            throw OperatingError(
+                "\(fruitlessRecoveries) recoveries in a row, and no offset moved; the last was after: \(failure)",
+                remedy: "look into the server's log for what ends the sessions of workers")
+        }
     }
 
     // MARK: Death

@@ -51,7 +51,7 @@ public final class AllocationWorker {
     var nextCycleTime: Int64 = 0
 
     var consumer: KafkaConsumer
-    private let decoder = EnvelopeDecoder()
+    let decoder = EnvelopeDecoder()
     var queueIndexes: [Int32: Int] = [:]
     var nextQueue = 0
     /// What the worker has of its group; nil without one.
@@ -63,8 +63,14 @@ public final class AllocationWorker {
     var blockPartitions: [Int32] = []
     /// The lag of a partition that this member doesn't have: zeros.
     var idleLag = PartitionLag()
+    /// Since when a member has waited for its group's first word, and when it last told so.
+    var joinTime: Int64 = 0
+    /// Of a member: the first messages of partitions that didn't stand where they were expected, and the partitions that are to be
+    /// fetched again because of it.
+    var doubtedOffsets: [Int32: Int64] = [:]
+    var doubtedPartitions: Set<Int32> = []
     /// When a member must poll again, whatever there is to do.
-    private var nextPollTime = Int64.max
+    var nextPollTime = Int64.max
     /// Whether fetching was stopped because everything is polled.
     var isPaused = false
     private(set) var startTime: Int64 = 0
@@ -83,9 +89,14 @@ public final class AllocationWorker {
     /// Messages committed so far that had been captured before, and how many there were when the last fault came.
     var duplicatesSoFar: Int64 = 0
     var duplicatesAtFault: Int64 = 0
-    /// Queues that aren't past the fault at `faultTime` yet.
-    var brokenQueues: Set<Int> = []
+    /// Partitions that aren't past the fault at `faultTime` yet.
+    var brokenPartitions: Set<Int32> = []
+    /// Of a member: whether that fault took partitions from it and the group hasn't dealt any out since.
+    var awaitsPartitions = false
     var faultTime: Int64 = 0
+    /// Recoveries since the offsets were last seen to move, and what they added up to then.
+    var fruitlessRecoveries = 0
+    var offsetsAtRecovery: Int64 = -1
     /// Nil where workers share their blocks: they would have to share this and its lock, which no other competitor pays.
     let unallocatedFills: UnallocatedFills?
     var handicap: Handicap
@@ -100,7 +111,7 @@ public final class AllocationWorker {
     let measuresScheduleLag: Bool
     let stop: StopFlag
     /// An execution this far behind the first is not due within ten years, and its arrival not to be reckoned.
-    private let sequenceLimit: Int64
+    let sequenceLimit: Int64
 
     /// Connects, claims the partitions and starts fetching. Blocks.
     init(plan: WorkerPlan, stop: StopFlag) throws {
@@ -135,6 +146,7 @@ public final class AllocationWorker {
     func join() throws {
         membership = plan.group.map { GroupMembership($0, patienceNs: consumer.sessionTimeoutMs * 1_000_000) }
         blockPartitions = Array(repeating: -1, count: plan.book.blocks.count)
+        joinTime = monotonicNow()
         if usesPipeline { try store.connection.enterPipelineMode() }
         try consumer.subscribe(to: plan.topic)
     }
@@ -144,7 +156,7 @@ public final class AllocationWorker {
     static func connect(_ plan: WorkerPlan, _ consumer: KafkaConsumer) throws -> AllocationsStore {
         try AllocationsStore.connect(
             to: plan.connection, topic: plan.topic, configuration: plan.configuration, cockroach: plan.cockroach,
-            idleTransactionLimitMs: plan.group == nil ? nil : consumer.sessionTimeoutMs)
+            retry: plan.retry, idleTransactionLimitMs: plan.group == nil ? nil : consumer.sessionTimeoutMs)
     }
 
     /// Reads what earlier workers left, once the partitions are claimed: until then, they may still leave something behind.
@@ -239,7 +251,10 @@ public final class AllocationWorker {
                 idleSince = now
             }
             if !worked && !polled {
-                if membership != nil { _ = try recovering { try lookForGroupEnd() } }
+                if membership != nil {
+                    tellSilence()
+                    _ = try recovering { try lookForGroupEnd() }
+                }
                 try idle()
                 handicap.resume(at: monotonicNow())
             }
@@ -292,7 +307,7 @@ public final class AllocationWorker {
     }
 
     /// Messages that one transaction takes at most.
-    private var unitLimit: Int {
+    var unitLimit: Int {
         switch mode {
         case .row: 1
         case .concurrent: plan.configuration.transactionSize
@@ -306,156 +321,10 @@ public final class AllocationWorker {
         return now >= batchDeadline(of: index, unit)
     }
 
-    private func batchDeadline(of index: Int, _ unit: UnitOfWork) -> Int64 {
+    func batchDeadline(of index: Int, _ unit: UnitOfWork) -> Int64 {
         let oldest = unit.range.lowerBound
         return max(queues[index].arrivals[oldest], queues[index].polledTimes[oldest])
             + Int64(plan.configuration.batchWindowMs) * 1_000_000
-    }
-
-    // MARK: Intake
-
-    /// Polls without waiting until the queues hold enough. Returns false if no message came.
-    func fillQueues() throws -> Bool {
-        try pauseAtEnd()
-        if membership != nil { nextPollTime = monotonicNow() + Self.pollIntervalNs }
-        // A member that didn't poll would be taken for dead.
-        let most = membership == nil ? 0 : 1
-        if isPaused { return try poll(max: most, timeoutMs: 0) > 0 }
-        let held = queues.reduce(0) { $0 + $1.unsentCount }
-        let capacity = max(4096, 2 * unitLimit * queues.count)
-        if held < capacity { return try poll(max: capacity - held, timeoutMs: 0) > 0 }
-        // Messages that aren't due yet must not keep due ones of another partition from being polled.
-        guard !isBacklog, isAnyQueueShort() else { return try poll(max: most, timeoutMs: 0) > 0 }
-        return try poll(max: 1024, timeoutMs: 0) > 0
-    }
-
-    /// Once the whole stream is polled nothing more comes, and to ask for more each few milliseconds would take processor time
-    /// from the database that is measured.
-    private func pauseAtEnd() throws {
-        guard !isPaused, !queues.isEmpty, let ends = endOffsets,
-            queues.allSatisfy({ $0.polledOffset >= ends[$0.partition] ?? 0 })
-        else {
-            return
-        }
-        try consumer.pause(
-            queues.map { TopicPartitionOffset(topic: plan.topic, partition: $0.partition, offset: $0.polledOffset) })
-        isPaused = true
-    }
-
-    /// Whether some partition's messages of the next half second may still be with the broker.
-    private func isAnyQueueShort() -> Bool {
-        let horizon = monotonicNow() + 500_000_000
-        return queues.contains { queue in
-            let isAtEnd = endOffsets.map { queue.polledOffset >= $0[queue.partition] ?? 0 } ?? false
-            return !isAtEnd && (queue.arrivals.last ?? 0) < horizon
-        }
-    }
-
-    /// Nothing is ready: waits for a message, an arrival, a batch window or the cycle, whichever comes first.
-    private func idle() throws {
-        let now = monotonicNow()
-        var wake = now + 20_000_000
-        var holdsMessages = false
-        for index in queues.indices {
-            guard queues[index].unsentCount > 0 else { continue }
-            holdsMessages = true
-            let arrival = queues[index].arrivals[queues[index].unsent]
-            if arrival > now {
-                wake = min(wake, arrival)
-            } else if mode == .batch, let unit = queues[index].nextUnit(limit: unitLimit, dueBy: now) {
-                wake = min(wake, batchDeadline(of: index, unit))
-            }
-        }
-        if mode == .cycle, !staged.isEmpty || hasStagedLeftovers { wake = min(wake, nextCycleTime) }
-        if !holdsMessages, wake - now > 2_000_000 {
-            _ = try poll(max: 1, timeoutMs: Int32((wake - now) / 1_000_000))
-        } else if wake > now {
-            // New messages may still come while older ones wait, so never sleep for long.
-            sleepUntil(monotonic: min(wake, now + 1_000_000))
-        }
-    }
-
-    func poll(max: Int, timeoutMs: Int32) throws -> Int {
-        if max == 0 { return 0 }
-        var fault: OperatingError?
-        let polled = try consumer.pollBatch(max: max, timeoutMs: timeoutMs) { message throws(KafkaError) in
-            if fault == nil { fault = self.take(message) }
-        }
-        if let fault { throw fault }
-        return polled
-    }
-
-    /// Decodes one message into its partition's queue. Returns what makes going on impossible.
-    private func take(_ message: borrowing KafkaMessage) -> OperatingError? {
-        guard let index = queueIndexes[message.partition] else { return nil }
-        let offset = message.offset
-        let expected = queues[index].polledOffset
-        guard offset == expected || (plan.mayHaveTransactions && offset > expected) else {
-            return OperatingError(
-                "partition \(message.partition) of \(plan.topic): expected offset \(expected), "
-                    + "the broker gave \(offset): it has dropped messages",
-                remedy: "use more partitions, fewer executions, or a real Kafka (KAFKA_HOME)")
-        }
-        let now = monotonicNow()
-        switch message.withValue({ decoder.decode($0) }) {
-        case .execution(let execution):
-            guard let position = plan.book.position(of: execution.blockOrder) else {
-                park(message, of: nil, in: index, reason: "unknown block order \(execution.blockOrder)", polled: now)
-                return nil
-            }
-            let sequence = execution.id.rawValue - plan.firstExecution.rawValue
-            if let reason = reasonToPark(position, partition: message.partition, offset: offset) {
-                park(message, of: position, in: index, reason: reason, polled: now)
-            } else if sequence > sequenceLimit {
-                park(
-                    message, of: position, in: index, reason: "execution \(execution.id) is not due in this run",
-                    polled: now)
-            } else {
-                let arrival = plan.schedule.intendedArrival(sequence: sequence, start: startTime)
-                if plan.measuresPublishing {
-                    recordPolled(arrival: arrival, at: now, publishedMs: message.timestampMs)
-                }
-                // With a backlog the samples go to the topic's end, polled or not.
-                if !isBacklog { partitionLags[index].add(arrival: arrival, offset: offset) }
-                if membership != nil { blockPartitions[position] = message.partition }
-                queues[index].append(
-                    execution, bookPosition: position, offset: offset, arrival: arrival, polled: now)
-            }
-        case .deleted, .resolved:
-            queues[index].skip(offset: offset)
-        case .malformed(let field):
-            park(message, of: nil, in: index, reason: "malformed message: \(field)", polled: now)
-        }
-        return nil
-    }
-
-    /// Why a message of a known block can't be applied; nil if it can.
-    private func reasonToPark(_ position: Int, partition: Int32, offset: Int64) -> String? {
-        if !parkedCodes.isEmpty, parkedCodes.contains(plan.book.blocks[position].code) {
-            return ParkedMessage.blockIsParked
-        }
-        return refusals.isEmpty ? nil : refusals[partition]?[offset]
-    }
-
-    private func park(
-        _ message: borrowing KafkaMessage, of position: Int?, in index: Int, reason: String, polled: Int64
-    ) {
-        let code: String
-        if let position {
-            code = plan.book.blocks[position].code
-        } else if plan.configuration.topicKey == .execution {
-            // The key says nothing of the block then; a message that doesn't name one parks itself alone.
-            code = message.withValue { blockCode(inEnvelope: $0) } ?? ""
-        } else {
-            code = message.withKey { key in
-                // The key is the JSON array that a changefeed makes of the column: ["B20241114-0000001"].
-                String(decoding: key.filter { !#"[]" "#.utf8.contains($0) }, as: UTF8.self)
-            }
-        }
-        parkedCodes.insert(code)
-        queues[index].append(
-            parked: ParkedMessage(blockCode: code, reason: reason, value: message.withValue { Array($0) }),
-            offset: message.offset, arrival: startTime, polled: polled)
     }
 
     // MARK: Positions
@@ -534,14 +403,4 @@ struct StagedMessage {
     let block: Int
     /// Index of its partition's queue.
     let queue: Int
-}
-
-/// The block code that an envelope names, whatever else is wrong with it; nil if it names none.
-private func blockCode(inEnvelope value: UnsafeRawBufferPointer) -> String? {
-    let text = String(decoding: value, as: UTF8.self)
-    guard let name = text.firstRange(of: "\"block_order_code\"") else { return nil }
-    let rest = text[name.upperBound...].drop { ": \t\n\r".contains($0) }
-    guard rest.first == "\"" else { return nil }
-    let code = rest.dropFirst().prefix { $0 != "\"" && $0 != "\\" }
-    return code.isEmpty ? nil : String(code)
 }

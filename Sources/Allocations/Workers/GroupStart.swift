@@ -4,12 +4,18 @@ import Synchronization
 
 /// Members and how many partitions each has, until all partitions are dealt out evenly.
 public final class GroupStart: Sendable {
+    /// How long a member that waits for its group takes silence for nothing unusual.
+    public static let patienceNs: Int64 = 60_000_000_000
+
     private let partitionCount: Int
+    /// How long nothing may happen before they are all dealt out.
+    let patienceNs: Int64
     private let counts: Mutex<[Int]>
     private let isDone = Atomic<Bool>(false)
 
-    public init(members: Int, partitions: Int) {
+    public init(members: Int, partitions: Int, patienceNs: Int64 = GroupStart.patienceNs) {
         partitionCount = partitions
+        self.patienceNs = patienceNs
         counts = Mutex(Array(repeating: 0, count: members))
     }
 

@@ -50,6 +50,8 @@ struct PartitionQueue {
 
     var unsentCount: Int { offsets.count - unsent }
     var isEmpty: Bool { head == offsets.count }
+    /// Whether any message came since the partition was claimed or is read anew.
+    var hasPolled: Bool { polledOffset != firstOffset }
 
     mutating func append(_ execution: Execution, bookPosition: Int, offset: Int64, arrival: Int64, polled: Int64) {
         executions.append(execution.id.rawValue)

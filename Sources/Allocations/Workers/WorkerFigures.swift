@@ -36,8 +36,8 @@ public struct WorkerFigures: Sendable {
     public var reconnectCount: Int64 = 0
     /// Messages that were in a transaction when their worker or its connection was lost, and weren't committed. Of the whole run.
     public var replayedMessageCount: Int64 = 0
-    /// Messages whose commit was answered, that a promoted standby didn't have, and that were processed again. They count twice
-    /// in all other figures.
+    /// Messages whose commit was answered, that the database had no more when their worker found it again, as a promoted standby
+    /// may, and that were processed again. They count twice in all other figures. Of the whole run.
     public var lostMessageCount: Int64 = 0
     /// Time that a handicap made this worker wait, which the harness has injected and no database is to blame for. It lies
     /// between transactions: it is in `polledToBegun` and `timeToVisible`, not in the latency of transactions. Of the whole run.

@@ -71,7 +71,7 @@ public struct WorkerPlan: Sendable {
     ///   polled as far and pauses it; with a wait that is short enough for a stream, eight workers took a third of the harness's
     ///   processor time for answers that there is nothing more.
     public static func consumerSettings(_ kafka: KafkaClientSettings, isRecorded: Bool) -> KafkaClientSettings {
-        kafka.with("queued.min.messages", "20000").with("queued.max.messages.kbytes", "16384")
-            .with("fetch.wait.max.ms", isRecorded ? "100" : "10")
+        kafka.withDefault("queued.min.messages", "20000").withDefault("queued.max.messages.kbytes", "16384")
+            .withDefault("fetch.wait.max.ms", isRecorded ? "100" : "10")
     }
 }

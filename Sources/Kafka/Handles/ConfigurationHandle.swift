@@ -31,7 +31,7 @@ struct ConfigurationHandle: ~Copyable {
             let hint = nearest.map { "; did you mean \"\($0)\"?" } ?? ""
             throw KafkaError(code: .invalidArgument, message: "librdkafka has no property \"\(property)\"\(hint)")
         default:
-            let isSecret = KafkaClientSettings.isSecret(property)
+            let isSecret = isSecretName(property)
             let why = isSecret ? "its value was refused" : "\"\(value)\" was refused: \(text(of: reason))"
             throw KafkaError(code: .invalidArgument, message: "property \"\(property)\": \(why)")
         }

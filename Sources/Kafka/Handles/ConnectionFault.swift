@@ -11,6 +11,8 @@ struct ConnectionFault: Sendable, Equatable {
     let words: String
     /// When it was first noticed, on the monotonic clock.
     let sinceMs: Int64
+    /// When it was last noticed. librdkafka doesn't repeat a line at once that says what the one before did.
+    let lastMs: Int64
 
     /// How long others of the brokers have to be better; one that is starting closes connections, too.
     var patienceMs: Int64 { code == .transport ? 3_000 : 1_000 }
@@ -22,26 +24,37 @@ final class ConnectionFaults: Sendable {
 
     var current: ConnectionFault? { state.withLock { $0.fault } }
 
+    /// What librdkafka says of brokers that are out of reach comes shortly before it says that all of them are.
+    static let leadMs: Int64 = 10_000
+
+    /// The fault that may have to do with brokers that are all gone since `downSinceMs`; nil where it passed long before, as that of
+    /// a broker that was still starting.
+    func current(downSinceMs: Int64?) -> ConnectionFault? {
+        guard let downSinceMs else { return current }
+        return current.flatMap { $0.lastMs >= downSinceMs - Self.leadMs ? $0 : nil }
+    }
+
     func clear() { state.withLock { $0 = (nil, nil) } }
 
     /// A line of the log: most say nothing of the kind.
-    func note(line: String) {
+    func note(line: String, at now: Int64 = monotonicNowMs()) {
         guard let (code, words) = Self.reading(of: line) else { return }
         state.withLock { state in
             let words = code == .ssl ? state.certificate ?? words : words
-            let since = state.fault?.sinceMs ?? monotonicNowMs()
-            state.fault = ConnectionFault(code: code, words: words, sinceMs: since)
+            state.fault = ConnectionFault(
+                code: code, words: words, sinceMs: state.fault?.sinceMs ?? now, lastMs: now)
         }
     }
 
     /// What OpenSSL has against a broker's certificate, which the log doesn't tell.
     func note(certificateError error: Int32, of broker: String) {
         let words = "the certificate of \(broker) \(Self.certificateFault(error))"
+        let now = monotonicNowMs()
         state.withLock { state in
             // The first of a chain is the cause.
             if state.certificate == nil { state.certificate = words }
             state.fault = ConnectionFault(
-                code: .ssl, words: state.certificate ?? words, sinceMs: state.fault?.sinceMs ?? monotonicNowMs())
+                code: .ssl, words: state.certificate ?? words, sinceMs: state.fault?.sinceMs ?? now, lastMs: now)
         }
     }
 

@@ -5,7 +5,8 @@ import Synchronization
 
 /// The kinds of C object this module owns.
 enum HandleKind: Int, CaseIterable, Sendable {
-    case configuration, client, topic, message, partitionList, queue, event, metadata, newTopic, mockCluster
+    case configuration, client, topic, message, partitionList, queue, event, metadata, mockCluster
+    case newTopic, deleteTopic, configResource, adminOptions
 }
 
 /// Counts what was made while it was current on the making thread's task.

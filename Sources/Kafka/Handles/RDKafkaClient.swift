@@ -129,13 +129,16 @@ final class RDKafkaClient {
         if let metadata = unsafe metadata { unsafe rd_kafka_metadata_destroy(metadata) }
         if code == RD_KAFKA_RESP_ERR_NO_ERROR {
             context.allBrokersDownSinceMs = nil
+            context.connectionFaults.clear()
         } else {
             throw unreachable(code, "for \(monotonicNowMs() - since) ms")
         }
     }
 
     private func unreachable(_ code: rd_kafka_resp_err_t, _ howLong: String) -> KafkaError {
-        if let fault = context.connectionFaults.current { return refused(fault) }
+        if let fault = context.connectionFaults.current(downSinceMs: context.allBrokersDownSinceMs) {
+            return refused(fault)
+        }
         let quote = context.log.last.last.map { ": \($0)" } ?? ""
         let code = KafkaError.Code(code)
         return KafkaError(
