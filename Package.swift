@@ -153,7 +153,7 @@ let package = Package(
         tests("DiagnosticsTests", ["Diagnostics"]),
         tests("MeasurementTests", ["Measurement", "Diagnostics", "Services", "TestSupport"]),
         tests("StatisticsTests", ["Statistics", "Measurement"]),
-        tests("PeersTests", ["allocbench-peers", "Diagnostics", "Report", "Statistics"]),
+        tests("PeersTests", ["allocbench-peers", "Allocations", "Diagnostics", "Model", "Report", "Statistics"]),
         tests("PostgresTests", ["Postgres", "TestSupport", "Threads"]),
         tests("KafkaTests", ["Kafka", "Diagnostics", "Measurement", "Services", "TestSupport", "Threads"]),
         tests(

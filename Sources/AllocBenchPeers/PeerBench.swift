@@ -24,6 +24,11 @@ struct PeerSurroundings {
         return path.split(separator: ":").contains { FileManager.default.isExecutableFile(atPath: "\($0)/\(name)") }
     }
 
+    /// The words of `obstacle` for a topic that the mock broker can't hold; nil where it can, or needn't.
+    var missingKafka: String? {
+        kafkaHome == nil && size == .full ? "no Kafka distribution (KAFKA_HOME), whose topics hold so much" : nil
+    }
+
     /// The words of `obstacle` for programs that must be there; nil if all are.
     func missing(_ programs: String...) -> String? {
         let missing = programs.filter { !hasProgram($0) }
