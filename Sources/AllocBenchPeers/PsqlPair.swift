@@ -86,7 +86,7 @@ final class PsqlPair: PeerPair {
         try bench.withConnection { connection in
             let book = try AllocationsSource.book(on: connection)
             for (index, group) in Self.groups(configuration.workers, shape).enumerated() {
-                let queues = try group.map { try CapturedRow.all(of: $0, book, on: connection) }
+                let queues = try group.map { try CapturedRow.all(of: $0, on: connection) }
                 let text =
                     switch kind {
                     case .batch: Self.batches(queues, group, book, size: configuration.batchSize)
@@ -154,7 +154,7 @@ final class PsqlPair: PeerPair {
             script.appendLines("\\.\n")
             script.append("COMMIT")
             script.append("BEGIN")
-            let epochs = PsqlScript.array(partitions.map { _ in 0 })
+            let epochs = PsqlScript.array(partitions.map { _ in Int64(0) })
             script.append(
                 "EXECUTE capture_and_fill_staged('\(PeerStream.topic)', \(PsqlScript.array(partitions)), \(epochs))")
             appendSnapshots(fills.fill(rows[...]), to: &script)
@@ -195,7 +195,7 @@ struct CapturedRow {
     let ticks: Int64
 
     /// Those of a partition, in the order of the topic.
-    static func all(of partition: Int64, _ book: BlockBook, on connection: PostgresConnection) throws -> [CapturedRow] {
+    static func all(of partition: Int64, on connection: PostgresConnection) throws -> [CapturedRow] {
         let result = try connection.query(
             """
             SELECT topic_offset, execution_id, block_order_id, quantity, (price * 10000)::INT8

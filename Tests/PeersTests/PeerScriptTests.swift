@@ -42,7 +42,7 @@ import Testing
         Block(
             id: BlockOrderID(7), code: "B7", accounts: [AccountID(1), AccountID(2)],
             division: BlockDivision(
-                policy: .proRata, lotSize: 1, minimumTicketLots: 1, ordered: [100, 300], arrivals: [1, 2])),
+                policy: .proRata, lotSize: 1, minimumTicketLots: 1, ordered: [100, 300], arrivals: [1, 2]))
     ])
 
     private static func rows(_ partition: Int64, _ quantities: [Int64]) -> [CapturedRow] {
