@@ -8,7 +8,11 @@ SCENARIO ?= scenarios/quickstart.yaml
 SWIFT_FLAGS ?=
 RUN_FLAGS := $(if $(SECURITIES),--securities '$(SECURITIES)') $(if $(PRICES),--prices '$(PRICES)')
 
-.PHONY: quickstart test bench build install python librdkafka deployment lint format clean
+# What AllocBench is measured beside; pgbench comes with Debian's server since its version 15.
+PEER_PACKAGES := kcat $(if $(shell which pgbench),,postgresql-contrib)
+PEERS_FLAGS ?=
+
+.PHONY: quickstart test bench peers build install python librdkafka deployment lint format clean
 
 quickstart: build
 	ALLOCBENCH_STATE='$(STATE)' .build/release/allocbench run '$(SCENARIO)' $(RUN_FLAGS)
@@ -26,6 +30,12 @@ test: install lint deployment librdkafka
 bench: install
 	swift build -c release --product allocbench-micro $(SWIFT_FLAGS)
 	.build/release/allocbench-micro
+
+# Our paths beside what a user would pick instead, on this machine; with a real Kafka in KAFKA_HOME.
+peers: build
+	@scripts/install-packages $(PEER_PACKAGES)
+	swift build -c release --product allocbench-peers $(SWIFT_FLAGS)
+	.build/release/allocbench-peers --wiki wiki/Peers.md $(PEERS_FLAGS)
 
 install:
 	@scripts/install-packages $(PACKAGES)

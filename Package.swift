@@ -134,6 +134,16 @@ let package = Package(
             name: "allocbench-micro", dependencies: ["CMalloc", "Measurement", "Model"],
             path: "Sources/AllocBenchMicro",
             swiftSettings: settings),
+        // Paths of ours beside what a user would pick instead; see `make peers`.
+        .executableTarget(
+            name: "allocbench-peers",
+            dependencies: [
+                "Diagnostics", "Measurement", "Model", "Postgres", "Kafka", "Services", "Threads",
+                "Reference", "Market", "Holdings", "Seeding", "Orders", "Trades", "Allocations", "ChangeFeed",
+                "Booking", "CSV", "Report", "Scenario", "Statistics",
+            ],
+            path: "Sources/AllocBenchPeers",
+            swiftSettings: settings),
 
         // Tests.
         .target(
@@ -143,6 +153,7 @@ let package = Package(
         tests("DiagnosticsTests", ["Diagnostics"]),
         tests("MeasurementTests", ["Measurement", "Diagnostics", "Services", "TestSupport"]),
         tests("StatisticsTests", ["Statistics", "Measurement"]),
+        tests("PeersTests", ["allocbench-peers", "Allocations", "Diagnostics", "Model", "Report", "Statistics"]),
         tests("PostgresTests", ["Postgres", "TestSupport", "Threads"]),
         tests("KafkaTests", ["Kafka", "Diagnostics", "Measurement", "Services", "TestSupport", "Threads"]),
         tests(

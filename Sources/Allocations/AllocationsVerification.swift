@@ -65,12 +65,19 @@ public enum AllocationsVerification {
         }
     }
 
+    /// The checks in their order, as `run` sends them: for those who run them by other means. `offsets_differ_from_topic` takes
+    /// three parameters: the topic, its partitions, and the offset behind the last message of each.
+    package static var statements: [(name: String, sql: String)] { checks.names.map { ($0, statement($0)) } }
+
+    private static func statement(_ name: String) -> String {
+        "SELECT count(*) OVER (), d.* FROM (\(checks.fragment(name))) AS d (subject, expected, actual) "
+            + "LIMIT \(shownCount)"
+    }
+
     private static func check(
         _ name: String, _ parameters: [PostgresValue], on connection: PostgresConnection
     ) throws -> CheckResult {
-        let result = try connection.query(
-            "SELECT count(*) OVER (), d.* FROM (\(checks.fragment(name))) AS d (subject, expected, actual) "
-                + "LIMIT \(shownCount)", parameters: parameters)
+        let result = try connection.query(statement(name), parameters: parameters)
         return CheckResult(
             name: name, differenceCount: result.rowCount == 0 ? 0 : result.int64(0, 0),
             first: (0..<result.rowCount).map { row in

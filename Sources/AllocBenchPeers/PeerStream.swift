@@ -1,0 +1,99 @@
+// What pairs work on: routed block orders, their executions, and a topic that holds them.
+// Runs on the main thread.
+
+import Allocations
+import ChangeFeed
+import Diagnostics
+import Holdings
+import Kafka
+import Model
+import Orders
+import Postgres
+import Scenario
+import Seeding
+import Threads
+import Trades
+
+/// The executions of one day, in the tables and in a topic.
+struct PeerStream {
+    static let seed: UInt64 = 1
+    static let topic = "executions"
+
+    struct Shape {
+        var executions: Int
+        var blocks: Int
+        var accountsPerBlock: Int
+        var partitions: Int
+    }
+
+    let shape: Shape
+    let date: TradeDate
+    /// By partition the offset behind its last message; empty where nothing was published.
+    private(set) var ends: [Int32: Int64] = [:]
+
+    /// Seeds, routes and executes in an empty database. Blocks.
+    static func make(_ shape: Shape, on bench: PeerBench) throws -> PeerStream {
+        let workload = try WorkloadShape(
+            executions: Int64(shape.executions), blocks: shape.blocks, accountsPerBlock: shape.accountsPerBlock,
+            lotSize: 1, skew: .uniform)
+        let seedPlan = SeedPlan(
+            seed: seed, market: .generated(securities: min(500, (shape.blocks + 1) / 2), days: 20),
+            holdings: .workload(workload))
+        return try bench.withConnection { connection in
+            try Schemas.create(on: connection)
+            let loader = SeedLoader(connectionInfo: bench.target.connection)
+            let date = try loader.load(try seedPlan.prepare(), stop: bench.stop).routingDate
+            _ = try OrdersSource.route(RoutingPlan(date: date), on: connection)
+            var plan = ExecutionPlan(date: date, seed: Self.seed)
+            plan.count = Int64(shape.executions)
+            let execution = try TradesStore.execute(plan, on: connection, stop: bench.stop) { _ in }
+            guard execution.isComplete else { throw OperatingError("interrupted") }
+            return PeerStream(shape: shape, date: date)
+        }
+    }
+
+    /// Publishes the executions to a topic of their own, keyed by block order. Blocks.
+    mutating func publish(on bench: PeerBench) throws {
+        guard let kafka = bench.target.kafka else { throw OperatingError("a topic needs a broker") }
+        try bench.target.createTopic(Self.topic, partitions: shape.partitions)
+        let feed = try FeedPlan(
+            connection: bench.target.connection, kafka: kafka, topic: Self.topic,
+            source: .executions(keyedBy: .blockOrder)
+        ).makeFeed()
+        try feed.create(scanTable: true)
+        defer { try? feed.drop() }
+        let end = FeedEnd(try bench.withConnection { try FeedPosition.now(on: $0) })
+        _ = try feed.run(until: end, stop: bench.stop) { _ in }
+        // A broker that is busy may still answer with the ends that it had a moment ago.
+        for attempt in 1...100 {
+            ends = try bench.target.completeTopicEnds(Self.topic, mayHaveTransactions: false)
+            let count = ends.values.reduce(0, +)
+            if count == shape.executions { return }
+            guard count < shape.executions, attempt < 100 else {
+                throw OperatingError("the topic holds \(count) messages of \(shape.executions) executions")
+            }
+            sleepThread(for: .milliseconds(20))
+        }
+    }
+
+    /// Empty allocations tables that have received the blocks. What was written before is on disk, so that no run pays for
+    /// another's.
+    func freshAllocations(on bench: PeerBench) throws {
+        try bench.withConnection { connection in
+            try Schemas.emptyStages(behind: .trades, on: connection)
+            try AllocationsSource.receive(on: connection, topic: Self.topic, partitions: shape.partitions)
+            try connection.execute("CHECKPOINT")
+        }
+    }
+
+    /// What workers of a configuration do with the topic.
+    func plan(_ configuration: Configuration, on bench: PeerBench) throws -> WorkerPlan {
+        guard let kafka = bench.target.kafka else { throw OperatingError("workers need a broker") }
+        var plan = WorkerPlan(
+            connection: bench.target.connection, kafka: kafka, topic: Self.topic,
+            partitions: (0..<shape.partitions).map { Int32($0) }, configuration: configuration,
+            book: try bench.withConnection { try AllocationsSource.book(on: $0) })
+        plan.endOffsets = ends
+        return plan
+    }
+}

@@ -1,0 +1,184 @@
+// The concurrent workers beside pgbench, which sends the same statements to the same tables.
+//
+// pgbench has no stream, so it makes its values by formula: a client is a partition, its counter the offset, and blocks and
+// executions are its own. It writes as many rows as the workers do, which is compared after every run.
+
+import Allocations
+import Diagnostics
+import Model
+import Postgres
+import Scenario
+
+final class PgbenchPair: PeerPair {
+    enum Kind: String {
+        /// A snapshot with every execution: fill and allocate in one transaction.
+        case full = "concurrent"
+        /// The same, several transactions on their way at once.
+        case pipelined = "concurrent-pipelined"
+        /// Hardly any snapshots: a fill is a transaction by itself.
+        case fills
+    }
+
+    private static let clients = 16
+    private static let depth = 8
+    private static let accountsPerBlock = 10
+
+    private let kind: Kind
+    private let shape: PeerStream.Shape
+    private var stream: PeerStream?
+    /// How many rows of allocations our workers wrote.
+    private var allocationRows: Int64 = 0
+    private(set) var peer = "pgbench"
+
+    init(_ kind: Kind, _ size: PeerSize) {
+        self.kind = kind
+        let perClient = size.pick(tiny: 2 * Self.depth, full: kind == .fills ? 3200 : 1600)
+        shape = PeerStream.Shape(
+            executions: Self.clients * perClient, blocks: Self.clients * size.pick(tiny: 2, full: 40),
+            accountsPerBlock: Self.accountsPerBlock, partitions: Self.clients)
+    }
+
+    var name: String { kind.rawValue }
+    var path: String {
+        switch kind {
+        case .full: "concurrent worker: the full allocation transaction per execution, 16 connections"
+        case .pipelined: "the same, pipelined"
+        case .fills: "concurrent worker: a fill per execution in one statement, 16 connections"
+        }
+    }
+    var unit: String { "executions/s" }
+    var target: Double? {
+        switch kind {
+        case .full: 1.5
+        case .pipelined: 1.1
+        case .fills: nil
+        }
+    }
+
+    func obstacle(_ surroundings: PeerSurroundings) -> String? { surroundings.missing("pgbench") }
+
+    func prepare(_ bench: PeerBench) throws {
+        peer = PeerBench.version(of: "pgbench") + (kind == .pipelined ? ", \\startpipeline" : "") + ", -M prepared"
+        var made = try PeerStream.make(shape, on: bench)
+        try made.publish(on: bench)
+        stream = made
+        let ids = try bench.withConnection {
+            try $0.query("SELECT min(block_order_id), max(block_order_id) FROM orders.block_orders")
+        }
+        guard ids.int64(0, 1) - ids.int64(0, 0) + 1 == shape.blocks else {
+            throw OperatingError("the ids of block orders have gaps, so that no formula finds them")
+        }
+        try bench.write(script(firstBlock: ids.int64(0, 0)), to: "script.sql")
+    }
+
+    func runOurs(_ bench: PeerBench) throws -> PeerRun {
+        guard let stream else { preconditionFailure("a pair is prepared first") }
+        try stream.freshAllocations(on: bench)
+        let configuration = Configuration(
+            mode: .concurrent, workers: Self.clients, pipelineDepth: kind == .pipelined ? Self.depth : 1,
+            snapshots: kind == .fills ? .completion : .executions(1))
+        let drained = try WorkerPool.run(try stream.plan(configuration, on: bench), stop: bench.stop)
+        allocationRows = try bench.withConnection {
+            try $0.query("SELECT count(*) FROM allocations.allocations").int64(0, 0)
+        }
+        return PeerRun(figure: drained.messagesPerSecond, work: try work(bench))
+    }
+
+    func runPeer(_ bench: PeerBench) throws -> PeerRun {
+        guard let stream else { preconditionFailure("a pair is prepared first") }
+        try stream.freshAllocations(on: bench)
+        let perScript = kind == .pipelined ? Self.depth : 1
+        let output = try PeerBench.child([
+            "pgbench", "-n", "-M", "prepared", "-c", "\(Self.clients)", "-j", "2",
+            "-t", "\(shape.executions / Self.clients / perScript)", "-D", "n=-1", "-D", "topic=\(PeerStream.topic)",
+            "-D", "rows=\(allocationRows)", "-f", bench.path("script.sql"), bench.connectionText,
+        ])
+        guard let rate = Self.rate(in: output) else { throw OperatingError("pgbench told no rate: \(output)") }
+        return PeerRun(figure: rate * Double(perScript), work: try work(bench))
+    }
+
+    /// `tps = 5123.456789 (without initial connection time)`
+    static func rate(in output: String) -> Double? {
+        let line = output.split(separator: "\n").last { $0.hasPrefix("tps = ") && $0.contains("without initial") }
+        return line.flatMap { $0.split(separator: " ").dropFirst(2).first }.flatMap { Double($0) }
+    }
+
+    // MARK: The script
+
+    /// What one client does for one execution, or for several in one pipeline.
+    func script(firstBlock: Int64) -> String {
+        let perBlockCount = shape.blocks / Self.clients
+        let last = shape.executions / shape.blocks
+        let values = """
+            \\set n :n + 1
+            \\set execution :n * \(Self.clients) + :client_id + 1
+            \\set next :n + 1
+            \\set block \(firstBlock) + :client_id + \(Self.clients) * (:n % \(perBlockCount))
+            \\set quantity 50 + :n * 37 % 451
+            \\set ticks 1000000 + :n * 7 % 1000
+
+            """
+        // Of all accounts that changed, each transaction has its even share.
+        let snapshotValues = """
+            \\set snapshot :n / \(perBlockCount) + 1
+            \\set final case when :snapshot = \(last) then 1 else 0 end
+            \\set accounts :execution * :rows / \(shape.executions) - (:execution - 1) * :rows / \(shape.executions)
+            \\set cumulative :snapshot * 27
+
+            """
+        let fill = Self.statement(
+            "fill_trades",
+            [
+                ":topic", ":client_id", "0", ":n", ":next", "ARRAY[:execution]", "ARRAY[:block]", "ARRAY[:quantity]",
+                "ARRAY[:ticks]", "ARRAY[:n]",
+            ])
+        if kind == .fills { return values + fill }
+        let count = Self.accountsPerBlock
+        let take = Self.statement(
+            "take_snapshots",
+            [
+                "ARRAY[:block]", "ARRAY[:snapshot]", "ARRAY[:ticks]", "ARRAY[:final]", "ARRAY[:final]",
+                "array_fill(:block::INT8, ARRAY[:accounts]::INT4[])",
+                "('{\((1...count).map(String.init).joined(separator: ","))}'::INT8[])[1 : :accounts]",
+                "array_fill(27::INT8, ARRAY[:accounts]::INT4[])",
+                "array_fill(:cumulative::INT8, ARRAY[:accounts]::INT4[])",
+            ])
+        let transaction = values + snapshotValues + "BEGIN;\n" + fill + take + "COMMIT;\n"
+        guard kind == .pipelined else { return transaction }
+        return "\\startpipeline\n" + String(repeating: transaction, count: Self.depth) + "\\endpipeline\n"
+    }
+
+    /// The workers' statement with these words in the places of its parameters.
+    static func statement(_ name: String, _ parameters: [String]) -> String {
+        var text = WorkerStatements.text(name)
+        // From the last on, because $1 begins $10.
+        for (index, word) in parameters.enumerated().reversed() {
+            text = text.split(separator: "$\(index + 1)", omittingEmptySubsequences: false).joined(separator: word)
+        }
+        return text + ";\n"
+    }
+
+    // MARK: What was done
+
+    /// Rows written and moved.
+    private func work(_ bench: PeerBench) throws -> [String: String] {
+        var counts = [
+            ("captured", "SELECT count(*) FROM allocations.captured_trades"),
+            ("filled", "SELECT sum(execution_count) FROM allocations.block_fills"),
+            ("moved offsets", "SELECT sum(next_offset) FROM allocations.consumer_offsets"),
+        ]
+        // Of fills alone ours takes a snapshot at the end of each block, which pgbench is spared.
+        if kind != .fills {
+            counts += [
+                ("snapshots", "SELECT count(*) FROM allocations.snapshots"),
+                ("allocations", "SELECT count(*) FROM allocations.allocations"),
+                ("bookings asked for", "SELECT count(*) FROM allocations.booking_outbox"),
+            ]
+        }
+        return try bench.withConnection { connection in
+            var work: [String: String] = [:]
+            for (name, sql) in counts { work[name] = try connection.query(sql).text(0, 0) ?? "none" }
+            return work
+        }
+    }
+}
