@@ -3,6 +3,7 @@
 import Diagnostics
 import Foundation
 import Glibc
+import Kafka
 import Measurement
 import Postgres
 import Scenario

@@ -6,6 +6,7 @@ import Kafka
 import Measurement
 import Model
 import Scenario
+import Threads
 
 /// Both read all partitions of one topic to its end, from their start as programs or clients on.
 final class ConsumePair: PeerPair {
@@ -28,7 +29,10 @@ final class ConsumePair: PeerPair {
     }
 
     func prepare(_ bench: PeerBench) throws {
-        peer = "\(PeerBench.version(of: "kcat", arguments: ["-V"])) -C > /dev/null"
+        // "Version 1.7.1 (JSON, …)", behind its copyright's years.
+        let told = try PeerBench.child(["kcat", "-V"])
+        let version = told.range(of: "Version ").map { told[$0.upperBound...].prefix { !$0.isWhitespace } } ?? ""
+        peer = "kcat \(version) -C > /dev/null"
         var stream = try PeerStream.make(
             PeerStream.Shape(
                 executions: messages, blocks: max(1, messages / 500), accountsPerBlock: 5, partitions: partitions),

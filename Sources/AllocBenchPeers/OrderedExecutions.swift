@@ -3,6 +3,7 @@
 
 import Holdings
 import Measurement
+import Model
 import Orders
 import Postgres
 import Scenario
