@@ -51,7 +51,8 @@ struct PeerBench {
 
     /// Starts the services, runs the body and stops them. Nothing is left in `state`.
     static func with<R>(
-        _ surroundings: PeerSurroundings, state: String, stop: StopFlag, _ body: (PeerBench) throws -> R
+        _ surroundings: PeerSurroundings, state: String, postgresSettings: [String: String] = [:], stop: StopFlag,
+        _ body: (PeerBench) throws -> R
     ) throws -> R {
         let files = FileManager.default
         // What a killed run left.
@@ -59,6 +60,7 @@ struct PeerBench {
         var options = Target.Options()
         options.state = state
         options.kafkaHome = surroundings.kafkaHome ?? ""
+        options.postgresSettings = postgresSettings
         let target = try Target.open(options)
         defer {
             target.close()

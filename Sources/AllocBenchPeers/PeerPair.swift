@@ -15,6 +15,8 @@ protocol PeerPair: AnyObject {
     /// The ratio of ours to the peer's that is to be reached: at least where higher is better, else at most. Nil where the
     /// figures are for orientation.
     var target: Double? { get }
+    /// What its PostgreSQL is started with beside the harness's own settings.
+    var postgresSettings: [String: String] { get }
 
     /// What the pair needs and doesn't find here, in a few words; nil if nothing is missing.
     func obstacle(_ surroundings: PeerSurroundings) -> String?
@@ -29,6 +31,7 @@ protocol PeerPair: AnyObject {
 
 extension PeerPair {
     var isHigherBetter: Bool { true }
+    var postgresSettings: [String: String] { [:] }
     func obstacle(_ surroundings: PeerSurroundings) -> String? { nil }
     func finish(_ bench: PeerBench) {}
 }

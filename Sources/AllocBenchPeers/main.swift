@@ -38,7 +38,10 @@ func result(
     let surroundings = PeerSurroundings(kafkaHome: options.kafkaHome, size: options.size)
     if let obstacle = pair.obstacle(surroundings) { return PairResult(pair, .leftOut, note: obstacle) }
     do {
-        return try PeerBench.with(surroundings, state: "\(options.state)/\(pair.name)", stop: Interrupt.flag) { bench in
+        return try PeerBench.with(
+            surroundings, state: "\(options.state)/\(pair.name)", postgresSettings: pair.postgresSettings,
+            stop: Interrupt.flag
+        ) { bench in
             try bench.withConnection { connection in
                 let database = try connection.query("SELECT version()").text(0, 0) ?? "unknown"
                 settings = try connection.serverSettings().map { Manifest.Entry($0.name, $0.value) }
