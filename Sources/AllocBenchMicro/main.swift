@@ -10,11 +10,14 @@ import Services
 import Synchronization
 import Threads
 
-/// C's `stderr` is a mutable global, which Swift 6 refuses.
-func say(_ line: String) {
+/// C's `stderr` and `stdout` are mutable globals, which Swift 6 refuses.
+func say(_ line: String, to descriptor: Int32 = STDERR_FILENO) {
     let bytes = Array((line + "\n").utf8)
-    _ = write(STDERR_FILENO, bytes, bytes.count)
+    _ = write(descriptor, bytes, bytes.count)
 }
+
+/// A line of the result, at once, whoever reads it.
+private func show(_ line: String) { say(line, to: STDOUT_FILENO) }
 
 private func help() -> String {
     """
@@ -128,7 +131,7 @@ private func runChild(_ options: Options) throws {
     plan.size = .counted
     plan.includesWorkers = false
     let server = try options.connection.map { try BenchmarkServer(info: ConnectionInfo($0)) }
-    _ = try runBenchmarks(plan, server: { server }, ran: { print(Callgrind.record(of: $0)) })
+    _ = try runBenchmarks(plan, server: { server }, ran: { show(Callgrind.record(of: $0)) })
 }
 
 /// Instructions by a second run under valgrind; empty where that isn't asked for or can't be.
@@ -163,10 +166,10 @@ private func run(_ options: Options) throws -> Int32 {
         instructions = try countedInstructions(options, place, folder: state.path)
         if !instructions.isEmpty { instructionsBy = "callgrind" }
     }
-    print(
+    show(
         "CPU time of the thread, median and best of \(options.plan.size.runs) runs; allocations and instructions per operation"
     )
-    print(tableHead)
+    show(tableHead)
     let counted = instructions
     func completed(_ figure: Figure) -> Figure {
         var figure = figure
@@ -174,11 +177,11 @@ private func run(_ options: Options) throws -> Int32 {
         return figure
     }
     let figures = try runBenchmarks(
-        options.plan, server: { place.server() }, tell: { print(line(of: completed($0))) }
+        options.plan, server: { place.server() }, tell: { show(line(of: completed($0))) }
     ).map(completed)
     if options.plan.takes(["memory of a cursor"]) {
         let bytes = cursorBytesPerAccount(accounts: options.isTiny ? 10 : 1_000).map(oneDecimal) ?? "unknown"
-        print("memory of a cursor, 1000 accounts: \(bytes) bytes/account")
+        show("memory of a cursor, 1000 accounts: \(bytes) bytes/account")
     }
     if let wiki = options.wiki {
         try WikiTable.rewrite(wiki, with: WikiTable.text(figures, instructionsBy: instructionsBy))
@@ -196,28 +199,26 @@ private func judge(_ figures: [Figure], _ options: Options, instructionsBy: Stri
             return 2
         }
         try Baseline.write(figures, instructionsBy: instructionsBy, to: path)
-        print("\(path): written")
+        show("\(path): written")
         return 0
     }
     guard let baseline = try Baseline.read(path) else {
-        print("no baseline for this kind of machine: \(path) would be it; `make bench BASELINE=write` makes it")
+        show("no baseline for this kind of machine: \(path) would be it; `make bench BASELINE=write` makes it")
         return 0
     }
     if options.plan.only.isEmpty {
-        for line in Baseline.differences(of: figures, against: baseline) { print(line) }
+        for line in Baseline.differences(of: figures, against: baseline) { show(line) }
     }
     let worse = Baseline.regressions(of: figures, against: baseline, instructionsBy: instructionsBy)
-    for line in worse { print("worse: \(line)") }
-    print(worse.isEmpty ? "\(path): nothing is worse" : "\(path): \(worse.count) figures are worse")
+    for line in worse { show("worse: \(line)") }
+    show(worse.isEmpty ? "\(path): nothing is worse" : "\(path): \(worse.count) figures are worse")
     return worse.isEmpty ? 0 : 4
 }
 
 private func main() -> Int32 {
-    // One line at a time, whoever reads it.
-    setvbuf(stdout, nil, _IOLBF, 0)
     let arguments = Array(CommandLine.arguments.dropFirst())
     if arguments.contains("--help") {
-        print(help())
+        show(help())
         return 0
     }
     guard let options = Options(arguments) else {
