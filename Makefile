@@ -3,6 +3,7 @@
 PACKAGES := libpq-dev librdkafka-dev libyaml-dev libsimdjson-dev postgresql zlib1g-dev
 # What the tests read the result files and docker-compose.yml with, and make certificates with.
 TEST_PACKAGES := docker-compose openssl python3-venv
+BENCH_PACKAGES := valgrind
 STATE ?= .allocbench
 SCENARIO ?= scenarios/quickstart.yaml
 SWIFT_FLAGS ?=
@@ -26,10 +27,15 @@ test: install lint deployment librdkafka
 	ALLOCBENCH_EXECUTABLE="$$(swift build --show-bin-path)/allocbench" \
 		ALLOCBENCH_PYTHON='$(CURDIR)/.build/python/bin/python' scripts/run-tests $(SWIFT_FLAGS)
 
-# What the engine and the recorder cost without any service, on one core.
+# What the parts of the harness's own path cost, each alone, against the baseline of this kind of machine; BASELINE=write
+# makes that, ONLY='decode,encode' measures a part, WIKI=wiki/Bench.md rewrites the page's table. Valgrind counts
+# instructions where the kernel can't.
 bench: install
+	@scripts/install-packages $(BENCH_PACKAGES)
 	swift build -c release --product allocbench-micro $(SWIFT_FLAGS)
-	.build/release/allocbench-micro
+	.build/release/allocbench-micro --state '$(STATE)/bench' $(if $(ONLY),--only '$(ONLY)') \
+		$(if $(BASELINE),--baseline '$(BASELINE)') $(if $(INSTRUCTIONS),--instructions '$(INSTRUCTIONS)') \
+		$(if $(WIKI),--wiki '$(WIKI)')
 
 # Our paths beside what a user would pick instead, on this machine; with a real Kafka in KAFKA_HOME.
 peers: build

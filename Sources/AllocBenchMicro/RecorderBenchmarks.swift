@@ -1,6 +1,5 @@
 // What the recorder adds to each message, and whether it allocates: the measured path may cost 100 ns and no allocation.
 
-import CMalloc
 import Measurement
 
 /// What one worker records into, with latencies drawn beforehand, so that drawing them isn't measured.
@@ -108,19 +107,13 @@ func arrivals(_ size: BenchmarkSize) -> [Figure] {
     }
 }
 
-/// By how many bytes the heap grows while messages are recorded. Other threads' allocations count, too.
-func recorderAllocatedBytes(events: Int64) -> Int {
+/// How often malloc is asked while messages are recorded.
+func recorderAllocations(events: Int64) -> Int64 {
     var state = RecorderState()
     // The warm-up: the first intervals, and whatever the runtime makes at the first call.
     for event in 0..<100 as Range<Int64> { state.recordEvent(latency: state.advance(event)) }
-    let before = heapBytes()
+    let before = ThreadCounts.now
     for event in 0..<events { state.recordEvent(latency: state.advance(event)) }
-    let after = heapBytes()
-    return withExtendedLifetime(state) { after - before }
-}
-
-/// What malloc has given out and not got back, in its own heaps and in mappings.
-private func heapBytes() -> Int {
-    let usage = mallinfo2()
-    return Int(usage.uordblks) + Int(usage.hblkhd)
+    let counts = ThreadCounts.now - before
+    return withExtendedLifetime(state) { counts.allocations.program }
 }

@@ -1,21 +1,241 @@
-// allocbench-micro: what the pure parts of the allocation engine cost, on one core and without any service.
+// allocbench-micro: what the parts of the harness's own path cost, each alone: time, allocations and instructions.
 //
-// The figures compare builds on one machine in one hour. They are no throughput of the harness: that is what
-// `allocbench run` measures.
+// The figures compare builds on one machine. They are no throughput of the harness: that is what `allocbench run` measures.
 
+import Diagnostics
 import Glibc
+import Measurement
+import Postgres
+import Services
+import Synchronization
+import Threads
 
-/// C's `stderr` is a mutable global, which Swift 6 refuses.
-func say(_ line: String) {
+/// C's `stderr` and `stdout` are mutable globals, which Swift 6 refuses.
+func say(_ line: String, to descriptor: Int32 = STDERR_FILENO) {
     let bytes = Array((line + "\n").utf8)
-    _ = write(STDERR_FILENO, bytes, bytes.count)
+    _ = write(descriptor, bytes, bytes.count)
 }
 
-if CommandLine.arguments.count > 1 {
-    say("allocbench-micro takes no arguments")
-    exit(2)
+/// A line of the result, at once, whoever reads it.
+private func show(_ line: String) { say(line, to: STDOUT_FILENO) }
+
+private func help() -> String {
+    """
+    usage: allocbench-micro [flags]
+      --only TEXT[,TEXT]        only benchmarks whose names hold one of these
+      --size tiny|full          how much is measured; tiny says that everything runs (default full)
+      --instructions auto|perf|callgrind|none
+                                who counts them: the kernel, or a second run under valgrind where the kernel can't
+      --baseline check|write|off
+                                compares with the baseline of this kind of machine, or makes it (default check)
+      --baseline-folder DIR     where baselines are (default bench)
+      --wiki FILE               rewrites the page's table
+      --state DIR               holds the private PostgreSQL (default .allocbench/bench)
+
+    exit status: 0 nothing is worse than the baseline, or there is none; 1 something failed; 2 wrong flags;
+    4 something is worse than the baseline
+    """
 }
-#if DEBUG
-    say("This is a debug build; its figures mean nothing. `make bench` builds for release.")
-#endif
-printReport(.full)
+
+private enum InstructionSource: String { case auto, perf, callgrind, none }
+private enum BaselineUse: String { case check, write, off }
+
+/// The command line.
+private struct Options {
+    var plan = BenchmarkPlan()
+    var isTiny = false
+    var instructions = InstructionSource.auto
+    var baseline = BaselineUse.check
+    var baselineFolder = "bench"
+    var wiki: String?
+    var state = ".allocbench/bench"
+    /// Of a child under callgrind: reports what it ran, and uses its parent's server.
+    var isCallgrindChild = false
+    var connection: String?
+
+    /// - Returns: nil where a flag is none, or its value.
+    init?(_ arguments: [String]) {
+        var rest = arguments[...]
+        while let flag = rest.popFirst() {
+            if flag == "--callgrind-child" {
+                isCallgrindChild = true
+                continue
+            }
+            guard let value = rest.popFirst() else { return nil }
+            switch flag {
+            case "--only": plan.only = value.split(separator: ",").map(String.init)
+            case "--size":
+                guard ["tiny", "full"].contains(value) else { return nil }
+                isTiny = value == "tiny"
+            case "--instructions":
+                guard let source = InstructionSource(rawValue: value) else { return nil }
+                instructions = source
+            case "--baseline":
+                guard let use = BaselineUse(rawValue: value) else { return nil }
+                baseline = use
+            case "--baseline-folder": baselineFolder = value
+            case "--wiki": wiki = value
+            case "--state": state = value
+            case "--connection": connection = value
+            default: return nil
+            }
+        }
+        plan.size = isTiny ? .tiny : .full
+    }
+}
+
+/// The benchmarks' server, started when it is first asked for. A signal stops it, too.
+private final class ServerPlace: Sendable {
+    private let started = Mutex<BenchmarkServer?>(nil)
+    private let folder: String
+
+    init(folder: String) { self.folder = folder }
+
+    /// nil where there is no PostgreSQL, which is said once.
+    func server() -> BenchmarkServer? {
+        started.withLock { started in
+            if let server = started { return server }
+            do {
+                started = try BenchmarkServer(folder: folder)
+            } catch {
+                say("left out: the pipeline, COPY to the server and the worker need a PostgreSQL: \(error)")
+            }
+            return started
+        }
+    }
+
+    func stop() { started.withLock { $0.take()?.stop() } }
+
+    /// Before any other thread is made, so that all of them inherit the mask and only the watcher takes the signal.
+    func stopOnSignal() {
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        sigaddset(&signals, SIGTERM)
+        sigaddset(&signals, SIGINT)
+        pthread_sigmask(SIG_BLOCK, &signals, nil)
+        let waited = signals
+        // It ends with the process; there is nothing to join.
+        _ = WorkerThread<Void>(name: "signals") {
+            var signal: Int32 = 0
+            var waited = waited
+            while sigwait(&waited, &signal) != 0 {}
+            self.stop()
+            _exit(130)
+        }
+    }
+}
+
+private func runChild(_ options: Options) throws {
+    var plan = BenchmarkPlan()
+    plan.only = options.plan.only
+    plan.size = .counted
+    plan.includesWorkers = false
+    let server = try options.connection.map { try BenchmarkServer(info: ConnectionInfo($0)) }
+    _ = try runBenchmarks(plan, server: { server }, ran: { show(Callgrind.record(of: $0)) })
+}
+
+/// Instructions by a second run under valgrind; empty where that isn't asked for or can't be.
+private func countedInstructions(
+    _ options: Options, _ place: ServerPlace, folder: String
+) throws -> [String: Double] {
+    guard Callgrind.isInstalled else {
+        say("instructions: the kernel has no counter for them here, and valgrind isn't installed: the column is empty")
+        return [:]
+    }
+    say("instructions: counted by callgrind, which runs the same in small; this takes a minute or two")
+    var arguments = options.plan.only.isEmpty ? [] : ["--only", options.plan.only.joined(separator: ",")]
+    if let server = place.server() { arguments += ["--connection", server.text] }
+    return try Callgrind.instructions(folder: folder, arguments: arguments)
+}
+
+/// - Returns: the exit status.
+private func run(_ options: Options) throws -> Int32 {
+    let state = try StateFolder(options.state)
+    let lock = try state.lockRun()
+    defer { lock.release() }
+    let place = ServerPlace(folder: state.path)
+    place.stopOnSignal()
+    defer { place.stop() }
+    var instructionsBy = ""
+    var instructions: [String: Double] = [:]
+    if options.instructions == .auto || options.instructions == .perf, InstructionCounter.open() {
+        instructionsBy = "the kernel's counter"
+    } else if options.instructions == .perf {
+        say("instructions: the kernel has no counter for them here; try --instructions callgrind")
+    } else if options.instructions != .none, !options.isTiny {
+        instructions = try countedInstructions(options, place, folder: state.path)
+        if !instructions.isEmpty { instructionsBy = "callgrind" }
+    }
+    show(
+        "CPU time of the thread, median and best of \(options.plan.size.runs) runs; allocations and instructions per operation"
+    )
+    show(tableHead)
+    let counted = instructions
+    func completed(_ figure: Figure) -> Figure {
+        var figure = figure
+        figure.instructions = figure.instructions ?? counted[figure.name]
+        return figure
+    }
+    let figures = try runBenchmarks(
+        options.plan, server: { place.server() }, tell: { show(line(of: completed($0))) }
+    ).map(completed)
+    if options.plan.takes(["memory of a cursor"]) {
+        let bytes = cursorBytesPerAccount(accounts: options.isTiny ? 10 : 1_000).map(oneDecimal) ?? "unknown"
+        show("memory of a cursor, 1000 accounts: \(bytes) bytes/account")
+    }
+    if let wiki = options.wiki {
+        try WikiTable.rewrite(wiki, with: WikiTable.text(figures, instructionsBy: instructionsBy))
+    }
+    return try judge(figures, options, instructionsBy: instructionsBy)
+}
+
+private func judge(_ figures: [Figure], _ options: Options, instructionsBy: String) throws -> Int32 {
+    let path = Baseline.path(in: options.baselineFolder)
+    // What was measured in small or in part is no baseline, and not worth a comparison in time.
+    if options.baseline == .off || options.isTiny { return 0 }
+    if options.baseline == .write {
+        guard options.plan.only.isEmpty else {
+            say("a baseline holds every benchmark: leave out --only")
+            return 2
+        }
+        try Baseline.write(figures, instructionsBy: instructionsBy, to: path)
+        show("\(path): written")
+        return 0
+    }
+    guard let baseline = try Baseline.read(path) else {
+        show("no baseline for this kind of machine: \(path) would be it; `make bench BASELINE=write` makes it")
+        return 0
+    }
+    if options.plan.only.isEmpty {
+        for line in Baseline.differences(of: figures, against: baseline) { show(line) }
+    }
+    let worse = Baseline.regressions(of: figures, against: baseline, instructionsBy: instructionsBy)
+    for line in worse { show("worse: \(line)") }
+    show(worse.isEmpty ? "\(path): nothing is worse" : "\(path): \(worse.count) figures are worse")
+    return worse.isEmpty ? 0 : 4
+}
+
+private func main() -> Int32 {
+    let arguments = Array(CommandLine.arguments.dropFirst())
+    if arguments.contains("--help") {
+        show(help())
+        return 0
+    }
+    guard let options = Options(arguments) else {
+        say(help())
+        return 2
+    }
+    #if DEBUG
+        say("This is a debug build; its times mean nothing. `make bench` builds for release.")
+    #endif
+    do {
+        if !options.isCallgrindChild { return try run(options) }
+        try runChild(options)
+        return 0
+    } catch {
+        say("allocbench-micro: \(error)")
+        return 1
+    }
+}
+
+exit(main())

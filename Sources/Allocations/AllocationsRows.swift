@@ -25,15 +25,41 @@ public struct Block: Sendable {
 /// Every block of a run, shared by all workers of a process; nothing of it changes.
 public struct BlockBook: Sendable {
     public let blocks: [Block]
+    /// By the block's id less the lowest one, its position; -1 for an id between them that is no block's. Routing numbers blocks
+    /// one after the other, so this is as long as `blocks` or little longer; empty where it would be much longer.
+    private let positionsByNumber: [Int32]
+    private let lowestNumber: Int64
+    /// The same where ids lie far apart. A look-up takes twenty times as long, and there are two for each message.
     private let positions: [BlockOrderID: Int]
 
     public init(blocks: [Block]) {
         self.blocks = blocks
-        positions = Dictionary(uniqueKeysWithValues: blocks.enumerated().map { ($1.id, $0) })
+        let numbers = blocks.map(\.id.rawValue)
+        lowestNumber = numbers.min() ?? 0
+        let span = UInt64(bitPattern: (numbers.max() ?? 0) &- lowestNumber)
+        guard span <= 4 * UInt64(blocks.count) + 1024 else {
+            positionsByNumber = []
+            positions = Dictionary(uniqueKeysWithValues: blocks.enumerated().map { ($1.id, $0) })
+            return
+        }
+        var byNumber = [Int32](repeating: -1, count: Int(span) + 1)
+        for (position, number) in numbers.enumerated() {
+            let place = Int(number - lowestNumber)
+            precondition(byNumber[place] < 0, "a block is there once")
+            byNumber[place] = Int32(position)
+        }
+        positionsByNumber = byNumber
+        positions = [:]
     }
 
     /// The block's position in `blocks`; nil for a block that was never routed.
-    public func position(of id: BlockOrderID) -> Int? { positions[id] }
+    public func position(of id: BlockOrderID) -> Int? {
+        if positionsByNumber.isEmpty { return positions[id] }
+        let place = UInt64(bitPattern: id.rawValue &- lowestNumber)
+        guard place < UInt64(positionsByNumber.count) else { return nil }
+        let position = positionsByNumber[Int(place)]
+        return position < 0 ? nil : Int(position)
+    }
 }
 
 /// One account's share of a snapshot.

@@ -123,7 +123,7 @@ struct AllocationsStore {
         let result = try read("block_states")
         return try (0..<result.rowCount).compactMap { row in
             try book.position(of: BlockOrderID(result.int64(row, 0))).map {
-                ($0, try BlockState(result, row: row, column: 0))
+                ($0, try BlockState(result.rows, row: row, column: 0))
             }
         }
     }
@@ -204,27 +204,30 @@ struct AllocationsStore {
 extension BlockState {
     /// Reads the columns of the part `state`, which begin with the block's id at `column`; in text or binary.
     /// - Throws: when a notional is none that executions add up to; no statement of ours writes one.
-    init(_ result: QueryResult, row: Int, column: Int) throws {
-        func ticks(_ name: String, _ position: Int) throws -> Int128 {
-            guard let ticks = result.withBytes(row, position, { Price.ticks(decimal: $0) }) ?? nil else {
-                let found = result.text(row, position) ?? "NULL"
-                throw OperatingError(
-                    "block order \(result.int64(row, column)) has the \(name) \(found) in allocations.block_fills, which no "
-                        + "executions add up to",
-                    remedy: "something else writes this table; allocbench verify compares it with the executions")
-            }
-            return ticks
+    init(_ rows: borrowing ResultRows, row: Int, column: Int) throws {
+        self.init(orderQuantity: rows.int64(row, column + 4))
+        cumQuantity = rows.int64(row, column + 1)
+        notionalTicks = try Self.ticks(rows, row, column + 2, "notional", ofBlockIn: column)
+        executionCount = rows.int64(row, column + 3)
+        isCanceled = rows.int64(row, column + 5) != 0
+        snapshotNumber = rows.int64(row, column + 6)
+        allocatedQuantity = rows.int64(row, column + 7)
+        allocatedNotionalTicks = try Self.ticks(rows, row, column + 8, "allocated_notional", ofBlockIn: column)
+        allocatedExecutionCount = rows.int64(row, column + 9)
+        allocatedIsFinal = rows.int64(row, column + 10) != 0
+        allocatedIsCanceled = rows.int64(row, column + 11) != 0
+    }
+
+    private static func ticks(
+        _ rows: borrowing ResultRows, _ row: Int, _ position: Int, _ name: String, ofBlockIn column: Int
+    ) throws -> Int128 {
+        guard let ticks = rows.withBytes(row, position, { Price.ticks(decimal: $0) }) ?? nil else {
+            let found = rows.text(row, position) ?? "NULL"
+            throw OperatingError(
+                "block order \(rows.int64(row, column)) has the \(name) \(found) in allocations.block_fills, which no "
+                    + "executions add up to",
+                remedy: "something else writes this table; allocbench verify compares it with the executions")
         }
-        self.init(orderQuantity: result.int64(row, column + 4))
-        cumQuantity = result.int64(row, column + 1)
-        notionalTicks = try ticks("notional", column + 2)
-        executionCount = result.int64(row, column + 3)
-        isCanceled = result.int64(row, column + 5) != 0
-        snapshotNumber = result.int64(row, column + 6)
-        allocatedQuantity = result.int64(row, column + 7)
-        allocatedNotionalTicks = try ticks("allocated_notional", column + 8)
-        allocatedExecutionCount = result.int64(row, column + 9)
-        allocatedIsFinal = result.int64(row, column + 10) != 0
-        allocatedIsCanceled = result.int64(row, column + 11) != 0
+        return ticks
     }
 }

@@ -19,9 +19,8 @@ public final class ReplicationFeed {
     private let slotWaitMs: Int
     private let producer: KafkaProducer
     private let topic: KafkaTopic
-    private var encoder = EnvelopeEncoder()
+    private var rows: FeedRowEncoder
     private var progress = FeedProgress(from: .zero)
-    private var relations: [UInt32: PublishedRelation] = [:]
     private var figures = FeedFigures()
     private var commitTimeNs: Int64 = 0
     /// What the scan of this run saw; nil if there was none.
@@ -49,6 +48,7 @@ public final class ReplicationFeed {
         self.info = info.adding(options: "-c TimeZone=UTC -c DateStyle=ISO,YMD -c extra_float_digits=3")
         self.slot = slot
         source = slot.source
+        rows = FeedRowEncoder(source: slot.source)
         self.window = window
         reachTimeoutMs = min(10_000, kafka.unreachableTimeoutMs)
         if isTransactional { transactions = FeedTransactions() }
@@ -161,40 +161,21 @@ public final class ReplicationFeed {
                 figures.transactionCount += 1
                 progress.commit(endLSN: endLSN)
             case .relation(let relation):
-                relations[relation.oid] = try PublishedRelation(relation, of: source)
+                try rows.note(relation)
             case .insert(let oid, let cells):
-                guard let relation = relations[oid] else {
-                    throw PgOutputError(description: "a row of relation \(oid) came before its description")
-                }
-                try publish(cells, of: relation, in: payload)
+                try rows.encode(cells, ofRelation: oid, in: payload, committedNs: commitTimeNs)
+                if isDuplicate { figures.duplicateCount += 1 }
+                try produce(tag: progress.send())
             case .other:
                 break
             }
         }
     }
 
-    private func publish(_ cells: [PgOutputCell], of relation: PublishedRelation, in payload: [UInt8]) throws {
-        try payload.withUnsafeBytes { bytes in
-            func text(_ index: Int) -> UnsafeRawBufferPointer? {
-                cells[index].map { UnsafeRawBufferPointer(rebasing: bytes[$0]) }
-            }
-            guard cells.count == relation.columnCount, let key = text(relation.keyIndex) else {
-                throw PgOutputError(description: "a row of \(source.table) with other columns than described")
-            }
-            encoder.begin(keyColumn: key, kind: source.key.kind)
-            for (position, column) in relation.columns.enumerated() {
-                encoder.append(column.format, isFirst: position == 0, text: text(column.index))
-            }
-            encoder.end(updatedNanoseconds: commitTimeNs)
-        }
-        if isDuplicate { figures.duplicateCount += 1 }
-        try produce(tag: progress.send())
-    }
-
     private func produce(tag: UInt64) throws {
         if transactions?.add(at: monotonicNow()) == true { try producer.beginTransaction() }
-        try encoder.key.withUnsafeBytes { key in
-            try encoder.value.withUnsafeBytes { value in
+        try rows.envelope.key.withUnsafeBytes { key in
+            try rows.envelope.value.withUnsafeBytes { value in
                 try producer.produce(topic: topic, key: key, value: value, tag: tag)
                 figures.byteCount += Int64(key.count + value.count)
             }
@@ -299,22 +280,8 @@ public final class ReplicationFeed {
         try slot.markScanCompleted(on: connection)
     }
 
-    /// One row of COPY's text format. Nothing in these tables needs the format's escapes: words and numbers have no tabs.
     private func publishScanned(_ row: UnsafeRawBufferPointer) throws {
-        let line = row.last == UInt8(ascii: "\n") ? row.dropLast() : row[...]
-        let cells = line.split(separator: UInt8(ascii: "\t"), omittingEmptySubsequences: false)
-        guard cells.count == source.columns.count, let key = source.columns.firstIndex(of: source.key) else {
-            throw PgOutputError(description: "the scan of \(source.table) gave a row with other columns")
-        }
-        encoder.begin(keyColumn: UnsafeRawBufferPointer(rebasing: cells[key]), kind: source.key.kind)
-        for (position, column) in source.columns.enumerated() {
-            // COPY writes a null as \N.
-            let isNull = cells[position].elementsEqual(#"\N"#.utf8)
-            encoder.append(
-                column, isFirst: position == 0,
-                text: isNull ? nil : UnsafeRawBufferPointer(rebasing: cells[position]))
-        }
-        encoder.end(updatedNanoseconds: commitTimeNs)
+        try rows.encode(scanned: row, committedNs: commitTimeNs)
         try produce(tag: 0)
     }
 }
@@ -324,40 +291,3 @@ private struct ScanStopped: Error {}
 
 /// PostgreSQL counts from 2000-01-01.
 private let microsecondsFrom1970To2000: Int64 = 946_684_800_000_000
-
-/// The published table's columns, in the alphabetical order of an envelope.
-private struct PublishedRelation {
-    struct Column {
-        let format: EnvelopeColumn
-        /// Its position in a row of the stream.
-        let index: Int
-    }
-
-    let columns: [Column]
-    let columnCount: Int
-    let keyIndex: Int
-
-    init(_ relation: PgOutputRelation, of source: FeedSource) throws(PgOutputError) {
-        guard relation.schema == source.schema, relation.name == source.name else {
-            throw PgOutputError(
-                description: "\(relation.schema).\(relation.name) came through the slot of \(source.table)")
-        }
-        guard let key = relation.columns.firstIndex(where: { $0.name == source.key.name }) else {
-            throw PgOutputError(description: "\(source.table) has no column \(source.key.name)")
-        }
-        keyIndex = key
-        columnCount = relation.columns.count
-        columns = relation.columns.enumerated().map { index, column in
-            Column(format: EnvelopeColumn(name: column.name, kind: Self.kind(ofType: column.typeOID)), index: index)
-        }.sorted { $0.format.name < $1.format.name }
-    }
-
-    /// Object identifiers of the built-in types, from PostgreSQL's `pg_type.dat`.
-    private static func kind(ofType oid: UInt32) -> EnvelopeColumn.Kind {
-        switch oid {
-        case 20, 21, 23, 700, 701, 1700: .number
-        case 1114, 1184: .timestamp
-        default: .text
-        }
-    }
-}

@@ -37,7 +37,7 @@ public enum MarketStore {
         return sql["import_daily_prices", .cockroachdb].split(separator: ":files").joined(separator: list)
     }
 
-    private static func write(_ price: DailyPrice, to writer: inout CopyWriter) throws {
+    package static func write(_ price: DailyPrice, to writer: inout CopyWriter) throws {
         writer.int64(price.securityID.rawValue)
         writer.text(price.date.description)
         writer.decimal(ticks: price.open.ticks)

@@ -12,7 +12,7 @@ public struct CopyWriter {
     public private(set) var rowCount = 0
     private let send: ([UInt8]) throws(PostgresError) -> Void
 
-    init(send: @escaping ([UInt8]) throws(PostgresError) -> Void) {
+    package init(send: @escaping ([UInt8]) throws(PostgresError) -> Void) {
         self.send = send
         buffer.reserveCapacity(Self.blockSize + 4_096)
     }
@@ -59,7 +59,7 @@ public struct CopyWriter {
     }
 
     /// Hands over what is left. Half a row would make the server complain about its columns, so it is a trap here.
-    mutating func flush() throws(PostgresError) {
+    package mutating func flush() throws(PostgresError) {
         precondition(isFirstColumn, "the last row of a COPY wasn't ended")
         guard !buffer.isEmpty else { return }
         try send(buffer)

@@ -110,6 +110,46 @@ extension PostgresConnection {
     /// A statement's failure is an event; a lost connection is thrown. It is ambiguous then which of the transactions
     /// whose sync, or COMMIT, wasn't read yet have been committed.
     public func nextPipelineResult() throws(PostgresError) -> PipelineEvent {
+        switch try nextPipelineStep() {
+        case .rows(let rows): .result(QueryResult(rows))
+        case .failed(let error): .failed(error)
+        case .aborted: .aborted
+        case .synced: .synced
+        }
+    }
+
+    /// Reads the answer of one statement that is a transaction by itself, and the sync behind it: the answer counts only once
+    /// its sync has come without a failure. Allocates nothing; libpq does. Blocks until the sync is there.
+    /// - Parameter read: called with the rows; what it throws is thrown once the sync was read, unless the transaction failed.
+    /// - Returns: what `read` made of the rows, or why the transaction failed.
+    public func answerUpToSync<R>(_ read: (borrowing ResultRows) throws -> R) throws -> Result<R, PostgresError> {
+        var answer: R?
+        var failure: PostgresError?
+        var readError: (any Error)?
+        while true {
+            switch try nextPipelineStep() {
+            case .rows(let rows):
+                do { answer = try read(rows) } catch { readError = error }
+            case .failed(let error): failure = failure ?? error
+            case .aborted: break
+            case .synced:
+                if let failure { return .failure(failure) }
+                if let readError { throw readError }
+                guard let answer else { preconditionFailure("a statement without an answer or a failure") }
+                return .success(answer)
+            }
+        }
+    }
+
+    /// `PipelineEvent` with the rows as they are.
+    private enum Step: ~Copyable {
+        case rows(ResultRows)
+        case failed(PostgresError)
+        case aborted
+        case synced
+    }
+
+    private func nextPipelineStep() throws(PostgresError) -> Step {
         precondition(activity == .pipelining, "not in pipeline mode")
         precondition(pending.count > 0, "nothing was sent whose result is still to come")
         var isAfterBoundary = false
@@ -125,7 +165,7 @@ extension PostgresConnection {
             switch result.status {
             case PGRES_COMMAND_OK, PGRES_TUPLES_OK, PGRES_EMPTY_QUERY:
                 pending.removeFirst()
-                return .result(QueryResult(result))
+                return .rows(ResultRows(result))
             case PGRES_PIPELINE_SYNC:
                 pending.removeFirst()
                 return .synced

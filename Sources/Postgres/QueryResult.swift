@@ -3,8 +3,33 @@
 internal import CLibPQ
 
 /// The outcome of one statement: its rows, or how many rows it changed.
-@safe
 public final class QueryResult: Sendable {
+    /// The same without the object around it.
+    public let rows: ResultRows
+
+    init(_ rows: consuming ResultRows) { self.rows = rows }
+
+    convenience init(_ handle: consuming PGResultHandle) { self.init(ResultRows(handle)) }
+
+    public var rowCount: Int { rows.rowCount }
+    public var columnCount: Int { rows.columnCount }
+    public var affectedRowCount: Int { rows.affectedRowCount }
+    public var commandTag: String { rows.commandTag }
+    public func columnName(_ column: Int) -> String { rows.columnName(column) }
+    public func isNull(_ row: Int, _ column: Int) -> Bool { rows.isNull(row, column) }
+    public func text(_ row: Int, _ column: Int) -> String? { rows.text(row, column) }
+    public func bytes(_ row: Int, _ column: Int) -> [UInt8]? { rows.bytes(row, column) }
+    public func int64(_ row: Int, _ column: Int) -> Int64 { rows.int64(row, column) }
+    public func optionalInt64(_ row: Int, _ column: Int) -> Int64? { rows.optionalInt64(row, column) }
+    public func withBytes<R>(_ row: Int, _ column: Int, _ body: (UnsafeRawBufferPointer) -> R) -> R? {
+        unsafe rows.withBytes(row, column, body)
+    }
+}
+
+/// The rows of a statement where libpq keeps them, freed with this value. Beside the `QueryResult` that holds one, the measured
+/// path reads them as they are: an object for each answer would be an allocation for each transaction.
+@safe
+public struct ResultRows: ~Copyable, Sendable {
     private let handle: PGResultHandle
     public let rowCount: Int
     public let columnCount: Int

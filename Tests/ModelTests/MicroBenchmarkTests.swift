@@ -1,14 +1,19 @@
 // The benchmarks run, in small: so that they can't rot between two measurements.
 
+import Glibc
+import Measurement
+import TestSupport
 import Testing
 
 @testable import allocbench_micro
 
 @Suite struct MicroBenchmarkTests {
-    @Test func `every benchmark runs and gives the same result twice`() {
-        for benchmark in [lotByLot, jumps, snapshots, recorder, arrivals] {
-            let (first, second) = (benchmark(.tiny), benchmark(.tiny))
+    @Test func `every benchmark runs and gives the same result twice`() throws {
+        for benchmark in pureBenchmarks {
+            let (first, second) = (try benchmark.run(.tiny), try benchmark.run(.tiny))
             #expect(!first.isEmpty)
+            let names = first.map(\.name)
+            #expect(names.allSatisfy { name in benchmark.prefixes.contains { name.hasPrefix($0) } })
             for (one, other) in zip(first, second) {
                 #expect(one.name == other.name && one.checksum == other.checksum)
                 #expect(one.checksum != 0 && one.nanoseconds > 0, "\(one.name)")
@@ -17,9 +22,49 @@ import Testing
     }
 
     @Test func `what a message takes to record allocates nothing`() {
-        // Tests on other threads allocate meanwhile, or free; a recorder that did would show each time.
-        let hasQuietRound = (0..<50).contains { _ in recorderAllocatedBytes(events: 1000) == 0 }
-        #expect(hasQuietRound)
+        #expect(recorderAllocations(events: 1000) == 0)
+    }
+
+    @Test func `malloc is counted by thread and for each operation`() {
+        var kept: [[Int64]] = []
+        kept.reserveCapacity(1000)
+        let figure = measure("arrays", per: "array", runs: 1, on: { 0 }) { _ in
+            for number in 0..<1000 as Range<Int64> { kept.append([number, number + 1]) }
+            return (1000, 1)
+        }
+        // Debug builds make more on the way; a sanitizer's build counts nothing.
+        #expect(figure.allocations.map { $0 >= 1 } ?? true)
+        #expect(kept.count == 1000 && ThreadCounts.now.allocations.libpq == 0)
+    }
+
+    @Test func `what is worse than the baseline is told, and noise isn't`() throws {
+        func figure(_ nanoseconds: Double, _ allocations: Double?, _ instructions: Double?) -> Figure {
+            var figure = Figure(
+                name: "a, b", operation: "row", nanoseconds: nanoseconds, nanosecondsBest: nanoseconds, operations: 1,
+                runs: 7, checksum: 1)
+            figure.allocations = allocations
+            figure.instructions = instructions
+            return figure
+        }
+        let folder = TestFolder.root + "/bench-\(getpid())"
+        defer { removeFolder(folder) }
+        let machine = MachineDescription(
+            cpuModel: "A (R) CPU@2", coreCount: 2, memoryBytes: 1, kernel: "", architecture: "", operatingSystem: "")
+        let path = Baseline.path(in: folder, for: machine)
+        #expect(path == folder + "/baseline-a-r-cpu-2-2.csv")
+        #expect(try Baseline.read(path) == nil)
+        try Baseline.write([figure(100, 0.5, 2_000)], instructionsBy: "callgrind", to: path)
+        let baseline = try #require(try Baseline.read(path))
+
+        func worse(_ figure: Figure, by counter: String = "callgrind") -> Int {
+            Baseline.regressions(of: [figure], against: baseline, instructionsBy: counter).count
+        }
+        #expect(worse(figure(125, 0.5, 2_010)) == 0)
+        #expect(worse(figure(150, 0.5, 2_000)) == 1)
+        #expect(worse(figure(100, 0.51, 2_000)) == 1)
+        #expect(worse(figure(100, 0.5, 2_100)) == 1)
+        #expect(worse(figure(100, nil, 2_100), by: "the kernel's counter") == 0)
+        #expect(worse(figure(200, 1, 3_000)) == 3)
     }
 
     @Test func `numbers are printed in groups of three`() {

@@ -114,7 +114,7 @@ extension AllocationWorker {
         let block = plan.book.blocks[position]
         let result = try statement("row_state", of: queue) { $0.append(int64: block.id.rawValue) }
         guard result.rowCount == 1 else { return }
-        let state = try BlockState(result, row: 0, column: 0)
+        let state = try BlockState(result.rows, row: 0, column: 0)
         let due = dueSnapshots([BlockMove(block: position, state: state)])
         guard let snapshot = due.first?.snapshot else { return note(state, ofBlockAt: position) }
         try statement("row_forget", of: queue) {

@@ -61,14 +61,17 @@ extension AllocationWorker {
 
     /// Reads the answer of the oldest unit in flight. Returns the server's error if it failed.
     private func receive(_ sent: InFlightUnit) throws -> PostgresError? {
-        let answer = try nextAnswer()
+        try plan.fault?.dieIfAsked()
+        // Read where libpq has it, into memory that the worker keeps: this is what a transaction of the steady state is.
+        let answer = try store.connection.answerUpToSync { rows in
+            try FillAnswer(rows, book: plan.book, moves: &moves)
+        }
         inFlight.removeFirst()
         switch answer {
-        case .success(let result):
-            let answer = try FillAnswer(result, book: plan.book)
+        case .success(let answer):
             guard answer.isGuarded else { throw GuardMissed() }
             commit(sent.unit, of: sent.queue, began: sent.began, captured: answer.captured, isFirstTry: true)
-            noteFilled(answer.moves)
+            noteFilled(moves)
             return nil
         case .failure(let error): return error
         }
@@ -203,7 +206,8 @@ extension AllocationWorker {
         var answer: FillAnswer?
         for event in try connection.pipelineEventsUpToSync() {
             switch event {
-            case .result(let result) where result.columnCount > 0: answer = try FillAnswer(result, book: plan.book)
+            case .result(let result) where result.columnCount > 0:
+                answer = try FillAnswer(result.rows, book: plan.book, moves: &moves)
             case .failed(let error): failure = failure ?? error
             case .result, .aborted, .synced: break
             }
@@ -212,7 +216,7 @@ extension AllocationWorker {
         guard let answer else { preconditionFailure("a fill without an answer") }
         guard answer.isGuarded else { return answer }
 
-        let due = dueSnapshots(answer.moves)
+        let due = dueSnapshots(moves)
         if !due.isEmpty {
             bind(due)
             try connection.sendPrepared("take_snapshots", parameters: parameters)
@@ -223,7 +227,7 @@ extension AllocationWorker {
         for case .failed(let error) in try connection.pipelineEventsUpToSync() { failure = failure ?? error }
         if let failure { throw failure }
         let taken = Set(due.map(\.block))
-        for move in answer.moves {
+        for move in moves {
             note(taken.contains(move.block) ? move.state.allocated() : move.state, ofBlockAt: move.block)
         }
         noteTaken(due)
@@ -312,24 +316,23 @@ private struct Failure {
     }
 }
 
-/// What fill_trades, capture_and_fill, capture_and_fill_staged and lock_blocks answer.
+/// What fill_trades, capture_and_fill, capture_and_fill_staged and lock_blocks answer, beside the blocks that moved.
 struct FillAnswer {
     /// False when the guard moved no row: nothing else happened either.
     let isGuarded: Bool
     let captured: Int64
-    let moves: [BlockMove]
 
+    /// - Parameter moves: takes the blocks that moved, in the place of what it held.
     /// - Throws: when a block stands where no executions lead to.
-    init(_ result: QueryResult, book: BlockBook) throws {
-        isGuarded = result.int64(0, 0) > 0
-        captured = result.int64(0, 1)
-        var moves: [BlockMove] = []
-        for row in 0..<result.rowCount where !result.isNull(row, 2) {
-            guard let block = book.position(of: BlockOrderID(result.int64(row, 2))) else {
+    init(_ rows: borrowing ResultRows, book: BlockBook, moves: inout [BlockMove]) throws {
+        isGuarded = rows.int64(0, 0) > 0
+        captured = rows.int64(0, 1)
+        moves.removeAll(keepingCapacity: true)
+        for row in 0..<rows.rowCount where !rows.isNull(row, 2) {
+            guard let block = book.position(of: BlockOrderID(rows.int64(row, 2))) else {
                 preconditionFailure("only blocks of the book are filled")
             }
-            moves.append(BlockMove(block: block, state: try BlockState(result, row: row, column: 2)))
+            moves.append(BlockMove(block: block, state: try BlockState(rows, row: row, column: 2)))
         }
-        self.moves = moves
     }
 }

@@ -30,6 +30,8 @@ public final class AllocationWorker {
     var unallocatedBlocks: Set<Int> = []
     var snapshotTimes: [Int: Int64] = [:]
     var nextOverdueCheck: Int64 = 0
+    /// The blocks that the last fill moved.
+    var moves: [BlockMove] = []
     /// Transactions whose answers are still to come, oldest first.
     var inFlight: [InFlightUnit] = []
     /// Blocks whose messages are parked from here on: those in the tables, and those that a queued message stops.
