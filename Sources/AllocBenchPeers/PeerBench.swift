@@ -46,8 +46,8 @@ struct PeerBench {
     let stop: StopFlag
 
     var size: PeerSize { surroundings.size }
-    /// For libpq's own programs.
-    var connectionText: String { target.connection.unredacted }
+    /// For libpq's own programs. The embedded server asks nobody on this machine for a password.
+    var connectionText: String { target.connection.redacted }
 
     /// Starts the services, runs the body and stops them. Nothing is left in `state`.
     static func with<R>(

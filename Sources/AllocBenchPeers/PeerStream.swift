@@ -82,7 +82,19 @@ struct PeerStream {
         try bench.withConnection { connection in
             try Schemas.emptyStages(behind: .trades, on: connection)
             try AllocationsSource.receive(on: connection, topic: Self.topic, partitions: shape.partitions)
+            // The peers' statements claim nothing, so they name an epoch that is written down; a worker claims a later one.
+            try connection.execute("UPDATE allocations.consumer_offsets SET epoch = 0")
             try connection.execute("CHECKPOINT")
+        }
+    }
+
+    /// Gives every session of the database the planner's settings that the workers' sessions have, those of the peers, too.
+    func planAsWorkersDo(on bench: PeerBench) throws {
+        try bench.withConnection { connection in
+            for setting in ["enable_seqscan", "enable_mergejoin", "jit"] {
+                try connection.execute(
+                    "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET \(setting) = off', current_database()); END $$")
+            }
         }
     }
 

@@ -61,6 +61,7 @@ final class PgbenchPair: PeerPair {
         peer = PeerBench.version(of: "pgbench") + (kind == .pipelined ? ", \\startpipeline" : "") + ", -M prepared"
         var made = try PeerStream.make(shape, on: bench)
         try made.publish(on: bench)
+        try made.planAsWorkersDo(on: bench)
         stream = made
         let ids = try bench.withConnection {
             try $0.query("SELECT min(block_order_id), max(block_order_id) FROM orders.block_orders")

@@ -46,6 +46,7 @@ final class PsqlPair: PeerPair {
         peer = PeerBench.version(of: "psql") + " -f, the same SQL without Kafka"
         var made = try PeerStream.make(shape, on: bench)
         try made.publish(on: bench)
+        try made.planAsWorkersDo(on: bench)
         stream = made
     }
 
