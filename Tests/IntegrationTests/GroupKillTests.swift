@@ -114,8 +114,8 @@ struct GroupKillTests {
 extension RunningProgram {
     /// What the last line about its partitions says that its worker has.
     fileprivate var partitions: [String] {
-        guard let line = errors.split(separator: "\n").last(where: { $0.contains("; has ") }),
-            let list = line.split(separator: "; has ").last?.split(separator: " of ").first, list != "nothing"
+        guard let line = errors.split(separator: "\n").last(where: { $0.contains("; has now: ") }),
+            let list = line.split(separator: "; has now: ").last, list != "nothing"
         else { return [] }
         return list.split(separator: ", ").map(String.init)
     }
