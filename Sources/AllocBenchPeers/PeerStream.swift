@@ -28,6 +28,8 @@ struct PeerStream {
 
     let shape: Shape
     let date: TradeDate
+    /// The one that is worked on: `topic` of the type until the stream is cut.
+    private(set) var topic = PeerStream.topic
     /// By partition the offset behind its last message; empty where nothing was published.
     private(set) var ends: [Int32: Int64] = [:]
 
@@ -55,9 +57,9 @@ struct PeerStream {
     /// Publishes the executions to a topic of their own, keyed by block order. Blocks.
     mutating func publish(on bench: PeerBench) throws {
         guard let kafka = bench.target.kafka else { throw OperatingError("a topic needs a broker") }
-        try bench.target.createTopic(Self.topic, partitions: shape.partitions)
+        try bench.target.createTopic(topic, partitions: shape.partitions)
         let feed = try FeedPlan(
-            connection: bench.target.connection, kafka: kafka, topic: Self.topic,
+            connection: bench.target.connection, kafka: kafka, topic: topic,
             source: .executions(keyedBy: .blockOrder)
         ).makeFeed()
         try feed.create(scanTable: true)
@@ -66,7 +68,7 @@ struct PeerStream {
         _ = try feed.run(until: end, stop: bench.stop) { _ in }
         // A broker that is busy may still answer with the ends that it had a moment ago.
         for attempt in 1...100 {
-            ends = try bench.target.completeTopicEnds(Self.topic, mayHaveTransactions: false)
+            ends = try bench.target.completeTopicEnds(topic, mayHaveTransactions: false)
             let count = ends.values.reduce(0, +)
             if count == shape.executions { return }
             guard count < shape.executions, attempt < 100 else {
@@ -76,12 +78,50 @@ struct PeerStream {
         }
     }
 
+    /// Copies the stream to a topic in which every partition has as many messages as the smallest has here, rounded down to a
+    /// multiple, and goes on with that. Blocks are dealt out by a hash of their codes, so that partitions differ by a fifth or more;
+    /// at the end the largest one's worker would be alone with the server.
+    /// - Returns: the messages of each partition.
+    mutating func cutEvenly(to multiple: Int, on bench: PeerBench) throws -> Int {
+        guard let kafka = bench.target.kafka else { throw OperatingError("a topic needs a broker") }
+        let count = Int64(Int(ends.values.min() ?? 0) / multiple * multiple)
+        let even = "\(topic)-even"
+        try bench.target.createTopic(even, partitions: shape.partitions)
+        let producer = try KafkaProducer(settings: kafka)
+        let destination = try producer.topic(even)
+        let consumer = try KafkaConsumer(settings: WorkerPlan.consumerSettings(kafka, isRecorded: true))
+        defer { consumer.close(timeoutMs: 5_000) }
+        try consumer.assign(ends.keys.sorted().map { TopicPartitionOffset(topic: topic, partition: $0, offset: 0) })
+        var left = count * Int64(shape.partitions)
+        while left > 0, !bench.stop.isSet {
+            _ = try consumer.pollBatch(max: 4096, timeoutMs: 20) { message throws(KafkaError) in
+                guard message.offset < count else { return }
+                left -= 1
+                var failure: KafkaError?
+                message.withValue { value in
+                    do throws(KafkaError) {
+                        try producer.produce(
+                            topic: destination, partition: message.partition, key: value, value: value, tag: 0)
+                    } catch { failure = error }
+                }
+                if let failure { throw failure }
+            }
+        }
+        try producer.flush(timeoutMs: 60_000) { _, _ in }
+        topic = even
+        ends = try bench.target.completeTopicEnds(even, mayHaveTransactions: false)
+        guard ends.values.allSatisfy({ $0 == count }) else {
+            throw OperatingError("the even topic holds \(ends.values.reduce(0, +)) messages")
+        }
+        return Int(count)
+    }
+
     /// Empty allocations tables that have received the blocks. What was written before is on disk, so that no run pays for
     /// another's.
     func freshAllocations(on bench: PeerBench) throws {
         try bench.withConnection { connection in
             try Schemas.emptyStages(behind: .trades, on: connection)
-            try AllocationsSource.receive(on: connection, topic: Self.topic, partitions: shape.partitions)
+            try AllocationsSource.receive(on: connection, topic: topic, partitions: shape.partitions)
             // The peers' statements claim nothing, so they name an epoch that is written down; a worker claims a later one.
             try connection.execute("UPDATE allocations.consumer_offsets SET epoch = 0")
             try connection.execute("CHECKPOINT")
@@ -91,9 +131,11 @@ struct PeerStream {
     /// Gives every session of the database the planner's settings that the workers' sessions have, those of the peers, too.
     func planAsWorkersDo(on bench: PeerBench) throws {
         try bench.withConnection { connection in
-            for setting in ["enable_seqscan", "enable_mergejoin", "jit"] {
+            for setting in [
+                "enable_seqscan = off", "enable_mergejoin = off", "jit = off", "plan_cache_mode = force_generic_plan",
+            ] {
                 try connection.execute(
-                    "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET \(setting) = off', current_database()); END $$")
+                    "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET \(setting)', current_database()); END $$")
             }
         }
     }
@@ -102,7 +144,7 @@ struct PeerStream {
     func plan(_ configuration: Configuration, on bench: PeerBench) throws -> WorkerPlan {
         guard let kafka = bench.target.kafka else { throw OperatingError("workers need a broker") }
         var plan = WorkerPlan(
-            connection: bench.target.connection, kafka: kafka, topic: Self.topic,
+            connection: bench.target.connection, kafka: kafka, topic: topic,
             partitions: (0..<shape.partitions).map { Int32($0) }, configuration: configuration,
             book: try bench.withConnection { try AllocationsSource.book(on: $0) })
         plan.endOffsets = ends

@@ -26,6 +26,8 @@ final class PgbenchPair: PeerPair {
     private let kind: Kind
     private let shape: PeerStream.Shape
     private var stream: PeerStream?
+    /// Executions of each client: as many as the partition with the fewest has, so that all have work to the end on either side.
+    private(set) var perClient = 0
     /// How many rows of allocations our workers wrote.
     private var allocationRows: Int64 = 0
     private(set) var peer = "pgbench"
@@ -62,6 +64,7 @@ final class PgbenchPair: PeerPair {
         var made = try PeerStream.make(shape, on: bench)
         try made.publish(on: bench)
         try made.planAsWorkersDo(on: bench)
+        perClient = try made.cutEvenly(to: Self.depth, on: bench)
         stream = made
         let ids = try bench.withConnection {
             try $0.query("SELECT min(block_order_id), max(block_order_id) FROM orders.block_orders")
@@ -91,7 +94,7 @@ final class PgbenchPair: PeerPair {
         let perScript = kind == .pipelined ? Self.depth : 1
         let output = try PeerBench.child([
             "pgbench", "-n", "-M", "prepared", "-c", "\(Self.clients)", "-j", "2",
-            "-t", "\(shape.executions / Self.clients / perScript)", "-D", "n=-1", "-D", "topic=\(PeerStream.topic)",
+            "-t", "\(perClient / perScript)", "-D", "n=-1", "-D", "topic=\(stream.topic)",
             "-D", "rows=\(allocationRows)", "-f", bench.path("script.sql"), bench.connectionText,
         ])
         guard let rate = Self.rate(in: output) else { throw OperatingError("pgbench told no rate: \(output)") }
@@ -109,7 +112,7 @@ final class PgbenchPair: PeerPair {
     /// What one client does for one execution, or for several in one pipeline.
     func script(firstBlock: Int64) -> String {
         let perBlockCount = shape.blocks / Self.clients
-        let last = shape.executions / shape.blocks
+        let count = Self.clients * perClient
         let values = """
             \\set n :n + 1
             \\set execution :n * \(Self.clients) + :client_id + 1
@@ -122,8 +125,7 @@ final class PgbenchPair: PeerPair {
         // Of all accounts that changed, each transaction has its even share.
         let snapshotValues = """
             \\set snapshot :n / \(perBlockCount) + 1
-            \\set final case when :snapshot = \(last) then 1 else 0 end
-            \\set accounts :execution * :rows / \(shape.executions) - (:execution - 1) * :rows / \(shape.executions)
+            \\set accounts :execution * :rows / \(count) - (:execution - 1) * :rows / \(count)
             \\set cumulative :snapshot * 27
 
             """
@@ -134,13 +136,13 @@ final class PgbenchPair: PeerPair {
                 "ARRAY[:ticks]", "ARRAY[:n]",
             ])
         if kind == .fills { return values + fill }
-        let count = Self.accountsPerBlock
+        let accounts = Self.accountsPerBlock
         let take = Self.statement(
             "take_snapshots",
             [
-                "ARRAY[:block]", "ARRAY[:snapshot]", "ARRAY[:ticks]", "ARRAY[:final]", "ARRAY[:final]",
+                "ARRAY[:block]", "ARRAY[:snapshot]", "ARRAY[:ticks]", "ARRAY[0]", "ARRAY[0]",
                 "array_fill(:block::INT8, ARRAY[:accounts]::INT4[])",
-                "('{\((1...count).map(String.init).joined(separator: ","))}'::INT8[])[1 : :accounts]",
+                "('{\((1...accounts).map(String.init).joined(separator: ","))}'::INT8[])[1 : :accounts]",
                 "array_fill(27::INT8, ARRAY[:accounts]::INT4[])",
                 "array_fill(:cumulative::INT8, ARRAY[:accounts]::INT4[])",
             ])
@@ -173,7 +175,6 @@ final class PgbenchPair: PeerPair {
             counts += [
                 ("snapshots", "SELECT count(*) FROM allocations.snapshots"),
                 ("allocations", "SELECT count(*) FROM allocations.allocations"),
-                ("bookings asked for", "SELECT count(*) FROM allocations.booking_outbox"),
             ]
         }
         return try bench.withConnection { connection in

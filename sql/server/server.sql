@@ -49,6 +49,9 @@ WHERE current_setting('application_name') LIKE 'allocbench %';
 SET enable_seqscan = off;
 SET enable_mergejoin = off;
 SET jit = off;
+-- One plan for good: of an array in a parameter the server expects ten elements, of a given one it sees that there is one, finds
+-- that cheaper, and so would plan every small transaction anew, which takes longer than to execute it.
+SET plan_cache_mode = force_generic_plan;
 
 -- name: isolation
 -- What a transaction has got, whatever it asked for.
