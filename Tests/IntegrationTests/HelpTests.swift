@@ -17,6 +17,7 @@ import Testing
         "check": ["FILE", "--schema", "--securities", "--prices"],
         "compare": ["RUN", "[RUN]", "--baseline", "--csv", "--all"],
         "export": ["FOLDER", "--file", "--csv"],
+        "scale": ["FOLDER", "--by", "--csv"],
         "services start": ["--state", "--kafka-home", "--embedded-brokers"],
         "services status": ["--state"],
         "services stop": ["--state"],

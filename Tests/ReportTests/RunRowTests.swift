@@ -86,6 +86,7 @@ func makeFields(
             wal_bytes_per_execution rows_written commits_per_sync lock_waits deadlocks
             wal_full_page_images checkpoints final_tables verified validity
             invalid_reason server_restarts consumers rebalances partitions_lost fenced_transactions
+            blocks accounts_per_block
             """
         #expect(RunRow.columnNames == published.split { $0 == " " || $0 == "\n" }.map(String.init))
         #expect(RunRow.columns.allSatisfy { !$0.meaning.isEmpty })
@@ -95,10 +96,10 @@ func makeFields(
         let configuration = Configuration(name: "c8", mode: .concurrent, workers: 8, pipelineDepth: 4)
         let row = makeRow(configuration, repetition: 2, executionsPerSecond: 800)
         let expected = """
-            5,test,allocate,c8,2,2,concurrent,8,8,1,4,,,,block_order,read_committed,on,natural,0,parts4,1,0.000000,\
+            6,test,allocate,c8,2,2,concurrent,8,8,1,4,,,,block_order,read_committed,on,natural,0,parts4,1,0.000000,\
             backlog,topic,,1000,,,1250.000,800.0,,811.2,,3.000,15.000,30.000,300.000,1500.000,1.235,2.000,2.000,3.000,\
             9.000,1250,3,12,7.000,0,0,2,400,2,60,1200,3.000,7.654,1.260,77,88.000,1.250,,,,,0.040,900000.0,,12.500,0.150,1.000,0.2500,\
-            3.000,3000.0,123.5,2000000,2000.0,5000,1.50,4,0,17,1,1f2e,true,valid,,,assigned,,,
+            3.000,3000.0,123.5,2000000,2000.0,5000,1.50,4,0,17,1,1f2e,true,valid,,,assigned,,,,,
             """
         #expect(row.fields.joined(separator: ",") == expected)
     }
