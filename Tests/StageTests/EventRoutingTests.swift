@@ -339,7 +339,8 @@ private func withBench<R>(
             for attempt in 1...40 {
                 let isFinished = try withTopic(partitions: 4) { _, topic in
                     let stop = StopFlag()
-                    let delay = UInt32(random.integer(in: 0...200_000))
+                    // Soon at first, because on a quick machine all of it may be over in a tenth of a second.
+                    let delay = UInt32(random.integer(in: 0...Int64(min(200_000, 5_000 * attempt * attempt))))
                     let stopper = WorkerThread(name: "stopper") {
                         usleep(delay)
                         stop.set()
