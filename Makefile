@@ -13,7 +13,7 @@ RUN_FLAGS := $(if $(SECURITIES),--securities '$(SECURITIES)') $(if $(PRICES),--p
 PEER_PACKAGES := kcat $(if $(shell which pgbench),,postgresql-contrib)
 PEERS_FLAGS ?=
 
-.PHONY: quickstart test bench peers build install python librdkafka deployment lint format clean
+.PHONY: quickstart test bench peers scaling build install python librdkafka deployment lint format clean
 
 quickstart: build
 	ALLOCBENCH_STATE='$(STATE)' .build/release/allocbench run '$(SCENARIO)' $(RUN_FLAGS)
@@ -42,6 +42,10 @@ peers: build
 	@scripts/install-packages $(PEER_PACKAGES)
 	swift build -c release --product allocbench-peers $(SWIFT_FLAGS)
 	.build/release/allocbench-peers --wiki wiki/Peers.md $(PEERS_FLAGS)
+
+# How throughput follows workers, partitions, sizes, blocks, accounts and executions; half an hour, with a real Kafka in KAFKA_HOME.
+scaling: build
+	scripts/scaling-curves
 
 install:
 	@scripts/install-packages $(PACKAGES)
