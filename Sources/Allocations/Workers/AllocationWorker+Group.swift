@@ -191,6 +191,7 @@ extension AllocationWorker {
         lastArrivals.remove(at: index)
         queueIndexes = Dictionary(uniqueKeysWithValues: queues.enumerated().map { ($1.partition, $0) })
         refusals[partition] = nil
+        forgetDoubts(of: partition)
         stagedFromOffsets[partition] = nil
         staged = staged.compactMap { $0.moved(behind: index) }
         if queues.isEmpty { hasStagedLeftovers = false }

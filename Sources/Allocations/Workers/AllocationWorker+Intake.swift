@@ -92,6 +92,17 @@ extension AllocationWorker {
         return true
     }
 
+    /// Of one partition, or of all: what was seen before it was claimed or read anew proves nothing of what comes then.
+    func forgetDoubts(of partition: Int32? = nil) {
+        guard let partition else {
+            doubtedOffsets.removeAll()
+            doubtedPartitions.removeAll()
+            return
+        }
+        doubtedOffsets[partition] = nil
+        doubtedPartitions.remove(partition)
+    }
+
     private func readDoubtedAgain() throws {
         let doubted = queues.filter { doubtedPartitions.contains($0.partition) }
         doubtedPartitions.removeAll()

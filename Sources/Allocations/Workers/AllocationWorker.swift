@@ -334,6 +334,7 @@ public final class AllocationWorker {
     /// Starts fetching every partition behind what is committed, and drops what was queued beyond.
     func assignConsumer() throws {
         queueGeneration += 1
+        forgetDoubts()
         parkedCodes = storedParkedCodes
         // The seconds up to now are of what is forgotten here.
         sampleLag(upTo: monotonicNow())
