@@ -46,7 +46,9 @@ struct AllocationsStore {
             for name in rowScript.names {
                 try connection.prepare(name, rowScript.statement(name, replacing: fence))
             }
-        case .concurrent, .adaptive, .batch: names += ["fill_trades", "capture_and_fill"]
+        case .concurrent, .adaptive, .batch:
+            names += ["fill_trades", "capture_and_fill"]
+            if connection.dialect == .postgresql { names.append("take_expected_snapshots") }
         case .cycle: names += ["stage", "capture_and_fill_staged"]
         }
         // Only workers that may have blocks in common lock them in an order: for the others it would be work for nothing.

@@ -118,9 +118,10 @@ extension PostgresConnection {
         }
     }
 
-    /// Reads the answer of one statement that is a transaction by itself, and the sync behind it: the answer counts only once
-    /// its sync has come without a failure. Allocates nothing; libpq does. Blocks until the sync is there.
-    /// - Parameter read: called with the rows; what it throws is thrown once the sync was read, unless the transaction failed.
+    /// Reads the answers of the statements of one implicit transaction, and the sync behind them: they count only once the sync
+    /// has come without a failure. Allocates nothing; libpq does. Blocks until the sync is there.
+    /// - Parameter read: called with the rows of the statement that answers any; what it throws is thrown once the sync was read,
+    ///   unless the transaction failed.
     /// - Returns: what `read` made of the rows, or why the transaction failed.
     public func answerUpToSync<R>(_ read: (borrowing ResultRows) throws -> R) throws -> Result<R, PostgresError> {
         var answer: R?
@@ -129,6 +130,7 @@ extension PostgresConnection {
         while true {
             switch try nextPipelineStep() {
             case .rows(let rows):
+                guard rows.columnCount > 0 else { continue }
                 do { answer = try read(rows) } catch { readError = error }
             case .failed(let error): failure = failure ?? error
             case .aborted: break

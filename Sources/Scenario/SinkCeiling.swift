@@ -32,11 +32,12 @@ enum SinkCeiling {
     ) throws -> SinkFigures {
         let shares = WorkerPool.deal(topic.partitions, among: workers)
         let line = StartingLine(workerCount: shares.count)
+        let settings = WorkerPlan.consumerSettings(kafka, isRecorded: true, consumers: workers)
         let failed = StopFlag()
         let threads = shares.enumerated().map { index, partitions in
             WorkerThread(name: "sink-\(index)") {
                 do {
-                    return try consume(topic, partitions, kafka: kafka, line: line) { stop.isSet || failed.isSet }
+                    return try consume(topic, partitions, settings, line) { stop.isSet || failed.isSet }
                 } catch {
                     line.abandon()
                     failed.set()
@@ -69,10 +70,10 @@ enum SinkCeiling {
 
     /// Polls and decodes as an allocation worker does.
     private static func consume(
-        _ topic: RecordedTopic, _ partitions: [Int32], kafka: KafkaClientSettings, line: StartingLine,
+        _ topic: RecordedTopic, _ partitions: [Int32], _ settings: KafkaClientSettings, _ line: StartingLine,
         isStopped: () -> Bool
     ) throws -> Share {
-        let consumer = try KafkaConsumer(settings: WorkerPlan.consumerSettings(kafka, isRecorded: true))
+        let consumer = try KafkaConsumer(settings: settings)
         defer { consumer.close(timeoutMs: 5_000) }
         let decoder = EnvelopeDecoder()
         // By offset, not by count: the ends of transactions take offsets, too.

@@ -31,8 +31,11 @@ import Testing
         let recorded = WorkerPlan.consumerSettings(none, isRecorded: true).properties
         #expect(live["fetch.wait.max.ms"] == "10" && recorded["fetch.wait.max.ms"] == "100")
         let expected = [
-            "fetch.wait.max.ms": "500", "queued.min.messages": "1", "queued.max.messages.kbytes": "16384",
+            "fetch.wait.max.ms": "500", "queued.min.messages": "1", "queued.max.messages.kbytes": "262144",
         ]
+        // What is fetched ahead is shared by all.
+        let shared = WorkerPlan.consumerSettings(none, isRecorded: true, consumers: 8).properties
+        #expect(shared["queued.min.messages"] == "50000" && shared["queued.max.messages.kbytes"] == "32768")
         for isRecorded in [false, true] {
             let asked = WorkerPlan.consumerSettings(own, isRecorded: isRecorded).properties
             #expect(asked == expected)

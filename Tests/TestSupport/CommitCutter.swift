@@ -1,5 +1,5 @@
-// Stands between a program and PostgreSQL and, once, keeps the answer to a COMMIT: the transaction is committed, and whoever
-// committed it sees nothing but a lost connection.
+// Stands between a program and PostgreSQL and, once, keeps the answer to a commit, be it a COMMIT or the end of an implicit
+// transaction that inserted: the transaction is committed, and whoever committed it sees nothing but a lost connection.
 
 import Glibc
 public import Postgres
@@ -9,7 +9,7 @@ import Synchronization
 public final class CommitCutter: Sendable {
     private struct State {
         var isArmed = false
-        /// COMMITs that still get their answers.
+        /// Commits that still get their answers.
         var sparedCount = 0
         var cutCount = 0
     }
@@ -37,7 +37,7 @@ public final class CommitCutter: Sendable {
             .with("gssencmode", "disable")
     }
 
-    /// The next COMMIT of any session, behind `count` others, is the one whose answer nobody gets.
+    /// The next commit of any session, behind `count` others, is the one whose answer nobody gets.
     public func arm(sparing count: Int) {
         state.withLock { state in
             state.isArmed = true
@@ -68,10 +68,8 @@ public final class CommitCutter: Sendable {
         return server
     }
 
-    /// Until either side has gone, or a COMMIT's answer is kept.
+    /// Until either side has gone, or a commit's answer is kept.
     private func forward(_ client: Int32, _ server: Int32) {
-        // The tag of a COMMIT as the protocol has it: type, length, text.
-        let answer = [UInt8(ascii: "C"), 0, 0, 0, 11] + Array("COMMIT".utf8) + [0]
         var buffer = [UInt8](repeating: 0, count: 65_536)
         while true {
             var watched = [
@@ -83,12 +81,23 @@ public final class CommitCutter: Sendable {
                 let count = recv(watched[index].fd, &buffer, buffer.count, 0)
                 guard count > 0 else { return }
                 let bytes = buffer[..<count]
-                if index == 1, bytes.indices.contains(where: { bytes[$0...].starts(with: answer) }), takeShot() {
+                if index == 1, bytes.indices.contains(where: { Self.isCommit(bytes[$0...]) }), takeShot() {
                     return
                 }
                 guard send(Array(bytes), to: other) else { return }
             }
         }
+    }
+
+    /// Whether an answer begins here that a commit ends with: the tag of a COMMIT, or that of an INSERT with the server out of any
+    /// transaction behind it. As the protocol has them: type, length with itself, text.
+    private static func isCommit(_ bytes: ArraySlice<UInt8>) -> Bool {
+        if bytes.starts(with: [UInt8(ascii: "C"), 0, 0, 0, 11] + Array("COMMIT".utf8)) { return true }
+        guard bytes.count > 5, bytes.starts(with: [UInt8(ascii: "C"), 0, 0, 0]),
+            bytes.dropFirst(5).starts(with: Array("INSERT ".utf8))
+        else { return false }
+        let isIdle = [UInt8(ascii: "Z"), 0, 0, 0, 5, UInt8(ascii: "I")]
+        return bytes.dropFirst(1 + Int(bytes[bytes.startIndex + 4])).starts(with: isIdle)
     }
 
     private func takeShot() -> Bool {

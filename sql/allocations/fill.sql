@@ -235,11 +235,38 @@ WITH due AS (
   FROM unnest($1::INT8[], $2::INT8[], $3::INT8[], $4::INT8[], $5::INT8[])
     AS d (block_order_id, snapshot_number, price_ticks, is_final, is_booking_due)
 ), moved AS (
+-- insert: allocate
+  FROM due AS d WHERE f.block_order_id = d.block_order_id
+-- insert: record
+
+-- name: take_expected_snapshots
+-- The same behind trades whose answer isn't there yet: of a block that doesn't stand where its worker expects it by then,
+-- nothing is written. Whoever expects rightly writes what its owner would, so that even a worker whose partition has gone
+-- does no harm. $1 to $9 as in take_snapshots; one array element per block: $10 cumulative quantity, $11 notional in ticks,
+-- $12 executions.
+WITH due AS (
+  SELECT block_order_id, snapshot_number, (price_ticks * 0.0001::NUMERIC)::NUMERIC(18,4) AS average_price,
+         is_final <> 0 AS is_final, is_booking_due <> 0 AS is_booking_due, cum_quantity,
+         notional_ticks * 0.0001::NUMERIC AS notional, execution_count
+  FROM unnest($1::INT8[], $2::INT8[], $3::INT8[], $4::INT8[], $5::INT8[], $10::INT8[], $11::INT8[], $12::INT8[])
+    AS d (block_order_id, snapshot_number, price_ticks, is_final, is_booking_due, cum_quantity, notional_ticks,
+          execution_count)
+), moved AS (
+-- insert: allocate
+  FROM due AS d
+  WHERE f.block_order_id = d.block_order_id AND f.snapshot_number = d.snapshot_number - 1
+    AND f.cum_quantity = d.cum_quantity AND f.notional = d.notional AND f.execution_count = d.execution_count
+-- insert: record
+
+-- part: allocate
+-- The fills of a block are allocated now.
   UPDATE allocations.block_fills AS f
   SET snapshot_number = d.snapshot_number, allocated_quantity = f.cum_quantity, allocated_notional = f.notional,
       allocated_execution_count = f.execution_count, allocated_is_final = d.is_final,
       allocated_is_canceled = f.is_canceled
-  FROM due AS d WHERE f.block_order_id = d.block_order_id
+
+-- part: record
+-- What stands of a snapshot beside its block.
   RETURNING f.block_order_id, f.snapshot_number, f.cum_quantity, f.notional, d.average_price, d.is_final,
             d.is_booking_due
 ), recorded AS (
@@ -256,10 +283,10 @@ WITH due AS (
 )
 INSERT INTO allocations.allocations
   (block_order_id, account_id, snapshot_number, quantity_delta, quantity_cumulative, average_price)
-SELECT a.block_order_id, a.account_id, d.snapshot_number, a.quantity_delta, a.quantity_cumulative, d.average_price
+SELECT a.block_order_id, a.account_id, m.snapshot_number, a.quantity_delta, a.quantity_cumulative, m.average_price
 FROM unnest($6::INT8[], $7::INT8[], $8::INT8[], $9::INT8[])
   AS a (block_order_id, account_id, quantity_delta, quantity_cumulative)
-JOIN due AS d ON d.block_order_id = a.block_order_id;
+JOIN moved AS m ON m.block_order_id = a.block_order_id;
 
 -- name: park_block
 INSERT INTO allocations.parked_blocks (block_order_code, reason) VALUES ($1::TEXT, $2::TEXT)

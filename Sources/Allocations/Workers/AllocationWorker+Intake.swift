@@ -10,7 +10,13 @@ import Threads
 extension AllocationWorker {
     /// Polls without waiting until the queues hold enough. Returns false if no message came.
     func fillQueues() throws -> Bool {
+        let polled = try pollForQueues()
+        // At once, because what is polled may keep the worker busy to its end.
         try pauseAtEnd()
+        return polled
+    }
+
+    private func pollForQueues() throws -> Bool {
         if membership != nil { nextPollTime = monotonicNow() + Self.pollIntervalNs }
         // A member that didn't poll would be taken for dead.
         let most = membership == nil ? 0 : 1

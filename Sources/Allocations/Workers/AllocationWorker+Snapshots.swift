@@ -1,5 +1,5 @@
-// Snapshots: which blocks are due, what is written, and those that no message asks for: due by time, or left behind by a
-// worker that was killed.
+// Snapshots: which blocks are due and which will be, what is written, and those that no message asks for: due by time, or left
+// behind by a worker that was killed.
 
 import Measurement
 import Model
@@ -24,8 +24,71 @@ extension AllocationWorker {
         }
     }
 
-    /// After a fill that was expected to make no snapshot due. When messages of a block come to several workers, each of them
-    /// knows too little, and the one whose fill reaches the limit finds out here.
+    // MARK: Expected
+
+    /// Adds the unit's trades to the outlook.
+    /// - Returns: the snapshots that they will make due, most often none; nil if that isn't known before the database answers.
+    func expectedSnapshots(of unit: UnitOfWork, in queue: Int) -> [DueSnapshot]? {
+        let policy = plan.configuration.snapshots
+        var isKnown = true
+        var mayBeDue = false
+        for index in unit.range {
+            // Whatever takes shares back or changes the order may make one due.
+            if queues[queue].change(at: index) != nil {
+                isKnown = false
+                continue
+            }
+            let block = queues[queue].bookPositions[index]
+            outlooks[block].expect(
+                trade: queues[queue].quantities[index], priceTicks: queues[queue].priceTicks[index])
+            guard outlooks[block].mayBeDue(policy) else { continue }
+            mayBeDue = true
+            isKnown = isKnown && outlooks[block].mayBeSnapshot
+        }
+        if isKnown && !mayBeDue { return [] }
+        guard isKnown, foreseesSnapshots, queues[queue].isOfAscendingTrades(unit) else { return nil }
+        var due: [DueSnapshot] = []
+        for index in unit.range {
+            let block = queues[queue].bookPositions[index]
+            let state = outlooks[block].state
+            // A block of several trades is allocated once.
+            guard state.isSnapshotDue(policy, elapsedMs: 0) else { continue }
+            let move = BlockMove(block: block, state: state)
+            due.append(DueSnapshot(move: move, snapshot: snapshot(of: move)))
+            outlooks[block].expectSnapshot()
+        }
+        return due
+    }
+
+    /// Whether nobody else fills this worker's blocks, and the server takes what is sent up to a sync for one transaction: of
+    /// PostgreSQL that is documented. By time a snapshot is due when the clock says so, whatever came.
+    private var foreseesSnapshots: Bool {
+        if case .interval = plan.configuration.snapshots { return false }
+        return plan.configuration.topicKey != .execution && store.connection.dialect == .postgresql
+            && store.retryMethod == .transaction
+    }
+
+    /// Compares the answer, which is in `moves`, with what was expected, and notes there what is allocated.
+    /// - Returns: the snapshots that were taken; of the others the database wrote nothing.
+    func noteAnswer(to due: [DueSnapshot]) -> [DueSnapshot] {
+        if due.isEmpty { return due }
+        for (index, move) in moves.enumerated() { moveIndexes[move.block] = Int32(index) }
+        var taken: [DueSnapshot] = []
+        taken.reserveCapacity(due.count)
+        for expected in due {
+            let index = Int(moveIndexes[expected.block])
+            if moves.indices.contains(index), moves[index] == expected.move {
+                moves[index] = BlockMove(block: expected.block, state: expected.move.state.allocated())
+                taken.append(expected)
+            } else {
+                outlooks[expected.block].distrust()
+            }
+        }
+        return taken
+    }
+
+    /// After a fill whose snapshots, if any, went along. When messages of a block come to several workers, each of them knows too
+    /// little, and the one whose fill reaches the limit finds out here; so does one some of whose messages had come before.
     func noteFilled(_ moves: [BlockMove]) {
         for move in moves {
             trackUnallocated(move.state, ofBlockAt: move.block)
@@ -34,6 +97,8 @@ extension AllocationWorker {
             }
         }
     }
+
+    // MARK: Due
 
     /// Takes the snapshots that were found due when they weren't expected to be. Only when nothing is in flight.
     func takeUnexpectedSnapshots() throws {
@@ -49,7 +114,7 @@ extension AllocationWorker {
         return moves.compactMap { move in
             let elapsedMs = (now - (snapshotTimes[move.block] ?? now)) / 1_000_000
             guard move.state.isSnapshotDue(plan.configuration.snapshots, elapsedMs: elapsedMs) else { return nil }
-            return DueSnapshot(block: move.block, snapshot: snapshot(of: move))
+            return DueSnapshot(move: move, snapshot: snapshot(of: move))
         }
     }
 
@@ -132,10 +197,17 @@ extension AllocationWorker {
         parameters.append(int64ArrayOf: rows.count) { rows[$0].1.quantityDelta }
         parameters.append(int64ArrayOf: rows.count) { rows[$0].1.quantityCumulative }
     }
+
+    /// Binds what take_expected_snapshots takes besides.
+    func bindExpectation(_ due: [DueSnapshot]) {
+        parameters.append(int64ArrayOf: due.count) { due[$0].move.state.cumQuantity }
+        parameters.append(int64ArrayOf: due.count) { Int64(due[$0].move.state.notionalTicks) }
+        parameters.append(int64ArrayOf: due.count) { due[$0].move.state.executionCount }
+    }
 }
 
 /// Where a block stands after a transaction moved or locked it.
-struct BlockMove {
+struct BlockMove: Equatable {
     /// Its position in the book.
     let block: Int
     let state: BlockState
@@ -143,7 +215,10 @@ struct BlockMove {
 
 /// A snapshot that is to be written.
 struct DueSnapshot {
-    /// The block's position in the book.
-    let block: Int
+    /// Where the block stands by then.
+    let move: BlockMove
     let snapshot: Snapshot
+
+    /// The block's position in the book.
+    var block: Int { move.block }
 }

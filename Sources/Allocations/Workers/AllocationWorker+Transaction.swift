@@ -1,6 +1,7 @@
 // The modes concurrent, adaptive and batch: one transaction per unit of work, in libpq's pipeline mode.
-// A unit that can't make a snapshot due is one statement and one round trip, and several may be in flight; a unit that
-// may is two round trips, because its allocations follow from what the first one answers.
+// A unit is one round trip, and several may be in flight: its trades, and behind them the snapshots that they make due, for the
+// worker knows where a block stands and so where they lead to. Where it doesn't know (busts, cancels and replaces, blocks
+// that several workers fill, a CockroachDB), the allocations follow from what a first round trip answers.
 
 import Measurement
 import Model
@@ -15,13 +16,13 @@ extension AllocationWorker {
             if queues[queue].isParked(unit) {
                 guard try isStillNext(unit, of: queue) else { continue }
                 try parkUnit(unit, of: queue)
-            } else if mayNeedSnapshot(unit, of: queue) {
+            } else if let due = expectedSnapshots(of: unit, in: queue) {
+                try send(unit, of: queue, with: due)
+                if inFlight.count >= plan.configuration.pipelineDepth { try receiveOldest() }
+            } else {
                 guard try isStillNext(unit, of: queue) else { continue }
                 queues[queue].markSent(unit)
                 try transact(unit, of: queue)
-            } else {
-                try send(unit, of: queue)
-                if inFlight.count >= plan.configuration.pipelineDepth { try receiveOldest() }
             }
             payHandicap()
         }
@@ -41,13 +42,22 @@ extension AllocationWorker {
 
     // MARK: One round trip
 
-    private func send(_ unit: UnitOfWork, of queue: Int) throws {
+    /// Everything up to a sync is one transaction: "If the pipeline used an implicit transaction, then operations that have
+    /// already executed are rolled back and operations that were queued to follow the failed operation are skipped entirely"
+    /// (libpq, Pipeline Mode).
+    /// - Parameter due: the snapshots that the unit's trades are expected to make due.
+    private func send(_ unit: UnitOfWork, of queue: Int, with due: [DueSnapshot]) throws {
         let statement = bindFill(unit, of: queue)
         let began = beginAttempt()
         try store.connection.sendPrepared(statement, parameters: parameters, resultFormat: .binary)
+        if !due.isEmpty {
+            bind(due)
+            bindExpectation(due)
+            try store.connection.sendPrepared("take_expected_snapshots", parameters: parameters)
+        }
         try store.connection.sendSync()
         queues[queue].markSent(unit)
-        inFlight.append(InFlightUnit(queue: queue, unit: unit, began: began))
+        inFlight.append(InFlightUnit(queue: queue, unit: unit, began: began, due: due))
     }
 
     func receiveAll() throws {
@@ -70,6 +80,8 @@ extension AllocationWorker {
         switch answer {
         case .success(let answer):
             guard answer.isGuarded else { throw GuardMissed() }
+            let taken = noteAnswer(to: sent.due)
+            noteTaken(taken)
             commit(sent.unit, of: sent.queue, began: sent.began, captured: answer.captured, isFirstTry: true)
             noteFilled(moves)
             return nil
@@ -86,6 +98,7 @@ extension AllocationWorker {
                 _ = try nextAnswer()
                 inFlight.removeFirst()
                 failures[index].messagesBehind += sent.unit.range.count
+                distrust(sent)
             } else if let error = try receive(sent) {
                 failures.append(Failure(sent, error))
             }
@@ -93,6 +106,7 @@ extension AllocationWorker {
         let generation = queueGeneration
         for failure in failures where queueGeneration == generation {
             let sent = failure.sent
+            distrust(sent)
             queues[sent.queue].unsend()
             queues[sent.queue].markSent(sent.unit)
             // What was done in vain since it failed was done for the units behind it.
@@ -100,6 +114,11 @@ extension AllocationWorker {
                 sent.unit, of: sent.queue, began: sent.began, after: failure.error, failedAt: failure.time,
                 messagesBehind: failure.messagesBehind)
         }
+    }
+
+    /// What was expected of a unit that failed hasn't come, and is expected once more when it is sent again.
+    private func distrust(_ sent: InFlightUnit) {
+        for block in queues[sent.queue].bookPositions[sent.unit.range] { outlooks[block].distrust() }
     }
 
     /// The answer of one statement that is a transaction by itself: it counts only once its sync has come without a failure.
@@ -241,22 +260,6 @@ extension AllocationWorker {
     }
 
     // MARK: Parameters
-
-    /// Whether the unit may make a snapshot of any of its blocks due. Adds its trades to the outlook.
-    private func mayNeedSnapshot(_ unit: UnitOfWork, of queue: Int) -> Bool {
-        var isDue = false
-        for index in unit.range {
-            let block = queues[queue].bookPositions[index]
-            // Whatever takes shares back or changes the order may make one due.
-            if queues[queue].change(at: index) != nil {
-                isDue = true
-                continue
-            }
-            outlooks[block].expect(trade: queues[queue].quantities[index])
-            isDue = isDue || outlooks[block].mayBeDue(plan.configuration.snapshots)
-        }
-        return isDue
-    }
 
     /// Binds the statement that fits the unit. Returns its name.
     private func bindFill(_ unit: UnitOfWork, of index: Int) -> String {

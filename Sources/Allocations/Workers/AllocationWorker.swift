@@ -30,8 +30,9 @@ public final class AllocationWorker {
     var unallocatedBlocks: Set<Int> = []
     var snapshotTimes: [Int: Int64] = [:]
     var nextOverdueCheck: Int64 = 0
-    /// The blocks that the last fill moved.
+    /// The blocks that the last fill moved, and by position in the book where in there a block was found last.
     var moves: [BlockMove] = []
+    var moveIndexes: [Int32]
     /// Transactions whose answers are still to come, oldest first.
     var inFlight: [InFlightUnit] = []
     /// Blocks whose messages are parked from here on: those in the tables, and those that a queued message stops.
@@ -122,6 +123,7 @@ public final class AllocationWorker {
         sequenceLimit = plan.schedule.ratePerSecond.map { Int64($0 * 300_000_000) } ?? Int64.max
         random = SeededRandom(
             seed: plan.seed, stream: UInt64(plan.group == nil ? plan.partitions.first ?? 0 : Int32(plan.memberIndex)))
+        moveIndexes = plan.book.blocks.map { _ in 0 }
         outlooks = plan.book.blocks.map { BlockOutlook(BlockState(orderQuantity: $0.intendedQuantity)) }
         unallocatedFills =
             plan.configuration.topicKey == .execution ? nil : UnallocatedFills(blockCount: plan.book.blocks.count)
@@ -395,6 +397,8 @@ struct InFlightUnit {
     let queue: Int
     let unit: UnitOfWork
     let began: Int64
+    /// The snapshots that went along, if the block stands where it was expected to.
+    let due: [DueSnapshot]
 }
 
 /// Mode cycle: a message that waits in the staging table for its cycle.

@@ -63,15 +63,32 @@ public struct WorkerPlan: Sendable {
     }
 
     /// Of a worker's consumer.
-    var consumerSettings: KafkaClientSettings { Self.consumerSettings(kafka, isRecorded: endOffsets != nil) }
+    var consumerSettings: KafkaClientSettings {
+        Self.consumerSettings(kafka, isRecorded: endOffsets != nil, consumers: configuration.workers)
+    }
 
-    /// Of a consumer like a worker's: enough to keep it busy, where librdkafka's defaults would hold 100,000 messages per
-    /// partition in memory.
-    /// - Parameter isRecorded: whether the topic is complete. What has fetched the end of it goes on asking until its worker has
-    ///   polled as far and pauses it; with a wait that is short enough for a stream, eight workers took a third of the harness's
-    ///   processor time for answers that there is nothing more.
-    public static func consumerSettings(_ kafka: KafkaClientSettings, isRecorded: Bool) -> KafkaClientSettings {
-        kafka.withDefault("queued.min.messages", "20000").withDefault("queued.max.messages.kbytes", "16384")
+    /// Messages that all consumers of a run together fetch ahead, and the most that their values may take.
+    ///
+    /// The number is what they can work off in a second: a broker's thread that has found the queue full doesn't look again for
+    /// so long (librdkafka before 2.2; later ones by the default of `fetch.queue.backoff.ms`), so that a shorter queue runs dry.
+    /// With 20,000 for each, eight partitions came to one consumer at 135,000 messages a second; with these, at over a million.
+    /// 400,000 messages of the feed take some 170 MB.
+    public static let messagesFetchedAhead = 400_000
+    public static let kilobytesFetchedAhead = 262_144
+
+    /// Of a consumer like a worker's.
+    /// - Parameters:
+    ///   - isRecorded: whether the topic is complete. What has fetched the end of it goes on asking until its worker has polled
+    ///     as far and pauses it; with a wait that is short enough for a stream, eight workers took a third of the harness's
+    ///     processor time for answers that there is nothing more.
+    ///   - consumers: how many share what is fetched ahead. librdkafka documents its limits as those of a partition, but a
+    ///     consumer's partitions share one queue, and its length is what counts.
+    public static func consumerSettings(
+        _ kafka: KafkaClientSettings, isRecorded: Bool, consumers: Int = 1
+    ) -> KafkaClientSettings {
+        let (messages, kilobytes) = (messagesFetchedAhead / consumers, kilobytesFetchedAhead / consumers)
+        return kafka.withDefault("queued.min.messages", "\(max(4_096, messages))")
+            .withDefault("queued.max.messages.kbytes", "\(max(4_096, kilobytes))")
             .withDefault("fetch.wait.max.ms", isRecorded ? "100" : "10")
     }
 }
