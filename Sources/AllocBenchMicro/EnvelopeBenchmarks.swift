@@ -113,12 +113,24 @@ struct SampleEnvelopes {
 
     /// What the feed publishes of these executions.
     static func published(_ executions: [SampleExecution]) throws -> [(key: [UInt8], value: [UInt8])] {
-        var encoder = FeedRowEncoder(source: .executions)
-        _ = try encoder.take(SampleStream.relation, committedNs: sampleCommitNs)
+        var feed = try SampleFeed()
         return try executions.map { execution in
-            _ = try encoder.take(SampleStream.insert(execution), committedNs: sampleCommitNs)
-            return (encoder.envelope.key, encoder.envelope.value)
+            _ = try feed.take(SampleStream.insert(execution))
+            return (feed.encoder.envelope.key, feed.encoder.envelope.value)
         }
+    }
+}
+
+/// What the feed keeps between the rows that it encodes.
+private struct SampleFeed {
+    private(set) var encoder = FeedRowEncoder(source: .executions)
+    private var cells: [PgOutputCell] = []
+
+    init() throws { _ = try take(SampleStream.relation) }
+
+    /// Returns false if the message is no row.
+    mutating func take(_ message: [UInt8]) throws -> Bool {
+        try message.withUnsafeBytes { try encoder.take($0, cells: &cells, committedNs: sampleCommitNs) }
     }
 }
 
@@ -159,18 +171,18 @@ func encoding(_ size: BenchmarkSize) throws -> [Figure] {
     var figure = try measure(
         "encode, a row of the stream to our feed's envelope", per: "message", runs: size.runs,
         on: {
-            var encoder = FeedRowEncoder(source: .executions)
-            _ = try encoder.take(SampleStream.relation, committedNs: sampleCommitNs)
-            for row in rows { _ = try encoder.take(row, committedNs: sampleCommitNs) }
-            return encoder
+            var feed = try SampleFeed()
+            for row in rows { _ = try feed.take(row) }
+            return feed
         },
-        { encoder in
+        { feed in
             var checksum: UInt64 = 0
             for message in 0..<size.operationsMaximum {
-                guard try encoder.take(rows[Int(message) % sampleCount], committedNs: sampleCommitNs) else {
+                guard try feed.take(rows[Int(message) % sampleCount]) else {
                     preconditionFailure("a row isn't encoded")
                 }
-                checksum = checksum &* 31 &+ UInt64(encoder.envelope.value.count) &+ UInt64(encoder.envelope.value[60])
+                let value = feed.encoder.envelope.value
+                checksum = checksum &* 31 &+ UInt64(value.count) &+ UInt64(value[60])
             }
             return (size.operationsMaximum, checksum)
         })

@@ -89,8 +89,10 @@ func oneDecimal(_ value: Double) -> String {
 func decimals(_ value: Double) -> String {
     let thousandths = Int64((value * 1000).rounded())
     if thousandths == 0 { return value > 0 ? "<0.001" : "0" }
-    let digits = "\(thousandths % 1000)"
-    return "\(thousandths / 1000).\(String(repeating: "0", count: 3 - digits.count))\(digits)"
+    // Of a run that is too short to tell, the difference of two may be below nothing.
+    let (whole, rest) = thousandths.magnitude.quotientAndRemainder(dividingBy: 1000)
+    let digits = "\(rest)"
+    return "\(thousandths < 0 ? "-" : "")\(whole).\(String(repeating: "0", count: 3 - digits.count))\(digits)"
 }
 
 private func padded(_ text: String, to width: Int, isNumber: Bool = false) -> String {

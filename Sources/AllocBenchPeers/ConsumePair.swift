@@ -15,6 +15,7 @@ final class ConsumePair: PeerPair {
     private(set) var peer = "kcat -C > /dev/null"
     let unit = "messages/s"
     let target: Double? = 0.8
+    let warmUps = 2
 
     private let messages: Int
     private let topic = PeerStream.topic

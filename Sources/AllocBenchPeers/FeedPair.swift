@@ -15,6 +15,7 @@ final class FeedPair: PeerPair {
     private(set) var peer = "pg_recvlogical to /dev/null"
     let unit = "rows/s"
     let target: Double? = 0.6
+    let warmUps = 3
 
     private let rows: Int
     private let partitions = 8
@@ -29,7 +30,7 @@ final class FeedPair: PeerPair {
     private var content: [String: String] = [:]
     private var runCount = 0
 
-    init(_ size: PeerSize) { rows = size.pick(tiny: 2_000, full: 300_000) }
+    init(_ size: PeerSize) { rows = size.pick(tiny: 2_000, full: 1_000_000) }
 
     func obstacle(_ surroundings: PeerSurroundings) -> String? {
         if surroundings.size == .full, surroundings.kafkaHome == nil { return "no real Kafka (KAFKA_HOME)" }

@@ -15,6 +15,8 @@ protocol PeerPair: AnyObject {
     /// The ratio of ours to the peer's that is to be reached: at least where higher is better, else at most. Nil where the
     /// figures are for orientation.
     var target: Double? { get }
+    /// How often each side runs unmeasured before the others: a broker is a JVM, which compiles what it has seen run for a while.
+    var warmUps: Int { get }
     /// What its PostgreSQL is started with beside the harness's own settings.
     var postgresSettings: [String: String] { get }
 
@@ -31,6 +33,7 @@ protocol PeerPair: AnyObject {
 
 extension PeerPair {
     var isHigherBetter: Bool { true }
+    var warmUps: Int { 1 }
     var postgresSettings: [String: String] { [:] }
     func obstacle(_ surroundings: PeerSurroundings) -> String? { nil }
     func finish(_ bench: PeerBench) {}

@@ -69,7 +69,7 @@ struct PairResult {
 }
 
 enum PeerRunner {
-    /// Runs each side once unmeasured, then `pairs` times each, every other time in the other order. Blocks.
+    /// Runs each side unmeasured as often as the pair says, then `pairs` times each, every other time in the other order. Blocks.
     /// - Throws: what a side threw, and where two runs did different work.
     static func run(
         _ pair: any PeerPair, on bench: PeerBench, pairs: Int, say: (String) -> Void
@@ -100,7 +100,9 @@ enum PeerRunner {
             }
             return result.figure
         }
-        for side in sides { _ = try checked(side) }
+        for _ in 0..<pair.warmUps {
+            for side in sides { _ = try checked(side) }
+        }
         var result = PairResult(pair, .measured)
         for cell in ExperimentOrder.abba.cells(configurations: sides.count, repetitions: pairs) {
             let side = sides[cell.configuration]

@@ -49,6 +49,7 @@ final class PgbenchPair: PeerPair {
         }
     }
     var unit: String { "executions/s" }
+    var warmUps: Int { 2 }
     var target: Double? {
         switch kind {
         case .full: 1.5

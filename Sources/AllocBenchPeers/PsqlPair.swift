@@ -19,24 +19,25 @@ final class PsqlPair: PeerPair {
     private var hasFiles = false
     private(set) var peer = "psql"
 
-    /// Rows of one cycle of psql, about what a cycle of ours has.
+    /// Rows of one cycle of psql, about what a cycle of ours has. They are of two partitions; ours stages as many of one at a time.
     private static let cycleRows = 8192
 
     init(_ kind: Kind, _ size: PeerSize) {
         self.kind = kind
         shape = PeerStream.Shape(
-            executions: size.pick(tiny: 2_000, full: kind == .batch ? 600_000 : 300_000),
+            executions: size.pick(tiny: 2_000, full: kind == .batch ? 1_000_000 : 800_000),
             blocks: size.pick(tiny: 20, full: 600), accountsPerBlock: 20, partitions: 8)
         configuration =
             kind == .batch
             ? Configuration(mode: .batch, workers: 4, batchSize: 1024)
-            : Configuration(mode: .cycle, workers: 4, cycleIntervalMs: 250)
+            : Configuration(mode: .cycle, workers: 4, batchSize: Self.cycleRows / 2, cycleIntervalMs: 250)
     }
 
     var name: String { kind.rawValue }
     var path: String { "\(kind.rawValue) worker: \(configuration.name), from the topic" }
     var unit: String { "executions/s" }
     var target: Double? { 0.9 }
+    var warmUps: Int { 2 }
 
     func obstacle(_ surroundings: PeerSurroundings) -> String? {
         surroundings.missing("psql") ?? surroundings.missingKafka

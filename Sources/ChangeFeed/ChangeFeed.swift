@@ -105,8 +105,6 @@ public struct FeedFigures: Sendable, Equatable {
     /// How the commit's times, which are the server's, were brought to the clock of this machine.
     public var clock: ServerClock?
     public var transactionCount: Int64 = 0
-    /// Messages per partition.
-    public var partitionCounts: [Int32: Int64] = [:]
     /// How far a changefeed was behind; nil for our own feed.
     public var lag: ChangefeedLag?
 
@@ -122,7 +120,6 @@ public struct FeedFigures: Sendable, Equatable {
         lastPublishedTime = max(lastPublishedTime, later.lastPublishedTime)
         clock = later.clock ?? clock
         transactionCount += later.transactionCount
-        partitionCounts.merge(later.partitionCounts, uniquingKeysWith: +)
         lag = later.lag ?? lag
     }
 }

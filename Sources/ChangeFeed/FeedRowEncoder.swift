@@ -7,62 +7,83 @@ package import Model
 package struct FeedRowEncoder {
     private let source: FeedSource
     private var relations: [UInt32: PublishedRelation] = [:]
+    /// The relation of the row before, which is that of nearly every row.
+    private var currentOID: UInt32?
+    private var current: PublishedRelation
+    /// How a scanned row stands in the envelope.
+    private let scanned: PublishedRelation
     package private(set) var envelope = EnvelopeEncoder()
 
-    package init(source: FeedSource) { self.source = source }
+    package init(source: FeedSource) {
+        self.source = source
+        scanned = PublishedRelation(source)
+        current = scanned
+    }
 
     /// The server describes the table, which it does before the first row and when the table has changed.
     mutating func note(_ relation: PgOutputRelation) throws(PgOutputError) {
         relations[relation.oid] = try PublishedRelation(relation, of: source)
+        currentOID = nil
     }
 
     /// A row that the stream brought.
     mutating func encode(
-        _ cells: [PgOutputCell], ofRelation oid: UInt32, in payload: [UInt8], committedNs: Int64
+        _ cells: [PgOutputCell], ofRelation oid: UInt32, in payload: UnsafeRawBufferPointer, committedNs: Int64
     ) throws {
-        guard let relation = relations[oid] else {
-            throw PgOutputError(description: "a row of relation \(oid) came before its description")
+        if currentOID != oid {
+            guard let relation = relations[oid] else {
+                throw PgOutputError(description: "a row of relation \(oid) came before its description")
+            }
+            (currentOID, current) = (oid, relation)
         }
-        try payload.withUnsafeBytes { bytes in
-            func text(_ index: Int) -> UnsafeRawBufferPointer? {
-                cells[index].map { UnsafeRawBufferPointer(rebasing: bytes[$0]) }
-            }
-            guard cells.count == relation.columnCount, let key = text(relation.keyIndex) else {
-                throw PgOutputError(description: "a row of \(source.table) with other columns than described")
-            }
-            envelope.begin(keyColumn: key, kind: source.key.kind)
-            for (position, column) in relation.columns.enumerated() {
-                envelope.append(column.format, isFirst: position == 0, text: text(column.index))
-            }
-            envelope.end(updatedNanoseconds: committedNs)
+        func text(_ index: Int) -> UnsafeRawBufferPointer? {
+            cells[index].map { UnsafeRawBufferPointer(rebasing: payload[$0]) }
         }
+        guard cells.count == current.columns.count, let key = text(current.keyIndex) else {
+            throw PgOutputError(description: "a row of \(source.table) with other columns than described")
+        }
+        encode(as: current, key: key, committedNs: committedNs, text: text)
+    }
+
+    private mutating func encode(
+        as relation: PublishedRelation, key: UnsafeRawBufferPointer, committedNs: Int64,
+        text: (Int) -> UnsafeRawBufferPointer?
+    ) {
+        envelope.begin(keyColumn: key, kind: source.key.kind)
+        relation.prefixes.withUnsafeBytes { prefixes in
+            for position in relation.columns.indices {
+                let column = relation.columns[position]
+                envelope.append(
+                    prefix: UnsafeRawBufferPointer(rebasing: prefixes[column.prefix]), kind: column.kind,
+                    text: text(column.index))
+            }
+        }
+        envelope.end(updatedNanoseconds: committedNs)
     }
 
     /// One row of COPY's text format. Nothing in these tables needs the format's escapes: words and numbers have no tabs.
     mutating func encode(scanned row: UnsafeRawBufferPointer, committedNs: Int64) throws {
         let line = row.last == UInt8(ascii: "\n") ? row.dropLast() : row[...]
         let cells = line.split(separator: UInt8(ascii: "\t"), omittingEmptySubsequences: false)
-        guard cells.count == source.columns.count, let key = source.columns.firstIndex(of: source.key) else {
+        guard cells.count == source.columns.count else {
             throw PgOutputError(description: "the scan of \(source.table) gave a row with other columns")
         }
-        envelope.begin(keyColumn: UnsafeRawBufferPointer(rebasing: cells[key]), kind: source.key.kind)
-        for (position, column) in source.columns.enumerated() {
+        let key = UnsafeRawBufferPointer(rebasing: cells[scanned.keyIndex])
+        encode(as: scanned, key: key, committedNs: committedNs) { index in
             // COPY writes a null as \N.
-            let isNull = cells[position].elementsEqual(#"\N"#.utf8)
-            envelope.append(
-                column, isFirst: position == 0,
-                text: isNull ? nil : UnsafeRawBufferPointer(rebasing: cells[position]))
+            cells[index].elementsEqual(#"\N"#.utf8) ? nil : UnsafeRawBufferPointer(rebasing: cells[index])
         }
-        envelope.end(updatedNanoseconds: committedNs)
     }
 
     /// One message of the stream from its bytes on, for the benchmark of all of this. Returns false if it is no row.
-    package mutating func take(_ payload: [UInt8], committedNs: Int64) throws -> Bool {
-        switch try PgOutputMessage(payload) {
+    package mutating func take(
+        _ payload: UnsafeRawBufferPointer, cells: inout [PgOutputCell], committedNs: Int64
+    ) throws -> Bool {
+        switch try PgOutputMessage(payload, cells: &cells) {
         case .relation(let relation):
             try note(relation)
             return false
-        case .insert(let oid, let cells):
+        case .insert(let oid):
             try encode(cells, ofRelation: oid, in: payload, committedNs: committedNs)
             return true
         default: return false
@@ -72,14 +93,17 @@ package struct FeedRowEncoder {
 
 /// The published table's columns, in the alphabetical order of an envelope.
 private struct PublishedRelation {
+    /// Plain numbers: what a row of a dozen columns retained and released would be half of its cost.
     struct Column {
-        let format: EnvelopeColumn
-        /// Its position in a row of the stream.
+        let kind: EnvelopeColumn.Kind
+        /// Where in `prefixes` its own stands.
+        let prefix: Range<Int>
+        /// Its position in a row.
         let index: Int
     }
 
-    let columns: [Column]
-    let columnCount: Int
+    private(set) var columns: [Column] = []
+    private(set) var prefixes: [UInt8] = []
     let keyIndex: Int
 
     init(_ relation: PgOutputRelation, of source: FeedSource) throws(PgOutputError) {
@@ -91,10 +115,21 @@ private struct PublishedRelation {
             throw PgOutputError(description: "\(source.table) has no column \(source.key.name)")
         }
         keyIndex = key
-        columnCount = relation.columns.count
-        columns = relation.columns.enumerated().map { index, column in
-            Column(format: EnvelopeColumn(name: column.name, kind: Self.kind(ofType: column.typeOID)), index: index)
-        }.sorted { $0.format.name < $1.format.name }
+        add(relation.columns.map { EnvelopeColumn(name: $0.name, kind: Self.kind(ofType: $0.typeOID)) })
+    }
+
+    /// As the scan has it.
+    init(_ source: FeedSource) {
+        keyIndex = source.columns.firstIndex(of: source.key) ?? 0
+        add(source.columns)
+    }
+
+    private mutating func add(_ formats: [EnvelopeColumn]) {
+        for (index, format) in formats.enumerated().sorted(by: { $0.element.name < $1.element.name }) {
+            let start = prefixes.count
+            prefixes += format.prefix(isFirst: start == 0)
+            columns.append(Column(kind: format.kind, prefix: start..<prefixes.count, index: index))
+        }
     }
 
     /// Object identifiers of the built-in types, from PostgreSQL's `pg_type.dat`.

@@ -8,7 +8,7 @@ struct FeedTransactions {
     private(set) var isOpen = false
     private var beganNs: Int64 = 0
     private var count = 0
-    private var held: [(tag: UInt64, partition: Int32)] = []
+    private var held: [UInt64] = []
 
     /// Counts a message that is about to be produced.
     /// - Returns: whether a transaction has to be begun for it.
@@ -26,11 +26,11 @@ struct FeedTransactions {
     }
 
     /// Keeps a delivered message until its transaction is committed.
-    mutating func hold(_ tag: UInt64, _ partition: Int32) { held.append((tag, partition)) }
+    mutating func hold(_ tag: UInt64) { held.append(tag) }
 
     /// The transaction is committed.
-    /// - Returns: its messages.
-    mutating func commit() -> [(tag: UInt64, partition: Int32)] {
+    /// - Returns: the tags of its messages.
+    mutating func commit() -> [UInt64] {
         let messages = held
         held.removeAll(keepingCapacity: true)
         (isOpen, count) = (false, 0)

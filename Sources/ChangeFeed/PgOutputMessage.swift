@@ -9,9 +9,9 @@ enum PgOutputMessage: Equatable {
     case begin(finalLSN: LSN, commitTimeUs: Int64, transaction: UInt32)
     /// All changes of the transaction have been sent. The log may be forgotten up to `endLSN` once they are safe elsewhere.
     case commit(endLSN: LSN)
-    case relation(PgOutputRelation)
-    /// A new row: one cell per column of the relation.
-    case insert(relation: UInt32, cells: [PgOutputCell])
+    indirect case relation(PgOutputRelation)
+    /// A new row: its cells, one per column of the relation, are where the decoder was told to leave them.
+    case insert(relation: UInt32)
     /// An update, delete, truncate, origin, type or logical message: nothing that an append-only table sends.
     case other(kind: UInt8)
 }
@@ -29,7 +29,7 @@ struct PgOutputRelation: Equatable {
 }
 
 /// Where a cell's text lies in the message; nil is null.
-typealias PgOutputCell = Range<Int>?
+package typealias PgOutputCell = Range<Int>?
 
 /// The message is not what the manual says it should be.
 struct PgOutputError: Error, CustomStringConvertible {
@@ -37,7 +37,8 @@ struct PgOutputError: Error, CustomStringConvertible {
 }
 
 extension PgOutputMessage {
-    init(_ payload: [UInt8]) throws(PgOutputError) {
+    /// - Parameter cells: takes the cells of a new row, in the place of what it held; nothing is allocated for them.
+    init(_ payload: UnsafeRawBufferPointer, cells: inout [PgOutputCell]) throws(PgOutputError) {
         var reader = PgOutputReader(bytes: payload)
         let kind = try reader.uint8()
         switch kind {
@@ -56,7 +57,8 @@ extension PgOutputMessage {
             guard try reader.uint8() == UInt8(ascii: "N") else {
                 throw PgOutputError(description: "insert without a new row")
             }
-            self = .insert(relation: relation, cells: try reader.cells())
+            try reader.read(&cells)
+            self = .insert(relation: relation)
         default:
             self = .other(kind: kind)
         }
@@ -65,10 +67,10 @@ extension PgOutputMessage {
 
 /// Reads big-endian fields in order.
 private struct PgOutputReader {
-    let bytes: [UInt8]
+    let bytes: UnsafeRawBufferPointer
     private var position = 0
 
-    init(bytes: [UInt8]) { self.bytes = bytes }
+    init(bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
 
     private mutating func take(_ count: Int) throws(PgOutputError) -> Range<Int> {
         guard count >= 0, bytes.count - position >= count else {
@@ -79,9 +81,8 @@ private struct PgOutputReader {
     }
 
     private mutating func integer<T: FixedWidthInteger & UnsignedInteger>(_: T.Type) throws(PgOutputError) -> T {
-        var value: T = 0
-        for byte in bytes[try take(MemoryLayout<T>.size)] { value = (T.bitWidth > 8 ? value << 8 : 0) | T(byte) }
-        return value
+        let place = try take(MemoryLayout<T>.size)
+        return T(bigEndian: bytes.loadUnaligned(fromByteOffset: place.lowerBound, as: T.self))
     }
 
     mutating func uint8() throws(PgOutputError) -> UInt8 { try integer(UInt8.self) }
@@ -114,17 +115,14 @@ private struct PgOutputReader {
         return PgOutputRelation(oid: oid, schema: schema, name: name, columns: columns)
     }
 
-    mutating func cells() throws(PgOutputError) -> [PgOutputCell] {
-        let count = Int(try uint16())
-        var cells: [PgOutputCell] = []
-        cells.reserveCapacity(count)
-        for _ in 0..<count {
+    mutating func read(_ cells: inout [PgOutputCell]) throws(PgOutputError) {
+        cells.removeAll(keepingCapacity: true)
+        for _ in 0..<(try uint16()) {
             switch try uint8() {
             case UInt8(ascii: "n"): cells.append(nil)
             case UInt8(ascii: "t"): cells.append(try take(Int(try uint32())))
             case let kind: throw PgOutputError(description: "a cell of kind \(kind) in a new row")
             }
         }
-        return cells
     }
 }

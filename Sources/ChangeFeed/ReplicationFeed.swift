@@ -20,6 +20,8 @@ public final class ReplicationFeed {
     private let producer: KafkaProducer
     private let topic: KafkaTopic
     private var rows: FeedRowEncoder
+    /// Of the row at hand.
+    private var cells: [PgOutputCell] = []
     private var progress = FeedProgress(from: .zero)
     private var figures = FeedFigures()
     private var commitTimeNs: Int64 = 0
@@ -60,10 +62,8 @@ public final class ReplicationFeed {
     static func producerSettings(
         _ kafka: KafkaClientSettings, slot: FeedSlot, topic: String, isTransactional: Bool
     ) -> KafkaClientSettings {
-        let settings = kafka.withDefault("linger.ms", "2", alias: "queue.buffering.max.ms")
         // A feed that takes over from one that died has the same id, and so ends what that one left open.
-        return isTransactional
-            ? settings.with("transactional.id", "allocbench-\(slot.name)-\(topic)") : settings
+        isTransactional ? kafka.with("transactional.id", "allocbench-\(slot.name)-\(topic)") : kafka
     }
 
     /// Publishes until everything before `end` is acknowledged, or until `stop` is set and nothing is under way.
@@ -96,16 +96,17 @@ public final class ReplicationFeed {
         var nextReportTime = monotonicNow()
         var framesSinceServe = 0
         while true {
-            let frame = try replication.receive(timeoutMs: progress.isIdle ? 20 : 1)
-            if let frame {
+            let hasReceived = try replication.receive(timeoutMs: progress.isIdle ? 20 : 1) { frame in
                 try handle(frame, from: replication)
+            }
+            if hasReceived {
                 framesSinceServe += 1
                 if framesSinceServe < 256 { continue }
             }
             framesSinceServe = 0
             try serveDeliveries(timeoutMs: 0)
             let now = monotonicNow()
-            if transactions?.isDue(at: now, isQuiet: frame == nil) == true { try commitTransaction() }
+            if transactions?.isDue(at: now, isQuiet: !hasReceived) == true { try commitTransaction() }
             let end = end.logPosition
             if now >= nextReportTime || (end != nil && progress.isIdle) {
                 nextReportTime = now + 100_000_000
@@ -118,7 +119,9 @@ public final class ReplicationFeed {
                 if transactions != nil {
                     try commitTransaction()
                 } else {
-                    try producer.flush(timeoutMs: 30_000) { tag, delivery in note(tag, delivery) }
+                    try producer.flush(timeoutMs: 30_000) { tag, delivery in
+                        note(tag, delivery, at: monotonicNow())
+                    }
                 }
                 if let deliveryFailure { throw deliveryFailure }
                 break
@@ -152,7 +155,7 @@ public final class ReplicationFeed {
             progress.skip(to: walEnd)
             if replyRequested { try acknowledge(to: replication, requestReply: false) }
         case .xLogData(_, _, _, let payload):
-            switch try PgOutputMessage(payload) {
+            switch try PgOutputMessage(payload, cells: &cells) {
             case .begin(_, let commitTimeUs, let transaction):
                 commitTimeNs = (commitTimeUs + microsecondsFrom1970To2000) * 1000
                 progress.begin(committedNs: commitTimeNs)
@@ -162,7 +165,7 @@ public final class ReplicationFeed {
                 progress.commit(endLSN: endLSN)
             case .relation(let relation):
                 try rows.note(relation)
-            case .insert(let oid, let cells):
+            case .insert(let oid):
                 try rows.encode(cells, ofRelation: oid, in: payload, committedNs: commitTimeNs)
                 if isDuplicate { figures.duplicateCount += 1 }
                 try produce(tag: progress.send())
@@ -183,18 +186,23 @@ public final class ReplicationFeed {
     }
 
     private func serveDeliveries(timeoutMs: Int32) throws {
-        try producer.poll(timeoutMs: timeoutMs) { tag, delivery in note(tag, delivery) }
+        // All that are handed over at once are noticed at once.
+        var now: Int64 = 0
+        try producer.poll(timeoutMs: timeoutMs) { tag, delivery in
+            if now == 0 { now = monotonicNow() }
+            note(tag, delivery, at: now)
+        }
         if let deliveryFailure { throw deliveryFailure }
     }
 
-    private func note(_ tag: UInt64, _ delivery: KafkaProducer.Delivery) {
+    private func note(_ tag: UInt64, _ delivery: KafkaProducer.Delivery, at now: Int64) {
         switch delivery {
-        case .success(let place):
+        case .success:
             // Before its transaction is committed nobody sees it, and it may yet be taken back.
             if transactions != nil {
-                transactions?.hold(tag, place.partition)
+                transactions?.hold(tag)
             } else {
-                published(tag, place.partition)
+                published(tag, at: now)
             }
         case .failure(let error):
             // The log stays unacknowledged, so a new start publishes the message again.
@@ -203,13 +211,11 @@ public final class ReplicationFeed {
     }
 
     /// The broker has a message for good.
-    private func published(_ tag: UInt64, _ partition: Int32) {
+    private func published(_ tag: UInt64, at now: Int64) {
         figures.publishedCount += 1
-        figures.partitionCounts[partition, default: 0] += 1
-        figures.lastPublishedTime = monotonicNow()
+        figures.lastPublishedTime = now
         guard tag != 0 else { return }
-        let committedNs = progress.acknowledge(tag)
-        let (committed, now) = (committedNs - serverLessMonotonicNs, figures.lastPublishedTime)
+        let committed = progress.acknowledge(tag) - serverLessMonotonicNs
         if window?.membership(at: now).contains(arrival: committed) ?? true {
             figures.committedToPublished.record(now - committed)
         }
@@ -220,9 +226,9 @@ public final class ReplicationFeed {
         guard transactions?.isOpen == true else { return }
         try producer.commitTransaction()
         // The commit has waited for every message, so all reports are there.
-        try producer.poll(timeoutMs: 0) { tag, delivery in note(tag, delivery) }
-        if let deliveryFailure { throw deliveryFailure }
-        for held in transactions?.commit() ?? [] { published(held.tag, held.partition) }
+        try serveDeliveries(timeoutMs: 0)
+        let now = monotonicNow()
+        for tag in transactions?.commit() ?? [] { published(tag, at: now) }
     }
 
     private func acknowledge(to replication: ReplicationConnection, requestReply: Bool) throws {

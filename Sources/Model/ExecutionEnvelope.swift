@@ -92,20 +92,23 @@ public struct EnvelopeColumn: Sendable, Hashable {
 
     public let name: String
     public let kind: Kind
-    /// `"name": `, made once.
-    let prefix: [UInt8]
 
     public init(name: String, kind: Kind) {
         self.name = name
         self.kind = kind
-        prefix = Array("\"\(name)\": ".utf8)
     }
+
+    /// `"name": `, or `, "name": ` behind another column.
+    public func prefix(isFirst: Bool) -> [UInt8] { Array("\(isFirst ? "" : ", ")\"\(name)\": ".utf8) }
 }
 
 /// Encodes envelopes into buffers that it keeps, without Foundation: this is the feed's hot path.
 public struct EnvelopeEncoder: Sendable {
     public private(set) var key: [UInt8] = []
     public private(set) var value: [UInt8] = []
+    /// How the last envelope ended, and its commit time: a transaction's rows all end alike.
+    private var ending: [UInt8] = []
+    private var endingNanoseconds: Int64?
 
     public init() {
         key.reserveCapacity(64)
@@ -127,11 +130,13 @@ public struct EnvelopeEncoder: Sendable {
     }
 
     /// Adds a column from its text; nil is null. Columns come in the alphabetical order of their names, as CockroachDB has it.
-    public mutating func append(_ column: EnvelopeColumn, isFirst: Bool, text: UnsafeRawBufferPointer?) {
-        if !isFirst { append(", ") }
-        value.append(contentsOf: column.prefix)
+    /// - Parameter prefix: the column's, made once and not for every row.
+    public mutating func append(
+        prefix: UnsafeRawBufferPointer, kind: EnvelopeColumn.Kind, text: UnsafeRawBufferPointer?
+    ) {
+        value.append(contentsOf: prefix)
         guard let text else { return append("null") }
-        switch column.kind {
+        switch kind {
         case .number: value.append(contentsOf: text)
         case .text: appendString(text, to: &value)
         case .timestamp: appendTimestamp(text)
@@ -140,37 +145,35 @@ public struct EnvelopeEncoder: Sendable {
 
     /// Ends the envelope with the commit time, in nanoseconds since 1970.
     public mutating func end(updatedNanoseconds: Int64) {
-        append(#"}, "updated": ""#)
-        appendDecimal(updatedNanoseconds.magnitude)
-        append(#".0000000000"}"#)
+        if updatedNanoseconds != endingNanoseconds {
+            ending = Array(#"}, "updated": "\#(updatedNanoseconds.magnitude).0000000000"}"#.utf8)
+            endingNanoseconds = updatedNanoseconds
+        }
+        value.append(contentsOf: ending)
     }
 
     private mutating func append(_ text: StaticString) {
         value.append(contentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
     }
 
-    private mutating func appendDecimal(_ number: UInt64) {
-        let start = value.count
-        var rest = number
-        repeat {
-            value.append(UInt8(ascii: "0") + UInt8(rest % 10))
-            rest /= 10
-        } while rest > 0
-        value[start...].reverse()
-    }
-
     private mutating func appendTimestamp(_ text: UnsafeRawBufferPointer) {
-        value.append(UInt8(ascii: "\""))
         let isUTC = text.count > 3 && text.suffix(3).elementsEqual("+00".utf8)
-        for byte in isUTC ? text.dropLast(3) : text[...] {
-            value.append(byte == UInt8(ascii: " ") ? UInt8(ascii: "T") : byte)
-        }
+        value.append(UInt8(ascii: "\""))
+        let start = value.count
+        value.append(contentsOf: UnsafeRawBufferPointer(rebasing: isUTC ? text.dropLast(3) : text[...]))
         if isUTC { value.append(UInt8(ascii: "Z")) }
+        if let space = text.firstIndex(of: UInt8(ascii: " ")) { value[start + space] = UInt8(ascii: "T") }
         value.append(UInt8(ascii: "\""))
     }
 
     private func appendString(_ text: UnsafeRawBufferPointer, to buffer: inout [UInt8]) {
         buffer.append(UInt8(ascii: "\""))
+        let isPlain = !text.contains { $0 < 0x20 || $0 == UInt8(ascii: "\"") || $0 == UInt8(ascii: "\\") }
+        if isPlain {
+            buffer.append(contentsOf: text)
+            buffer.append(UInt8(ascii: "\""))
+            return
+        }
         for byte in text {
             switch byte {
             case UInt8(ascii: "\""), UInt8(ascii: "\\"):

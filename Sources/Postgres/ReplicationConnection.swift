@@ -5,10 +5,10 @@ internal import CLibPQ
 internal import Glibc
 
 /// One frame of the stream, as the server sends it.
-public enum ReplicationFrame: Sendable {
+@safe public enum ReplicationFrame {
     /// A piece of the decoded log. With pgoutput `start` is the position of the change, 0 for some messages, and
-    /// `timestampUs` counts microseconds since 2000-01-01 by the server's clock.
-    case xLogData(start: LSN, end: LSN, timestampUs: Int64, payload: [UInt8])
+    /// `timestampUs` counts microseconds since 2000-01-01 by the server's clock. The payload lies where libpq has it.
+    case xLogData(start: LSN, end: LSN, timestampUs: Int64, payload: UnsafeRawBufferPointer)
     /// The server is alive and has read its log up to `walEnd`. It closes the connection after `wal_sender_timeout` if
     /// `replyRequested` isn't answered by `sendStatus`.
     case keepalive(walEnd: LSN, timestampUs: Int64, replyRequested: Bool)
@@ -77,20 +77,26 @@ public final class ReplicationConnection {
         isStreaming = true
     }
 
-    /// The next frame; nil if none came within `timeoutMs`. 0 only looks at what has arrived.
-    /// - Throws: when the server ended the stream or the connection was lost.
-    public func receive(timeoutMs: Int32) throws(PostgresError) -> ReplicationFrame? {
+    /// Hands over the next frame, without a copy of its own: it is valid inside `body` only. 0 only looks at what has arrived.
+    /// - Returns: false if no frame came within `timeoutMs`.
+    /// - Throws: when the server ended the stream or the connection was lost, and what `body` throws.
+    public func receive(timeoutMs: Int32, _ body: (ReplicationFrame) throws -> Void) throws -> Bool {
         precondition(isStreaming, "the stream hasn't started")
-        let deadline = ContinuousClock.now.advanced(by: .milliseconds(timeoutMs))
+        var deadline: ContinuousClock.Instant?
         while true {
             var start: UnsafeMutablePointer<CChar>?
             let length = unsafe PQgetCopyData(connection.handle.raw, &start, 1)
             let data = unsafe PGMemoryHandle(adopting: start)
             if length > 0 {
-                return try unsafe Self.frame(UnsafeRawBufferPointer(start: data.raw, count: Int(length)))
+                try body(unsafe Self.frame(UnsafeRawBufferPointer(start: data.raw, count: Int(length))))
+                return true
             }
             guard length == 0 else { throw endOfStream() }
-            let rest = max(.zero, ContinuousClock.now.duration(to: deadline))
+            // No clock is read while frames are there.
+            let now = ContinuousClock.now
+            let end = deadline ?? now.advanced(by: .milliseconds(timeoutMs))
+            deadline = end
+            let rest = max(.zero, now.duration(to: end))
             // Rounded up, so that the last wait doesn't turn into a busy loop.
             let restMs = Int32((rest / .milliseconds(1)).rounded(.up))
             guard let ready = unsafe pollSocket(connection.handle.raw, Int16(POLLIN), timeoutMs: restMs) else {
@@ -98,8 +104,8 @@ public final class ReplicationConnection {
             }
             if ready != 0 {
                 guard unsafe PQconsumeInput(connection.handle.raw) == 1 else { throw lost() }
-            } else if ContinuousClock.now >= deadline {
-                return nil
+            } else if ContinuousClock.now >= end {
+                return false
             }
         }
     }
@@ -134,7 +140,8 @@ public final class ReplicationConnection {
         case (UInt8(ascii: "w"), 25...):
             return unsafe .xLogData(
                 start: LSN(rawValue: number(at: 1)), end: LSN(rawValue: number(at: 9)),
-                timestampUs: Int64(bitPattern: number(at: 17)), payload: [UInt8](bytes[25...]))
+                timestampUs: Int64(bitPattern: number(at: 17)),
+                payload: UnsafeRawBufferPointer(rebasing: bytes[25...]))
         case (UInt8(ascii: "k"), 18...):
             return unsafe .keepalive(
                 walEnd: LSN(rawValue: number(at: 1)), timestampUs: Int64(bitPattern: number(at: 9)),

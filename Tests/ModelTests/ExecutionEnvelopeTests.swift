@@ -335,10 +335,7 @@ private func report(_ type: ExecType, _ changes: [String: String] = [:]) -> [Str
         var encoder = EnvelopeEncoder()
         "B1".utf8.withContiguousStorageIfAvailable { encoder.begin(keyColumn: UnsafeRawBufferPointer($0)) }
         for (position, name) in ["block_order_id", "execution_id", "price"].enumerated() {
-            Array("7".utf8).withUnsafeBytes {
-                encoder.append(
-                    EnvelopeColumn(name: name, kind: .number), isFirst: position == 0, text: name == "price" ? nil : $0)
-            }
+            append(name == "price" ? nil : "7", EnvelopeColumn(name: name, kind: .number), at: position, to: &encoder)
         }
         encoder.end(updatedNanoseconds: 0)
         #expect(
@@ -359,6 +356,16 @@ private func report(_ type: ExecType, _ changes: [String: String] = [:]) -> [Str
         #expect(Array(text.utf8).withUnsafeBytes { EnvelopeDecoder.blockCode(in: $0) } == code)
     }
 
+    private func append(
+        _ text: String?, _ column: EnvelopeColumn, at position: Int, to encoder: inout EnvelopeEncoder
+    ) {
+        column.prefix(isFirst: position == 0).withUnsafeBytes { prefix in
+            Array((text ?? "").utf8).withUnsafeBytes {
+                encoder.append(prefix: prefix, kind: column.kind, text: text == nil ? nil : $0)
+            }
+        }
+    }
+
     /// Encodes as the feed does, from the text that the database gives.
     private func encode(_ execution: Execution, code: String) -> (key: [UInt8], value: [UInt8]) {
         var encoder = EnvelopeEncoder()
@@ -372,12 +379,7 @@ private func report(_ type: ExecType, _ changes: [String: String] = [:]) -> [Str
             ("quantity", .number, "\(execution.quantity)"),
         ]
         for (position, column) in columns.enumerated() {
-            let format = EnvelopeColumn(name: column.0, kind: column.1)
-            guard let text = column.2 else {
-                encoder.append(format, isFirst: position == 0, text: nil)
-                continue
-            }
-            Array(text.utf8).withUnsafeBytes { encoder.append(format, isFirst: position == 0, text: $0) }
+            append(column.2, EnvelopeColumn(name: column.0, kind: column.1), at: position, to: &encoder)
         }
         encoder.end(updatedNanoseconds: 1_532_377_312_562_986_715)
         return (encoder.key, encoder.value)

@@ -11,12 +11,17 @@ import Testing
         var kinds = ""
         var inserts: [[UInt8]] = []
         while true {
-            guard let frame = try stream.receive(timeoutMs: 10_000) else {
+            var data: (end: LSN, payload: [UInt8])?
+            let hasReceived = try stream.receive(timeoutMs: 10_000) { frame in
+                guard case .xLogData(_, let end, let timestampUs, let payload) = frame else { return }
+                #expect(timestampUs > 0)
+                data = (end, Array(payload))
+            }
+            guard hasReceived else {
                 Issue.record("no frame within 10 seconds after \"\(kinds)\"")
                 return (kinds, .zero, inserts)
             }
-            guard case .xLogData(_, let end, let timestampUs, let payload) = frame else { continue }
-            #expect(timestampUs > 0)
+            guard let (end, payload) = data else { continue }
             kinds.unicodeScalars.append(Unicode.Scalar(payload[0]))
             if payload[0] == UInt8(ascii: "I") { inserts.append(payload) }
             if payload[0] == UInt8(ascii: "C") { return (kinds, end, inserts) }
@@ -71,7 +76,9 @@ import Testing
             let took = try clock.measure {
                 let deadline = clock.now.advanced(by: .milliseconds(300))
                 while clock.now < deadline {
-                    if case .xLogData? = try stream.receive(timeoutMs: 100) { frames += 1 }
+                    _ = try stream.receive(timeoutMs: 100) { frame in
+                        if case .xLogData = frame { frames += 1 }
+                    }
                 }
             }
             #expect(frames == 0 && took < .seconds(5))
@@ -104,7 +111,7 @@ import Testing
             try stream.startReplication(slot: "slot_failures", publication: "it's \"missing\"")
             try connection.execute("CREATE TABLE t (id bigint); INSERT INTO t VALUES (1)")
             let ended = #expect(throws: PostgresError.self) {
-                for _ in 0..<100 { _ = try stream.receive(timeoutMs: 100) }
+                for _ in 0..<100 { _ = try stream.receive(timeoutMs: 100) { _ in } }
             }
             #expect(ended?.sqlState == .undefinedObject)
         }
@@ -119,7 +126,7 @@ import Testing
             try stream.startReplication(slot: "slot_lost", publication: "p")
             try connection.query("SELECT pg_terminate_backend($1::int, 5000)", .text("\(stream.backendProcessID)"))
             let error = #expect(throws: PostgresError.self) {
-                for _ in 0..<100 { _ = try stream.receive(timeoutMs: 100) }
+                for _ in 0..<100 { _ = try stream.receive(timeoutMs: 100) { _ in } }
             }
             #expect(error?.isConnectionLost == true)
             #expect(throws: PostgresError.self) {
@@ -131,10 +138,13 @@ import Testing
     /// The server answers a status that asks for it.
     private func waitForKeepalive(_ stream: ReplicationConnection) throws {
         for _ in 0..<100 {
-            if case .keepalive(let walEnd, _, _)? = try stream.receive(timeoutMs: 100) {
+            var isAnswered = false
+            _ = try stream.receive(timeoutMs: 100) { frame in
+                guard case .keepalive(let walEnd, _, _) = frame else { return }
                 #expect(walEnd > .zero)
-                return
+                isAnswered = true
             }
+            if isAnswered { return }
         }
         Issue.record("no keepalive within 10 seconds")
     }

@@ -21,10 +21,10 @@ import Testing
     @Test func `what was delivered is handed over once, by the commit`() {
         var transactions = FeedTransactions()
         _ = transactions.add(at: 0)
-        transactions.hold(7, 1)
-        transactions.hold(8, 0)
+        transactions.hold(7)
+        transactions.hold(8)
         let committed = transactions.commit()
-        #expect(committed.map(\.tag) == [7, 8] && committed.map(\.partition) == [1, 0])
+        #expect(committed == [7, 8])
         #expect(!transactions.isOpen)
         let isFirst = transactions.add(at: 5)
         let rest = transactions.commit()

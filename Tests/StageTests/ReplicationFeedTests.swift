@@ -106,7 +106,6 @@ private func bench(
 
             let figures = try feed.run()
             #expect(figures.publishedCount == 120 && figures.scannedCount == 0 && figures.transactionCount >= 4)
-            #expect(figures.partitionCounts.values.reduce(0, +) == 120)
             // Committed before the feed began, so the wait for it counts; one machine has one clock.
             let published = figures.committedToPublished
             #expect(published.count == 120 && published.min > 0 && published.max < 60_000_000_000)
@@ -300,7 +299,7 @@ private func bench(
                 isTransactional: isTransactional
             ).properties
         }
-        #expect(asked([:]) == ["linger.ms": "2"] && asked(["linger.ms": "50"]) == ["linger.ms": "50"])
+        #expect(asked([:]).isEmpty && asked(["linger.ms": "50"]) == ["linger.ms": "50"])
         #expect(
             asked(["linger.ms": "50"], isTransactional: true)
                 == ["linger.ms": "50", "transactional.id": "allocbench-\(slot.name)-t"])
