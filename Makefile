@@ -3,7 +3,7 @@
 PACKAGES := libpq-dev librdkafka-dev libyaml-dev libsimdjson-dev postgresql zlib1g-dev
 # What the tests read the result files and docker-compose.yml with, and make certificates with.
 TEST_PACKAGES := docker-compose openssl python3-venv
-BENCH_PACKAGES := valgrind
+BENCH_PACKAGES := binutils valgrind
 STATE ?= .allocbench
 SCENARIO ?= scenarios/quickstart.yaml
 SWIFT_FLAGS ?=

@@ -18,13 +18,18 @@ enum Callgrind {
     ///   - folder: takes callgrind's files and is emptied of them.
     ///   - arguments: for the child, beside what says that it is one.
     static func instructions(folder: String, arguments: [String]) throws -> [String: Double] {
+        // Valgrind gives up on what the Swift compiler writes for debuggers; the names of functions are elsewhere and stay.
+        let program = "\(folder)/benchmarks"
+        let stripped = try ChildProcess.run(["strip", "--strip-debug", "-o", program, try ownPath()])
+        guard stripped.status == 0 else { throw OperatingError("strip: \(stripped.output.suffix(400))") }
+        defer { unlink(program) }
         // One file for each end of a measurement, numbered from 1.
         let file = "\(folder)/callgrind"
         let (status, output) = try ChildProcess.run(
             [
                 "valgrind", "--tool=callgrind", "--quiet", "--callgrind-out-file=\(file)",
                 "--zero-before=counters_measurement_begins", "--dump-before=counters_measurement_ends", "--",
-                try ownPath(), "--callgrind-child",
+                program, "--callgrind-child",
             ] + arguments)
         let records = output.split(separator: "\n").map { $0.split(separator: "\t").map(String.init) }
             .filter { $0.count == 3 }

@@ -43,17 +43,17 @@ public struct BookingFault: Error, Sendable, CustomStringConvertible {
 
 public enum AllocationsBooking {
     private static let script = SQLScript(embedded: PackageResources.book_sql)
-    private static let takeName = "take_bookings"
-    private static let bookName = "book_allocations"
-    private static let unsettleName = "unsettle"
-    private static let unbookName = "unbook"
+    private static let takeName: StaticString = "take_bookings"
+    private static let bookName: StaticString = "book_allocations"
+    private static let unsettleName: StaticString = "unsettle"
+    private static let unbookName: StaticString = "unbook"
 
     /// Prepares the statements; before pipeline mode.
     public static func prepare(on connection: PostgresConnection) throws {
-        try connection.prepare(takeName, script["take"])
-        try connection.prepare(bookName, script["book"])
-        try connection.prepare(unsettleName, script["unsettle"])
-        try connection.prepare(unbookName, script["unbook"])
+        try connection.prepare("\(takeName)", script["take"])
+        try connection.prepare("\(bookName)", script["book"])
+        try connection.prepare("\(unsettleName)", script["unsettle"])
+        try connection.prepare("\(unbookName)", script["unbook"])
     }
 
     /// Takes up to `limit` blocks, the longest waiting first. The answer is for `taken(_:)`.

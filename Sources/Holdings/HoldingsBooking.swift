@@ -44,17 +44,17 @@ public struct MovementFault: Sendable, CustomStringConvertible {
 
 public enum HoldingsBooking {
     private static let script = SQLScript(embedded: PackageResources.book_sql)
-    private static let addName = "add_positions"
-    private static let moveAgainName = "move_positions_again"
-    private static let moveName = "move_positions"
-    private static let forgetName = "forget_movements"
+    private static let addName: StaticString = "add_positions"
+    private static let moveAgainName: StaticString = "move_positions_again"
+    private static let moveName: StaticString = "move_positions"
+    private static let forgetName: StaticString = "forget_movements"
 
     /// Prepares the statements; before pipeline mode.
     public static func prepare(on connection: PostgresConnection) throws {
-        try connection.prepare(addName, script["add_positions"])
-        try connection.prepare(moveAgainName, script["move_again"])
-        try connection.prepare(moveName, script["move"])
-        try connection.prepare(forgetName, script["forget"])
+        try connection.prepare("\(addName)", script["add_positions"])
+        try connection.prepare("\(moveAgainName)", script["move_again"])
+        try connection.prepare("\(moveName)", script["move"])
+        try connection.prepare("\(forgetName)", script["forget"])
     }
 
     /// Moves positions by the difference between `movements` and what was moved before.

@@ -52,12 +52,15 @@ extension PostgresConnection {
 
     /// Puts a prepared statement into the pipeline. It may stay in libpq's memory until the next sync; blocks only to write
     /// out what is too much to keep.
+    /// - Parameter name: static, because to hand a `String` to C its bytes would be copied for every statement.
     public func sendPrepared(
-        _ name: String, parameters: ParameterBuffer, resultFormat: ResultFormat = .text
+        _ name: StaticString, parameters: ParameterBuffer, resultFormat: ResultFormat = .text
     ) throws(PostgresError) {
         precondition(activity == .pipelining, "not in pipeline mode")
         let status = unsafe parameters.withArrays { count, _, values, lengths, formats in
-            unsafe PQsendQueryPrepared(handle.raw, name, count, values, lengths, formats, resultFormat.code)
+            // "A pointer to a null-terminated sequence of UTF-8 code units" (StaticString.utf8Start).
+            let text = unsafe UnsafeRawPointer(name.utf8Start).assumingMemoryBound(to: CChar.self)
+            return unsafe PQsendQueryPrepared(handle.raw, text, count, values, lengths, formats, resultFormat.code)
         }
         try noteSent(status, byteCount: parameters.byteCount)
     }

@@ -216,7 +216,7 @@ extension AllocationWorker {
 
     /// Behind an open BEGIN: fills by the statement that `parameters` are bound for, takes the snapshots that are due and
     /// commits. Leaves the transaction open if the guard missed.
-    func fillThenSnapshot(_ statement: String) throws -> FillAnswer {
+    func fillThenSnapshot(_ statement: StaticString) throws -> FillAnswer {
         let connection = store.connection
         try connection.sendPrepared(statement, parameters: parameters, resultFormat: .binary)
         try connection.sendSync()
@@ -262,7 +262,7 @@ extension AllocationWorker {
     // MARK: Parameters
 
     /// Binds the statement that fits the unit. Returns its name.
-    private func bindFill(_ unit: UnitOfWork, of index: Int) -> String {
+    private func bindFill(_ unit: UnitOfWork, of index: Int) -> StaticString {
         let isPlain = queues[index].isOfAscendingTrades(unit)
         bind(unit, of: index, tradesOnly: isPlain)
         return isPlain ? "fill_trades" : "capture_and_fill"
