@@ -129,8 +129,11 @@ private struct SampleFeed {
     init() throws { _ = try take(SampleStream.relation) }
 
     /// Returns false if the message is no row.
-    mutating func take(_ message: [UInt8]) throws -> Bool {
-        try message.withUnsafeBytes { try encoder.take($0, cells: &cells, committedNs: sampleCommitNs) }
+    /// - Parameter transaction: which one the row is of: each has its time.
+    mutating func take(_ message: [UInt8], transaction: Int64 = 0) throws -> Bool {
+        try message.withUnsafeBytes {
+            try encoder.take($0, cells: &cells, committedNs: sampleCommitNs + transaction * 1_000)
+        }
     }
 }
 
@@ -178,7 +181,7 @@ func encoding(_ size: BenchmarkSize) throws -> [Figure] {
         { feed in
             var checksum: UInt64 = 0
             for message in 0..<size.operationsMaximum {
-                guard try feed.take(rows[Int(message) % sampleCount]) else {
+                guard try feed.take(rows[Int(message) % sampleCount], transaction: message) else {
                     preconditionFailure("a row isn't encoded")
                 }
                 let value = feed.encoder.envelope.value

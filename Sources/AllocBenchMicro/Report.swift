@@ -82,7 +82,8 @@ func line(of figure: Figure) -> String {
 
 func oneDecimal(_ value: Double) -> String {
     let tenths = Int64((value * 10).rounded())
-    return "\(tenths / 10).\(tenths % 10)"
+    let (whole, rest) = tenths.magnitude.quotientAndRemainder(dividingBy: 10)
+    return "\(tenths < 0 ? "-" : "")\(whole).\(rest)"
 }
 
 /// A small number per operation: three decimals, and none where it is none.

@@ -68,8 +68,8 @@ private struct WorkerBenchmark {
     private static let partitions = 8
     private static let blocks: Int64 = 64
     private static let accounts = 20
-    /// The accounts of a block order so much that even the long topic leaves every block unfilled: its first and second quarter
-    /// come, and with them the snapshots that belong to a steady state.
+    /// The accounts of a block order so much that even the long topic leaves every block unfilled: its first quarter
+    /// comes, and with it the snapshots that belong to a steady state.
     private static let sharesPerAccount = 50_000
 
     let connection: PostgresConnection

@@ -10,12 +10,6 @@ import Services
 import Synchronization
 import Threads
 
-/// C's `stderr` and `stdout` are mutable globals, which Swift 6 refuses.
-func say(_ line: String, to descriptor: Int32 = STDERR_FILENO) {
-    let bytes = Array((line + "\n").utf8)
-    _ = write(descriptor, bytes, bytes.count)
-}
-
 /// A line of the result, at once, whoever reads it.
 private func show(_ line: String) { say(line, to: STDOUT_FILENO) }
 

@@ -124,7 +124,7 @@ final class CapturePair: PeerPair {
             let executed = try OrderedExecutions.digest(of: Debezium.tableName, on: connection)
             let captured = try OrderedExecutions.digest(of: table, on: connection)
             guard executed == captured else {
-                throw PeerFault.incomplete("\(table) has \(captured), but executed was \(executed)")
+                throw OperatingError("\(table) has \(captured), but executed was \(executed)")
             }
             return PeerRun(figure: Double(burst) * 1e9 / Double(elapsed), work: captured)
         }

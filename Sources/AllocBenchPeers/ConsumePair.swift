@@ -8,7 +8,8 @@ import Model
 import Scenario
 import Threads
 
-/// Both read all partitions of one topic to its end, from their start as programs or clients on.
+/// Both read all partitions of one topic to its end, from their start as programs or clients on to their end, and fetch as much
+/// ahead.
 final class ConsumePair: PeerPair {
     let name = "consume"
     let path = "consume and decode"
@@ -46,7 +47,6 @@ final class ConsumePair: PeerPair {
         guard let kafka = bench.target.kafka else { throw PeerFault.notPrepared }
         let start = monotonicNow()
         let consumer = try KafkaConsumer(settings: WorkerPlan.consumerSettings(kafka, isRecorded: true))
-        defer { consumer.close(timeoutMs: 5_000) }
         let decoder = EnvelopeDecoder()
         var left = ends.values.count { $0 > 0 }
         var count: Int64 = 0
@@ -58,6 +58,7 @@ final class ConsumePair: PeerPair {
                 if message.offset + 1 == ends[message.partition] { left -= 1 }
             }
         }
+        consumer.close(timeoutMs: 5_000)
         let elapsed = monotonicNow() - start
         return PeerRun(figure: Double(count) * 1e9 / Double(elapsed), work: ["messages": "\(count)"])
     }
@@ -67,7 +68,11 @@ final class ConsumePair: PeerPair {
         let start = monotonicNow()
         // What it says of its partitions' ends comes as an error; its messages don't come here.
         let told = try PeerBench.child(
-            ["sh", "-c", #"exec kcat -C -e -b "$1" -t "$2" >/dev/null"#, "sh", servers, topic])
+            [
+                "sh", "-c", #"exec kcat -C -e -b "$1" -t "$2" -X "$3" -X "$4" >/dev/null"#, "sh", servers, topic,
+                "queued.min.messages=\(WorkerPlan.messagesFetchedAhead)",
+                "queued.max.messages.kbytes=\(WorkerPlan.kilobytesFetchedAhead)",
+            ])
         let elapsed = monotonicNow() - start
         // "% Reached end of topic executions [3] at offset 187500: exiting"
         let count = told.split(separator: "\n").compactMap { line in

@@ -1,6 +1,7 @@
 // The change feed beside the program that comes with PostgreSQL and does nothing with what it reads.
 
 import ChangeFeed
+import Diagnostics
 import Measurement
 import Postgres
 import Scenario
@@ -50,7 +51,9 @@ final class FeedPair: PeerPair {
             try connection.copySlot(feed.name, to: Self.keptSlot)
             try connection.dropSlot(feed.name)
             try orders.write(rows, transactionSize: 1000, on: connection, stop: bench.stop)
-            guard case .log(let end) = try FeedPosition.now(on: connection) else { return }
+            guard case .log(let end) = try FeedPosition.now(on: connection) else {
+                throw OperatingError("pg_recvlogical reads the log of a PostgreSQL")
+            }
             self.end = end
             let counts = try connection.query(
                 """
@@ -98,7 +101,7 @@ final class FeedPair: PeerPair {
                 "SELECT confirmed_flush_lsn >= $1::TEXT::PG_LSN FROM pg_replication_slots WHERE slot_name = $2",
                 .text("\(end)"), .text(Self.peerSlot)
             ).text(0, 0)
-            guard isRead == "t" else { throw PeerFault.incomplete("pg_recvlogical ended before \(end)") }
+            guard isRead == "t" else { throw OperatingError("pg_recvlogical ended before \(end)") }
             return PeerRun(figure: Double(rows) * 1e9 / Double(elapsed), work: content)
         }
     }

@@ -6,8 +6,6 @@ import Scenario
 
 enum PeerFault {
     static let notPrepared = OperatingError("the pair wasn't prepared")
-
-    static func incomplete(_ words: String) -> OperatingError { OperatingError(words) }
 }
 
 enum PeerPrograms {

@@ -97,17 +97,19 @@ struct PeerStream {
             _ = try consumer.pollBatch(max: 4096, timeoutMs: 20) { message throws(KafkaError) in
                 guard message.offset < count else { return }
                 left -= 1
-                var failure: KafkaError?
-                message.withValue { value in
-                    do throws(KafkaError) {
+                try message.withKey { key throws(KafkaError) in
+                    try message.withValue { value throws(KafkaError) in
                         try producer.produce(
-                            topic: destination, partition: message.partition, key: value, value: value, tag: 0)
-                    } catch { failure = error }
+                            topic: destination, partition: message.partition, key: key, value: value, tag: 0)
+                    }
                 }
-                if let failure { throw failure }
             }
         }
-        try producer.flush(timeoutMs: 60_000) { _, _ in }
+        var failure: KafkaError?
+        try producer.flush(timeoutMs: 60_000) { _, delivery in
+            if case .failure(let error) = delivery { failure = failure ?? error }
+        }
+        if let failure { throw failure }
         topic = even
         ends = try bench.target.completeTopicEnds(even, mayHaveTransactions: false)
         guard ends.values.allSatisfy({ $0 == count }) else {

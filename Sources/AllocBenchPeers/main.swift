@@ -10,27 +10,6 @@ import Report
 import Scenario
 import Threads
 
-enum Interrupt {
-    static let flag = StopFlag()
-
-    static func install() {
-        _ = flag.isSet
-        for number in [SIGINT, SIGTERM] {
-            signal(number) { number in
-                if Interrupt.flag.isSet { _exit(128 + number) }
-                Interrupt.flag.set()
-            }
-        }
-        signal(SIGPIPE, SIG_IGN)
-    }
-}
-
-/// C's `stderr` is a mutable global, which Swift 6 refuses.
-func say(_ line: String) {
-    let bytes = Array((line + "\n").utf8)
-    _ = write(STDERR_FILENO, bytes, bytes.count)
-}
-
 /// Runs one pair on services of its own. What goes wrong with it is its result, so that the others still get theirs.
 func result(
     of pair: any PeerPair, _ options: PeerOptions, versions: inout [Manifest.Entry], settings: inout [Manifest.Entry]
@@ -42,14 +21,20 @@ func result(
             surroundings, state: "\(options.state)/\(pair.name)", postgresSettings: pair.postgresSettings,
             stop: Interrupt.flag
         ) { bench in
+            let result = try PeerRunner.run(pair, on: bench, pairs: options.pairs, say: say)
+            // Behind the runs, because a pair may give the database settings of its own.
             try bench.withConnection { connection in
                 let database = try connection.query("SELECT version()").text(0, 0) ?? "unknown"
-                settings = try connection.serverSettings().map { Manifest.Entry($0.name, $0.value) }
+                let own = try connection.serverSettings().map { Manifest.Entry($0.name, $0.value) }
+                // The first pair's, and of each other one what differs.
+                settings +=
+                    settings.isEmpty
+                    ? own
+                    : own.filter { !settings.contains($0) }.map { Manifest.Entry("\(pair.name): \($0.name)", $0.value) }
                 for entry in [
                     Manifest.Entry("database", database), Manifest.Entry("broker", bench.target.brokerKind),
                 ] where !versions.contains(entry) { versions.append(entry) }
             }
-            let result = try PeerRunner.run(pair, on: bench, pairs: options.pairs, say: say)
             versions.append(Manifest.Entry("peer of \(pair.name)", result.peer))
             return result
         }

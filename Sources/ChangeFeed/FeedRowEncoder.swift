@@ -120,7 +120,10 @@ private struct PublishedRelation {
 
     /// As the scan has it.
     init(_ source: FeedSource) {
-        keyIndex = source.columns.firstIndex(of: source.key) ?? 0
+        guard let key = source.columns.firstIndex(of: source.key) else {
+            preconditionFailure("the key of \(source.table) is one of its columns")
+        }
+        keyIndex = key
         add(source.columns)
     }
 

@@ -146,7 +146,16 @@ public struct EnvelopeEncoder: Sendable {
     /// Ends the envelope with the commit time, in nanoseconds since 1970.
     public mutating func end(updatedNanoseconds: Int64) {
         if updatedNanoseconds != endingNanoseconds {
-            ending = Array(#"}, "updated": "\#(updatedNanoseconds.magnitude).0000000000"}"#.utf8)
+            ending.removeAll(keepingCapacity: true)
+            ending.append(contentsOf: #"}, "updated": ""#.utf8)
+            let start = ending.count
+            var rest = updatedNanoseconds.magnitude
+            repeat {
+                ending.append(UInt8(ascii: "0") + UInt8(rest % 10))
+                rest /= 10
+            } while rest > 0
+            ending[start...].reverse()
+            ending.append(contentsOf: #".0000000000"}"#.utf8)
             endingNanoseconds = updatedNanoseconds
         }
         value.append(contentsOf: ending)

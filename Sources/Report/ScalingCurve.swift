@@ -16,22 +16,27 @@ public struct ScalingCurve: Sendable {
     public let name: String
     /// By value, upwards.
     public let points: [Point]
-    /// Nil for fewer than three values.
+    /// Whether the variable is one that throughput may grow with.
+    let isFitted: Bool
+    /// Nil for fewer than three values, and of a workload's size.
     public let law: ScalabilityLaw?
 
+    /// How much there is to do. Of these no law is fitted, and an execution's cost is held against that of the first value.
+    static let workload = ["blocks", "accounts_per_block", "executions"]
+
     /// What runs may be alike or unlike in, beside the column that is varied.
-    static let dimensions = RunRow.settingColumnNames + ["blocks", "accounts_per_block"]
+    static let dimensions = RunRow.settingColumnNames + workload
 
     /// What can be varied: columns with whole numbers.
-    public static let variables = [
-        "workers", "partitions", "txn_size", "pipeline_depth", "batch_size", "blocks", "accounts_per_block",
-        "executions",
-    ]
+    public static let variables = ["workers", "partitions", "txn_size", "pipeline_depth", "batch_size"] + workload
 
-    /// The curves of the runs that were verified and valid; those with one value only are none.
+    /// The curves of the runs that were verified and valid and had a backlog, for what is offered on a schedule is no limit; those
+    /// with one value only are none.
     /// - Parameter rows: of runs.csv, by column.
     public static func curves(_ rows: [[String: String]], by variable: String) -> [ScalingCurve] {
-        let usable = rows.filter { $0["verified"] == "true" && $0["validity"] == "valid" }
+        let usable = rows.filter {
+            $0["verified"] == "true" && $0["validity"] == "valid" && $0["load"] ?? "backlog" == "backlog"
+        }
         let differing = dimensions.filter { column in
             column != variable && Set(usable.map { $0[column] ?? "" }).count > 1
         }
@@ -50,16 +55,17 @@ public struct ScalingCurve: Sendable {
         }
         return order.compactMap { name in
             guard let values = groups[name], values.count > 1 else { return nil }
-            return ScalingCurve(name: name, values)
+            return ScalingCurve(name: name, values, isFitted: !workload.contains(variable))
         }
     }
 
-    init(name: String, _ values: [Double: [Double]]) {
+    init(name: String, _ values: [Double: [Double]], isFitted: Bool) {
         self.name = name
         points = values.sorted { $0.key < $1.key }.compactMap { value, throughputs in
             Sample(throughputs).median(.mean).map { Point(value: value, throughputs: throughputs, median: $0) }
         }
-        law = ScalabilityLaw(points.map { (n: $0.value, throughput: $0.median) })
+        self.isFitted = isFitted
+        law = !isFitted ? nil : ScalabilityLaw(points.map { (n: $0.value, throughput: $0.median) })
     }
 
     /// Where the highest throughput was measured.
@@ -90,11 +96,13 @@ public struct ScalingCurve: Sendable {
 
     /// A table and what it shows, a line end after each line.
     public func text(by variable: String) -> String {
-        let header = [variable, "executions/s", "min-max", "fitted", "of the first, each"]
+        let header = [variable, "executions/s", "min-max", "fitted", isFitted ? "of the first, each" : "of the first"]
         let table =
             [header]
             + points.map { point in
-                let share = points.first.map { point.median / point.value / ($0.median / $0.value) }
+                let share = points.first.map { first in
+                    point.median / first.median * (isFitted ? first.value / point.value : 1)
+                }
                 return [
                     plain(point.value), groupedWhole(point.median),
                     "\(groupedWhole(point.throughputs.min() ?? 0))-\(groupedWhole(point.throughputs.max() ?? 0))",
@@ -105,6 +113,11 @@ public struct ScalingCurve: Sendable {
         return (["\(name):"] + TerminalTable.aligned(table) + notes(variable)).map { $0 + "\n" }.joined()
     }
 
+    /// A word about a peak where nothing was measured.
+    private func reach(_ value: Double) -> String {
+        value > points.last?.value ?? 0 ? ", beyond what was measured" : ""
+    }
+
     private func notes(_ variable: String) -> [String] {
         var notes: [String] = []
         if let law {
@@ -112,9 +125,9 @@ public struct ScalingCurve: Sendable {
             notes.append(
                 "law: \(groupedWhole(law.lambda))/s for one, sigma \(decimal(law.sigma, decimals: 4)), "
                     + "kappa \(decimal(law.kappa, decimals: 6))\(fit)"
-                    + (law.peak.map { "; its peak is at \(decimal($0, decimals: 1))" } ?? "")
+                    + (law.peak.map { "; its peak is at \(decimal($0, decimals: 1))" + reach($0) } ?? "")
                     + (law.ceiling.map { "; its ceiling is \(groupedWhole($0))/s" } ?? ""))
-        } else {
+        } else if isFitted {
             notes.append("law: none, for that takes three values")
         }
         if let saturation, let best, let last = points.last {

@@ -32,7 +32,7 @@ enum SinkCeiling {
     ) throws -> SinkFigures {
         let shares = WorkerPool.deal(topic.partitions, among: workers)
         let line = StartingLine(workerCount: shares.count)
-        let settings = WorkerPlan.consumerSettings(kafka, isRecorded: true, consumers: workers)
+        let settings = WorkerPlan.consumerSettings(kafka, isRecorded: true, consumers: shares.count)
         let failed = StopFlag()
         let threads = shares.enumerated().map { index, partitions in
             WorkerThread(name: "sink-\(index)") {

@@ -101,6 +101,7 @@ public enum WorkerPool {
             var share = plan
             share.partitions = partitions
             share.memberIndex = index
+            share.consumers = shares.count
             if plan.startsTogether { share.groupStart = groupStart }
             if !workerFaults.isEmpty { share.fault = workerFaults[index] }
             let worker = share

@@ -18,7 +18,8 @@ public struct ScalabilityLaw: Sendable, Equatable {
     public let lambda: Double
     public let sigma: Double
     public let kappa: Double
-    /// The share of the figures' variation that the law explains; nil where they don't vary.
+    /// The share of the figures' variation that the law explains; nil where they don't vary, and of three figures, which three
+    /// coefficients always explain.
     public let rSquared: Double?
 
     /// Nil for fewer than three different n, or figures that aren't above 0.
@@ -57,7 +58,7 @@ public struct ScalabilityLaw: Sendable, Equatable {
             let fitted = Self.throughput(lambda, sigma, kappa, figure.n)
             return sum + (figure.throughput - fitted) * (figure.throughput - fitted)
         }
-        rSquared = spread > 0 ? 1 - left / spread : nil
+        rSquared = spread > 0 && figures.count > 3 ? 1 - left / spread : nil
     }
 
     public func throughput(_ n: Double) -> Double { Self.throughput(lambda, sigma, kappa, n) }

@@ -4,6 +4,7 @@ import CSV
 import Diagnostics
 import Foundation
 import Report
+import Threads
 
 enum ExportCommand {
     static let export = Verb(

@@ -2,6 +2,7 @@
 
 import Diagnostics
 import Scenario
+import Threads
 
 enum JoinCommand {
     static let join = Flag(

@@ -4,6 +4,7 @@ import Glibc
 import Report
 import Scenario
 import Synchronization
+import Threads
 
 /// Prints from several threads, a whole line at a time.
 final class ProgressPrinter: Sendable {

@@ -6,6 +6,7 @@ import Postgres
 import Report
 import Scenario
 import Services
+import Threads
 
 enum RunCommand {
     private static let flags =

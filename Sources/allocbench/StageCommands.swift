@@ -14,6 +14,7 @@ import Routing
 import Scenario
 import Seeding
 import Services
+import Threads
 import Trades
 
 enum StageCommands {

@@ -36,6 +36,22 @@ import Testing
         #expect(curve?.law == nil, "two values make no law")
     }
 
+    @Test func `of the workload's size no law is fitted, and the cost is held against the first`() throws {
+        let rows = [(10, 1_000.0), (100, 990), (1_000, 500)].map { blocks, throughput in
+            row("batch", workers: 4, throughput).merging(["blocks": String(blocks)]) { $1 }
+        }
+        let curve = try #require(ScalingCurve.curves(rows, by: "blocks").first)
+        #expect(curve.law == nil)
+        let text = curve.text(by: "blocks")
+        #expect(text.contains("of the first\n") && text.contains(" 99 %") && text.contains(" 50 %"), "\(text)")
+        #expect(!text.contains("law"), "\(text)")
+    }
+
+    @Test func `what was offered on a schedule is no point of a curve`() {
+        let open = [1, 2, 4].map { n in row("batch", workers: n, 500).merging(["load": "open"]) { $1 } }
+        #expect(ScalingCurve.curves(open, by: "workers").isEmpty)
+    }
+
     @Test func `a curve says from where on more brings nothing, and how much it loses then`() throws {
         let figures: [(Int, Double)] = [(1, 1_000), (2, 1_900), (4, 2_600), (8, 2_620), (16, 2_000)]
         let curve = try #require(

@@ -59,6 +59,45 @@ import Trades
         }
     }
 
+    /// An old session, or one whose partition has gone, sends what it expected before.
+    @Test func `of a block that stands elsewhere in any respect nothing is written`() throws {
+        try withEmptyBench { bench in
+            let block = "allocations.block_fills"
+            try bench.connection.execute(
+                """
+                UPDATE \(block) SET cum_quantity = 300, notional = 3000, execution_count = 3, snapshot_number = 1,
+                  allocated_quantity = 100, allocated_notional = 1000, allocated_execution_count = 1
+                WHERE block_order_id = 1;
+                PREPARE take AS \(WorkerStatements.text("take_expected_snapshots"))
+                """)
+            let take = """
+                EXECUTE take(ARRAY[1], ARRAY[2], ARRAY[100000], ARRAY[0], ARRAY[0], ARRAY[1], ARRAY[1], ARRAY[200],
+                  ARRAY[300], ARRAY[300], ARRAY[30000000], ARRAY[3], ARRAY[9001], ARRAY[100], ARRAY[10000000])
+                """
+            func rowsWritten(after change: String?) throws -> Int64 {
+                try bench.connection.begin()
+                defer { try? bench.connection.rollback() }
+                if let change { try bench.connection.execute("UPDATE \(block) SET \(change) WHERE block_order_id = 1") }
+                try bench.connection.execute(take)
+                return try bench.connection.number(
+                    """
+                    SELECT (SELECT count(*) FROM allocations.snapshots) + (SELECT count(*) FROM allocations.allocations)
+                      + (SELECT count(*) FROM \(block) WHERE snapshot_number = 2 AND allocated_quantity = 300)
+                    """)
+            }
+            for change in [
+                "snapshot_number = 3", "cum_quantity = 301", "notional = 3001", "execution_count = 4",
+                "order_quantity = 9000", "allocated_quantity = 200", "allocated_notional = 1001", "is_canceled = true",
+                "allocated_is_final = true",
+            ] {
+                let count = try rowsWritten(after: change)
+                #expect(count == 0, "\(change)")
+            }
+            let count = try rowsWritten(after: nil)
+            #expect(count == 3)
+        }
+    }
+
     /// Each failure takes along what was sent behind it, which is then expected a second time.
     @Test(arguments: [Isolation.readCommitted, .serializable])
     func `failures in a deep pipeline are repeated`(_ isolation: Isolation) throws {

@@ -241,21 +241,26 @@ WITH due AS (
 
 -- name: take_expected_snapshots
 -- The same behind trades whose answer isn't there yet: of a block that doesn't stand where its worker expects it by then,
--- nothing is written. Whoever expects rightly writes what its owner would, so that even a worker whose partition has gone
--- does no harm. $1 to $9 as in take_snapshots; one array element per block: $10 cumulative quantity, $11 notional in ticks,
--- $12 executions.
+-- nothing is written. What is compared is all that a snapshot follows from, so that even a worker whose partition has gone, or
+-- whose session is an old one, writes what is due or nothing. $1 to $9 as in take_snapshots; one array element per block:
+-- $10 cumulative quantity, $11 notional in ticks, $12 executions, $13 order quantity, and of the last snapshot $14 the quantity
+-- and $15 the notional in ticks. A block that is canceled or was final is none that is foreseen.
 WITH due AS (
   SELECT block_order_id, snapshot_number, (price_ticks * 0.0001::NUMERIC)::NUMERIC(18,4) AS average_price,
          is_final <> 0 AS is_final, is_booking_due <> 0 AS is_booking_due, cum_quantity,
-         notional_ticks * 0.0001::NUMERIC AS notional, execution_count
-  FROM unnest($1::INT8[], $2::INT8[], $3::INT8[], $4::INT8[], $5::INT8[], $10::INT8[], $11::INT8[], $12::INT8[])
+         notional_ticks * 0.0001::NUMERIC AS notional, execution_count, order_quantity, allocated_quantity,
+         allocated_notional_ticks * 0.0001::NUMERIC AS allocated_notional
+  FROM unnest($1::INT8[], $2::INT8[], $3::INT8[], $4::INT8[], $5::INT8[], $10::INT8[], $11::INT8[], $12::INT8[],
+              $13::INT8[], $14::INT8[], $15::INT8[])
     AS d (block_order_id, snapshot_number, price_ticks, is_final, is_booking_due, cum_quantity, notional_ticks,
-          execution_count)
+          execution_count, order_quantity, allocated_quantity, allocated_notional_ticks)
 ), moved AS (
 -- insert: allocate
   FROM due AS d
   WHERE f.block_order_id = d.block_order_id AND f.snapshot_number = d.snapshot_number - 1
     AND f.cum_quantity = d.cum_quantity AND f.notional = d.notional AND f.execution_count = d.execution_count
+    AND f.order_quantity = d.order_quantity AND f.allocated_quantity = d.allocated_quantity
+    AND f.allocated_notional = d.allocated_notional AND NOT f.is_canceled AND NOT f.allocated_is_final
 -- insert: record
 
 -- part: allocate

@@ -203,6 +203,9 @@ extension AllocationWorker {
         parameters.append(int64ArrayOf: due.count) { due[$0].move.state.cumQuantity }
         parameters.append(int64ArrayOf: due.count) { Int64(due[$0].move.state.notionalTicks) }
         parameters.append(int64ArrayOf: due.count) { due[$0].move.state.executionCount }
+        parameters.append(int64ArrayOf: due.count) { due[$0].move.state.orderQuantity }
+        parameters.append(int64ArrayOf: due.count) { due[$0].move.state.allocatedQuantity }
+        parameters.append(int64ArrayOf: due.count) { Int64(due[$0].move.state.allocatedNotionalTicks) }
     }
 }
 

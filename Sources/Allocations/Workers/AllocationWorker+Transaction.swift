@@ -37,7 +37,11 @@ extension AllocationWorker {
     private func isStillNext(_ unit: UnitOfWork, of queue: Int) throws -> Bool {
         let generation = queueGeneration
         try receiveAll()
-        return queueGeneration == generation && queues[queue].unsent == unit.range.lowerBound
+        guard queueGeneration == generation else { return false }
+        if queues[queue].unsent == unit.range.lowerBound { return true }
+        // Its trades are expected already, and once more when it is its turn again.
+        distrust(unit, of: queue)
+        return false
     }
 
     // MARK: One round trip
@@ -98,7 +102,7 @@ extension AllocationWorker {
                 _ = try nextAnswer()
                 inFlight.removeFirst()
                 failures[index].messagesBehind += sent.unit.range.count
-                distrust(sent)
+                distrust(sent.unit, of: sent.queue)
             } else if let error = try receive(sent) {
                 failures.append(Failure(sent, error))
             }
@@ -106,7 +110,7 @@ extension AllocationWorker {
         let generation = queueGeneration
         for failure in failures where queueGeneration == generation {
             let sent = failure.sent
-            distrust(sent)
+            distrust(sent.unit, of: sent.queue)
             queues[sent.queue].unsend()
             queues[sent.queue].markSent(sent.unit)
             // What was done in vain since it failed was done for the units behind it.
@@ -117,11 +121,12 @@ extension AllocationWorker {
     }
 
     /// What was expected of a unit that failed hasn't come, and is expected once more when it is sent again.
-    private func distrust(_ sent: InFlightUnit) {
-        for block in queues[sent.queue].bookPositions[sent.unit.range] { outlooks[block].distrust() }
+    private func distrust(_ unit: UnitOfWork, of queue: Int) {
+        for block in queues[queue].bookPositions[unit.range] where block >= 0 { outlooks[block].distrust() }
     }
 
-    /// The answer of one statement that is a transaction by itself: it counts only once its sync has come without a failure.
+    /// The last answer up to the next sync, of statements that are a transaction by themselves: it counts only once the sync has
+    /// come without a failure.
     func nextAnswer() throws -> Result<QueryResult, PostgresError> {
         try plan.fault?.dieIfAsked()
         var answer: QueryResult?

@@ -22,6 +22,8 @@ public struct WorkerPlan: Sendable {
     public var groupNews: (@Sendable (String) -> Void)?
     /// Which of the run's workers this is, from 0.
     public var memberIndex = 0
+    /// How many workers of this process share what is fetched ahead.
+    public var consumers = 1
     /// Per partition the offset behind the last message of the run; nil to go on until stopped.
     public var endOffsets: [Int32: Int64]?
     /// Whether the topic may have been written in transactions of Kafka, whose ends take offsets: only then may one be missing.
@@ -64,10 +66,10 @@ public struct WorkerPlan: Sendable {
 
     /// Of a worker's consumer.
     var consumerSettings: KafkaClientSettings {
-        Self.consumerSettings(kafka, isRecorded: endOffsets != nil, consumers: configuration.workers)
+        Self.consumerSettings(kafka, isRecorded: endOffsets != nil, consumers: consumers)
     }
 
-    /// Messages that all consumers of a run together fetch ahead, and the most that their values may take.
+    /// Messages that all consumers of a pool together fetch ahead, and the most that their values may take.
     ///
     /// The number is what they can work off in a second: a broker's thread that has found the queue full doesn't look again for
     /// so long (librdkafka before 2.2; later ones by the default of `fetch.queue.backoff.ms`), so that a shorter queue runs dry.
@@ -87,8 +89,8 @@ public struct WorkerPlan: Sendable {
         _ kafka: KafkaClientSettings, isRecorded: Bool, consumers: Int = 1
     ) -> KafkaClientSettings {
         let (messages, kilobytes) = (messagesFetchedAhead / consumers, kilobytesFetchedAhead / consumers)
-        return kafka.withDefault("queued.min.messages", "\(max(4_096, messages))")
-            .withDefault("queued.max.messages.kbytes", "\(max(4_096, kilobytes))")
+        return kafka.withDefault("queued.min.messages", "\(max(20_000, messages))")
+            .withDefault("queued.max.messages.kbytes", "\(max(16_384, kilobytes))")
             .withDefault("fetch.wait.max.ms", isRecorded ? "100" : "10")
     }
 }

@@ -1,14 +1,13 @@
-// Ctrl-C and TERM: set a flag that every loop of this program looks at.
+// Ctrl-C and TERM: set a flag that every loop of a program looks at. And where its words go meanwhile.
 
 import Glibc
-import Threads
 
-enum Interrupt {
+public enum Interrupt {
     /// Set once; a handler may touch it because setting is one atomic store.
-    static let flag = StopFlag()
+    public static let flag = StopFlag()
 
     /// The first signal ends the program in order; a second one ends it at once.
-    static func install() {
+    public static func install() {
         _ = flag.isSet
         for number in [SIGINT, SIGTERM] {
             signal(number) { number in
@@ -21,8 +20,10 @@ enum Interrupt {
     }
 }
 
-/// Writes a line to standard error, where progress and faults go.
-func say(_ line: String) {
+/// Writes a line to standard error, where progress and faults go: C's `stderr` is a mutable global, which Swift 6 refuses.
+public func say(_ line: String) { say(line, to: STDERR_FILENO) }
+
+public func say(_ line: String, to descriptor: Int32) {
     let bytes = Array((line + "\n").utf8)
-    _ = write(STDERR_FILENO, bytes, bytes.count)
+    _ = write(descriptor, bytes, bytes.count)
 }
