@@ -154,7 +154,12 @@ public struct EnvelopeEncoder: Sendable {
                 ending.append(UInt8(ascii: "0") + UInt8(rest % 10))
                 rest /= 10
             } while rest > 0
-            ending[start...].reverse()
+            // By hand, because reversing a slice would make a copy of it.
+            var (low, high) = (start, ending.count - 1)
+            while low < high {
+                ending.swapAt(low, high)
+                (low, high) = (low + 1, high - 1)
+            }
             ending.append(contentsOf: #".0000000000"}"#.utf8)
             endingNanoseconds = updatedNanoseconds
         }

@@ -130,16 +130,19 @@ public struct ScalingCurve: Sendable {
         } else if isFitted {
             notes.append("law: none, for that takes three values")
         }
-        if let saturation, let best, let last = points.last {
-            var line = "from \(variable) \(plain(saturation.value)) on more brings less than a twentieth"
-            if saturation.value == last.value { line = "more brought more up to the last value" }
-            if best.median > last.median * 1.05 {
-                line +=
-                    "; at \(plain(last.value)) there is \(decimal((1 - last.median / best.median) * 100, decimals: 0)) % "
-                    + "less than at \(plain(best.value))"
-            }
-            notes.append(line)
+        guard let saturation, let best, let last = points.last else { return notes }
+        var line: [String] = []
+        if isFitted {
+            line.append(
+                saturation.value == last.value
+                    ? "more brought more up to the last value"
+                    : "from \(variable) \(plain(saturation.value)) on more brings less than a twentieth")
         }
-        return notes
+        if best.median > last.median * 1.05 {
+            line.append(
+                "at \(plain(last.value)) there is \(decimal((1 - last.median / best.median) * 100, decimals: 0)) % "
+                    + "less than at \(plain(best.value))")
+        }
+        return line.isEmpty ? notes : notes + [line.joined(separator: "; ")]
     }
 }
