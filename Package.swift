@@ -55,13 +55,14 @@ let package = Package(
 
         // The base: no knowledge of the domain.
         .target(name: "Diagnostics", swiftSettings: settings),
+        .target(name: "Digits", swiftSettings: quick),
         .target(name: "CSV", dependencies: ["Diagnostics"], swiftSettings: settings),
         .target(name: "Threads", swiftSettings: settings),
         .target(name: "Measurement", dependencies: ["CZlib", "Diagnostics"], swiftSettings: settings),
         // What figures of several repetitions show: values without clock, file or randomness of their own.
         .target(name: "Statistics", dependencies: ["Measurement"], swiftSettings: quick),
         .target(
-            name: "Postgres", dependencies: ["CLibPQ", "Diagnostics", "Threads"],
+            name: "Postgres", dependencies: ["CLibPQ", "Diagnostics", "Digits", "Threads"],
             resources: [.embedInCode("sql/server.sql")], swiftSettings: wrapperSettings),
         .target(name: "Kafka", dependencies: ["CRDKafka", "Diagnostics", "Threads"], swiftSettings: wrapperSettings),
         .target(
@@ -70,7 +71,7 @@ let package = Package(
             swiftSettings: spawningSettings),
 
         // The domain: the shared vocabulary, then one module per stage; stages never import each other.
-        .target(name: "Model", dependencies: ["CEnvelope", "Diagnostics"], swiftSettings: quick),
+        .target(name: "Model", dependencies: ["CEnvelope", "Diagnostics", "Digits"], swiftSettings: quick),
         stage("Reference", sql: ["schema", "drop", "store"], dependencies: ["CSV"]),
         stage("Market", sql: ["schema", "drop", "store"], dependencies: ["CSV"]),
         stage("Holdings", sql: ["schema", "drop", "store", "book"]),
@@ -165,7 +166,7 @@ let package = Package(
         tests(
             "ServicesTests",
             ["Services", "Diagnostics", "Kafka", "Measurement", "Postgres", "TestSupport", "Threads"]),
-        tests("ModelTests", ["Model", "Diagnostics", "Measurement", "TestSupport", "allocbench-micro"]),
+        tests("ModelTests", ["Model", "Diagnostics", "Digits", "Measurement", "TestSupport", "allocbench-micro"]),
         tests(
             "SeedingTests",
             [

@@ -39,7 +39,8 @@ public enum MarketStore {
 
     package static func write(_ price: DailyPrice, to writer: inout CopyWriter) throws {
         writer.int64(price.securityID.rawValue)
-        writer.text(price.date.description)
+        let (year, month, day) = price.date.civil
+        writer.date(year: year, month: month, day: day)
         writer.decimal(ticks: price.open.ticks)
         writer.decimal(ticks: price.high.ticks)
         writer.decimal(ticks: price.low.ticks)

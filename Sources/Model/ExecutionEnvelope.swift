@@ -2,6 +2,7 @@
 // the wrapped one; wrapped, enriched and bare ones are read.
 
 internal import CEnvelope
+internal import Digits
 
 /// What one message says.
 public enum ExecutionMessage: Sendable, Equatable {
@@ -148,18 +149,7 @@ public struct EnvelopeEncoder: Sendable {
         if updatedNanoseconds != endingNanoseconds {
             ending.removeAll(keepingCapacity: true)
             ending.append(contentsOf: #"}, "updated": ""#.utf8)
-            let start = ending.count
-            var rest = updatedNanoseconds.magnitude
-            repeat {
-                ending.append(UInt8(ascii: "0") + UInt8(rest % 10))
-                rest /= 10
-            } while rest > 0
-            // By hand, because reversing a slice would make a copy of it.
-            var (low, high) = (start, ending.count - 1)
-            while low < high {
-                ending.swapAt(low, high)
-                (low, high) = (low + 1, high - 1)
-            }
+            ending.append(decimal: updatedNanoseconds.magnitude)
             ending.append(contentsOf: #".0000000000"}"#.utf8)
             endingNanoseconds = updatedNanoseconds
         }

@@ -1,5 +1,7 @@
 // Writes rows in the text format of COPY. Nothing here knows a connection: the caller hands the blocks on.
 
+internal import Digits
+
 /// One row after the other of a `COPY … FROM STDIN`: the columns in the statement's order, then `endRow`.
 /// Columns are separated by tabs; what would read as a separator is escaped.
 public struct CopyWriter {
@@ -30,24 +32,34 @@ public struct CopyWriter {
 
     public mutating func int64(_ value: Int64) {
         startColumn()
-        appendDigits(value.magnitude, isNegative: value < 0, minimumCount: 1, pointBefore: 0)
+        if value < 0 { buffer.append(UInt8(ascii: "-")) }
+        buffer.append(decimal: value.magnitude)
     }
 
     /// A decimal of `ticks` × 10^-`scale`, exactly: ticks 123400 at scale 4 is 12.3400.
     public mutating func decimal(ticks: Int64, scale: Int = 4) {
         startColumn()
-        appendDigits(ticks.magnitude, isNegative: ticks < 0, minimumCount: scale + 1, pointBefore: scale)
+        if ticks < 0 { buffer.append(UInt8(ascii: "-")) }
+        buffer.append(decimal: ticks.magnitude, decimals: scale)
+    }
+
+    /// A day as ISO 8601 has it, `2024-11-14`.
+    public mutating func date(year: Int, month: Int, day: Int) {
+        startColumn()
+        buffer.append(decimal: UInt64(year), minimumDigits: 4)
+        buffer.append(UInt8(ascii: "-"))
+        buffer.append(decimal: UInt64(month), minimumDigits: 2)
+        buffer.append(UInt8(ascii: "-"))
+        buffer.append(decimal: UInt64(day), minimumDigits: 2)
     }
 
     public mutating func text(_ text: String) {
         startColumn()
-        for byte in text.utf8 { appendEscaped(byte) }
-    }
-
-    /// Text that is at hand as bytes, in UTF-8.
-    public mutating func bytes(utf8 bytes: some Sequence<UInt8>) {
-        startColumn()
-        for byte in bytes { appendEscaped(byte) }
+        if text.utf8.contains(where: { Self.escape($0) != nil }) {
+            for byte in text.utf8 { appendEscaped(byte) }
+        } else {
+            buffer.append(contentsOf: text.utf8)
+        }
     }
 
     /// Ends the row. Once a block is full it is handed to the server, which may block, and throws if that fails.
@@ -87,27 +99,19 @@ public struct CopyWriter {
     }
 
     private mutating func appendEscaped(_ byte: UInt8) {
-        switch byte {
-        case UInt8(ascii: "\\"): buffer.append(contentsOf: [UInt8(ascii: "\\"), UInt8(ascii: "\\")])
-        case UInt8(ascii: "\t"): buffer.append(contentsOf: [UInt8(ascii: "\\"), UInt8(ascii: "t")])
-        case UInt8(ascii: "\n"): buffer.append(contentsOf: [UInt8(ascii: "\\"), UInt8(ascii: "n")])
-        case UInt8(ascii: "\r"): buffer.append(contentsOf: [UInt8(ascii: "\\"), UInt8(ascii: "r")])
-        default: buffer.append(byte)
-        }
+        guard let letter = Self.escape(byte) else { return buffer.append(byte) }
+        buffer.append(UInt8(ascii: "\\"))
+        buffer.append(letter)
     }
 
-    /// Appends digits without a string in between: seeding writes millions of them.
-    private mutating func appendDigits(_ value: UInt64, isNegative: Bool, minimumCount: Int, pointBefore scale: Int) {
-        if isNegative { buffer.append(UInt8(ascii: "-")) }
-        let start = buffer.count
-        var rest = value
-        var count = 0
-        while rest > 0 || count < minimumCount {
-            if scale > 0 && count == scale { buffer.append(UInt8(ascii: ".")) }
-            buffer.append(UInt8(ascii: "0") + UInt8(rest % 10))
-            rest /= 10
-            count += 1
+    /// What stands behind the backslash instead of a byte that would end a column or a row, or escape what follows.
+    private static func escape(_ byte: UInt8) -> UInt8? {
+        switch byte {
+        case UInt8(ascii: "\\"): byte
+        case UInt8(ascii: "\t"): UInt8(ascii: "t")
+        case UInt8(ascii: "\n"): UInt8(ascii: "n")
+        case UInt8(ascii: "\r"): UInt8(ascii: "r")
+        default: nil
         }
-        buffer[start...].reverse()
     }
 }

@@ -55,6 +55,9 @@ extension PostgresConnection {
     /// For a session that finds every row by its key.
     public func preferKeys() throws(PostgresError) { try executeForServer("planner") }
 
+    /// For a session that fills empty tables, which count as empty until another session says that they are complete.
+    public func preferLoading() throws(PostgresError) { try executeForServer("load") }
+
     /// Has the session's name say which database it is in, where the list of sessions doesn't: on CockroachDB.
     public func nameDatabase() throws(PostgresError) { try executeForServer("name_session") }
 

@@ -305,6 +305,7 @@ private struct LoadWorker: Sendable {
         do {
             let connection = try PostgresConnection.connect(to: connectionInfo)
             defer { connection.close() }
+            try connection.preferLoading()
             while !stop.isSet, !failed.isSet, let index = queue.take() {
                 switch batches[index] {
                 case .prices(let units): try copyPrices(units, on: connection)

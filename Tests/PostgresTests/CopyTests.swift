@@ -15,30 +15,32 @@ private struct BodyError: Error {}
     @Test func `what is copied in reads back exactly`() throws {
         try withTemporaryDatabase { info in
             let connection = try PostgresConnection.connect(to: info)
-            try connection.execute("CREATE TABLE t (id bigint, name text, price decimal(20, 4), ok boolean)")
+            try connection.execute("CREATE TABLE t (id bigint, name text, price decimal(20, 4), ok boolean, day date)")
             let ticks: [Int64] = [0, 1, -1, 123_400, -9_999, 10_000, Int64.max, Int64.min, 42]
             let count = try connection.copyIn("COPY t FROM STDIN") { writer in
                 for (index, name) in Self.awkward.enumerated() {
                     writer.int64(Int64(index) - 1)
-                    index % 2 == 0 ? writer.text(name) : writer.bytes(utf8: name.utf8)
+                    writer.text(name)
                     writer.decimal(ticks: ticks[index])
                     writer.bool(index % 3 == 0)
+                    writer.date(year: 2024, month: index + 1, day: 3 * index + 1)
                     try writer.endRow()
                 }
                 writer.int64(Int64.min)
-                writer.null()
-                writer.null()
-                writer.null()
+                for _ in 0..<4 { writer.null() }
                 try writer.endRow()
                 #expect(writer.rowCount == 10)
             }
             #expect(count == 10)
             let rows = try connection.query(
-                "SELECT id, name, (price * 10000)::text, ok FROM t WHERE name IS NOT NULL ORDER BY id")
+                "SELECT id, name, (price * 10000)::text, ok, to_char(day, 'YYYYMMDD') FROM t WHERE name IS NOT NULL ORDER BY id"
+            )
             #expect((0..<9).map { rows.int64($0, 0) } == Array(-1..<8))
             #expect((0..<9).map { rows.text($0, 1) } == Self.awkward)
             #expect((0..<9).map { rows.text($0, 2) } == ticks.map { "\($0).0000" })
             #expect((0..<9).map { rows.int64($0, 3) == 1 } == (0..<9).map { $0 % 3 == 0 })
+            let days = ["0101", "0204", "0307", "0410", "0513", "0616", "0719", "0822", "0925"]
+            #expect((0..<9).map { rows.text($0, 4) } == days.map { "2024" + $0 })
             let null = try connection.query(
                 "SELECT price IS NULL AND ok IS NULL FROM t WHERE name IS NULL AND id = $1", .int64(Int64.min))
             #expect(null.rowCount == 1 && null.int64(0, 0) == 1)

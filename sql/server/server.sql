@@ -53,6 +53,12 @@ SET jit = off;
 -- that cheaper, and so would plan every small transaction anew, which takes longer than to execute it.
 SET plan_cache_mode = force_generic_plan;
 
+-- name: load
+-- Of a session that fills empty tables. Its commits needn't wait for the disk: a load counts as none until another session says
+-- that it is complete, and that commit waits, for everything that stands before it in the log.
+-- only postgresql:
+SET synchronous_commit = off;
+
 -- name: isolation
 -- What a transaction has got, whatever it asked for.
 SHOW transaction_isolation;
