@@ -133,11 +133,11 @@ struct PeerStream {
     /// Gives every session of the database the planner's settings that the workers' sessions have, those of the peers, too.
     func planAsWorkersDo(on bench: PeerBench) throws {
         try bench.withConnection { connection in
-            for setting in [
-                "enable_seqscan = off", "enable_mergejoin = off", "jit = off", "plan_cache_mode = force_generic_plan",
-            ] {
+            let lines = ServerStatements.statement("planner", for: .postgresql).split(separator: "\n")
+            for setting in lines where setting.hasPrefix("SET ") {
+                let setting = setting.prefix { $0 != ";" }
                 try connection.execute(
-                    "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET \(setting)', current_database()); END $$")
+                    "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I \(setting)', current_database()); END $$")
             }
         }
     }

@@ -22,6 +22,8 @@ final class PgbenchPair: PeerPair {
     private static let clients = 16
     private static let depth = 8
     private static let accountsPerBlock = 10
+    /// Of all blocks on pgbench's side, which can't know how much each was ordered.
+    private static let orderQuantity = 1_000_000_000
 
     private let kind: Kind
     private let shape: PeerStream.Shape
@@ -92,6 +94,11 @@ final class PgbenchPair: PeerPair {
     func runPeer(_ bench: PeerBench) throws -> PeerRun {
         guard let stream else { preconditionFailure("a pair is prepared first") }
         try stream.freshAllocations(on: bench)
+        try bench.withConnection {
+            try $0.execute("UPDATE allocations.block_fills SET order_quantity = \(Self.orderQuantity)")
+            try $0.execute("VACUUM allocations.block_fills")
+            try $0.execute("CHECKPOINT")
+        }
         let perScript = kind == .pipelined ? Self.depth : 1
         let output = try PeerBench.child([
             "pgbench", "-n", "-M", "prepared", "-c", "\(Self.clients)", "-j", "2",
@@ -110,7 +117,8 @@ final class PgbenchPair: PeerPair {
 
     // MARK: The script
 
-    /// What one client does for one execution, or for several in one pipeline.
+    /// What one client does for one execution, or for several in one pipeline. A block's quantities and prices are always the same,
+    /// so that where it stands follows from the number of its executions.
     func script(firstBlock: Int64) -> String {
         let perBlockCount = shape.blocks / Self.clients
         let count = Self.clients * perClient
@@ -119,35 +127,49 @@ final class PgbenchPair: PeerPair {
             \\set execution :n * \(Self.clients) + :client_id + 1
             \\set next :n + 1
             \\set block \(firstBlock) + :client_id + \(Self.clients) * (:n % \(perBlockCount))
-            \\set quantity 50 + :n * 37 % 451
-            \\set ticks 1000000 + :n * 7 % 1000
+            \\set quantity 250 + :block % 50
+            \\set ticks 1000000 + :block % 1000
 
             """
+        let trade = ["ARRAY[:execution]", "ARRAY[:block]", "ARRAY[:quantity]", "ARRAY[:ticks]", "ARRAY[:n]"]
+        let advance = [":topic", ":client_id", "0", ":n", ":next"]
+        if kind == .fills { return values + Self.statement("fill_trades", advance + trade) }
         // Of all accounts that changed, each transaction has its even share.
         let snapshotValues = """
             \\set snapshot :n / \(perBlockCount) + 1
+            \\set before :snapshot - 1
+            \\set notional :quantity * :ticks
+            \\set cum_before :before * :quantity
+            \\set cum_quantity :snapshot * :quantity
+            \\set notional_before :before * :notional
+            \\set cum_notional :snapshot * :notional
             \\set accounts :execution * :rows / \(count) - (:execution - 1) * :rows / \(count)
             \\set cumulative :snapshot * 27
 
             """
-        let fill = Self.statement(
-            "fill_trades",
-            [
-                ":topic", ":client_id", "0", ":n", ":next", "ARRAY[:execution]", "ARRAY[:block]", "ARRAY[:quantity]",
-                "ARRAY[:ticks]", "ARRAY[:n]",
-            ])
-        if kind == .fills { return values + fill }
         let accounts = Self.accountsPerBlock
-        let take = Self.statement(
-            "take_snapshots",
-            [
-                "ARRAY[:block]", "ARRAY[:snapshot]", "ARRAY[:ticks]", "ARRAY[0]", "ARRAY[0]",
-                "array_fill(:block::INT8, ARRAY[:accounts]::INT4[])",
-                "('{\((1...accounts).map(String.init).joined(separator: ","))}'::INT8[])[1 : :accounts]",
-                "array_fill(27::INT8, ARRAY[:accounts]::INT4[])",
-                "array_fill(:cumulative::INT8, ARRAY[:accounts]::INT4[])",
-            ])
-        let transaction = values + snapshotValues + "BEGIN;\n" + fill + take + "COMMIT;\n"
+        func ofAccounts(_ value: String) -> String { "array_fill(\(value)::INT8, ARRAY[:accounts]::INT4[])" }
+        let statements = [
+            Self.statement("advance_offset", advance),
+            Self.statement("capture_trades", [":client_id"] + trade),
+            Self.statement(
+                "move_blocks",
+                [
+                    ":block", ":quantity", ":notional", "1", ":cum_before", ":notional_before", ":before",
+                    "\(Self.orderQuantity)", ":before", ":cum_before", ":notional_before", "1", "0",
+                ].map { "ARRAY[\($0)]" }),
+            Self.statement(
+                "record_snapshots",
+                [":block", ":snapshot", ":cum_quantity", ":cum_notional", ":ticks", "0"].map { "ARRAY[\($0)]" }),
+            Self.statement(
+                "allocate",
+                [
+                    ofAccounts(":block"),
+                    "('{\((1...accounts).map(String.init).joined(separator: ","))}'::INT8[])[1 : :accounts]",
+                    ofAccounts(":snapshot"), ofAccounts("27"), ofAccounts(":cumulative"), ofAccounts(":ticks"),
+                ]),
+        ]
+        let transaction = values + snapshotValues + "BEGIN;\n" + statements.joined() + "COMMIT;\n"
         guard kind == .pipelined else { return transaction }
         return "\\startpipeline\n" + String(repeating: transaction, count: Self.depth) + "\\endpipeline\n"
     }

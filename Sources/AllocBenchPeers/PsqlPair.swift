@@ -103,7 +103,8 @@ final class PsqlPair: PeerPair {
     static func batches(_ queues: [[CapturedRow]], _ partitions: [Int64], _ book: BlockBook, size: Int) -> String {
         var script = PsqlScript()
         var fills = FillsInSwift(book)
-        script.prepare("fill_trades", "take_snapshots")
+        script.prepare(
+            "advance_offset", "capture_trades", "move_blocks", "record_snapshots", "allocate", "request_bookings")
         script.begin()
         var next = queues.map { _ in 0 }
         while next.indices.contains(where: { next[$0] < queues[$0].count }) {
@@ -111,20 +112,51 @@ final class PsqlPair: PeerPair {
                 let end = min(next[index] + size, queues[index].count)
                 let rows = queues[index][next[index]..<end]
                 script.append("BEGIN")
-                script.append(
-                    "EXECUTE fill_trades('\(PeerStream.topic)', \(partitions[index]), 0, \(next[index]), \(end), "
-                        + [
-                            PsqlScript.array(rows.lazy.map(\.execution)), PsqlScript.array(rows.lazy.map(\.block)),
-                            PsqlScript.array(rows.lazy.map(\.quantity)), PsqlScript.array(rows.lazy.map(\.ticks)),
-                            PsqlScript.array(rows.lazy.map(\.offset)),
-                        ].joined(separator: ", ") + ")")
-                appendSnapshots(fills.fill(rows), to: &script)
+                script.execute(
+                    "advance_offset", "'\(PeerStream.topic)'", "\(partitions[index])", "0", "\(next[index])", "\(end)")
+                script.execute(
+                    "capture_trades", "\(partitions[index])", PsqlScript.array(rows.lazy.map(\.execution)),
+                    PsqlScript.array(rows.lazy.map(\.block)), PsqlScript.array(rows.lazy.map(\.quantity)),
+                    PsqlScript.array(rows.lazy.map(\.ticks)), PsqlScript.array(rows.lazy.map(\.offset)))
+                appendForeseen(fills.fill(rows), to: &script)
                 script.append("COMMIT")
                 next[index] = end
             }
         }
         script.end()
         return script.text
+    }
+
+    private static func appendForeseen(_ fills: [BlockFill], to script: inout PsqlScript) {
+        func column(_ element: (BlockFill) -> Int64) -> String { PsqlScript.array(fills.lazy.map(element)) }
+        script.execute(
+            "move_blocks", column { $0.id.rawValue }, column { $0.filled.cumQuantity - $0.before.cumQuantity },
+            column { Int64($0.filled.notionalTicks - $0.before.notionalTicks) },
+            column { $0.filled.executionCount - $0.before.executionCount }, column { $0.before.cumQuantity },
+            column { Int64($0.before.notionalTicks) }, column { $0.before.executionCount },
+            column { $0.before.orderQuantity }, column { $0.before.snapshotNumber },
+            column { $0.before.allocatedQuantity }, column { Int64($0.before.allocatedNotionalTicks) },
+            column { $0.snapshot == nil ? 0 : 1 }, column { $0.snapshot?.isFinal == true ? 1 : 0 })
+        let due = fills.compactMap { fill in fill.snapshot.map { (state: fill.filled, snapshot: $0) } }
+        if due.isEmpty { return }
+        script.execute(
+            "record_snapshots", PsqlScript.array(due.lazy.map(\.snapshot.block.rawValue)),
+            PsqlScript.array(due.lazy.map(\.snapshot.number)), PsqlScript.array(due.lazy.map(\.state.cumQuantity)),
+            PsqlScript.array(due.lazy.map { Int64($0.state.notionalTicks) }),
+            PsqlScript.array(due.lazy.map(\.snapshot.averagePrice.ticks)),
+            PsqlScript.array(due.lazy.map { $0.snapshot.isFinal ? 1 : 0 }))
+        let rows = due.flatMap { due in due.snapshot.allocations.map { (due.snapshot, $0) } }
+        script.execute(
+            "allocate", PsqlScript.array(rows.lazy.map(\.0.block.rawValue)),
+            PsqlScript.array(rows.lazy.map(\.1.account.rawValue)), PsqlScript.array(rows.lazy.map(\.0.number)),
+            PsqlScript.array(rows.lazy.map(\.1.quantityDelta)),
+            PsqlScript.array(rows.lazy.map(\.1.quantityCumulative)),
+            PsqlScript.array(rows.lazy.map(\.0.averagePrice.ticks)))
+        let requested = due.lazy.map(\.snapshot).filter(\.isBookingDue)
+        if requested.isEmpty { return }
+        script.execute(
+            "request_bookings", PsqlScript.array(requested.map(\.block.rawValue)),
+            PsqlScript.array(requested.map(\.number)))
     }
 
     /// Cycles of about `size` messages of all partitions: staged by COPY, then processed at once.
@@ -159,7 +191,7 @@ final class PsqlPair: PeerPair {
             let epochs = PsqlScript.array(partitions.map { _ in Int64(0) })
             script.append(
                 "EXECUTE capture_and_fill_staged('\(PeerStream.topic)', \(PsqlScript.array(partitions)), \(epochs))")
-            appendSnapshots(fills.fill(rows[...]), to: &script)
+            appendSnapshots(fills.fill(rows[...]).compactMap(\.snapshot), to: &script)
             script.append("COMMIT")
         }
         script.end()
@@ -171,19 +203,16 @@ final class PsqlPair: PeerPair {
         let rows = snapshots.flatMap { snapshot in
             snapshot.allocations.map { (block: snapshot.block.rawValue, allocation: $0) }
         }
-        script.append(
-            "EXECUTE take_snapshots("
-                + [
-                    PsqlScript.array(snapshots.lazy.map(\.block.rawValue)),
-                    PsqlScript.array(snapshots.lazy.map(\.number)),
-                    PsqlScript.array(snapshots.lazy.map(\.averagePrice.ticks)),
-                    PsqlScript.array(snapshots.lazy.map { $0.isFinal ? 1 : 0 }),
-                    PsqlScript.array(snapshots.lazy.map { $0.isBookingDue ? 1 : 0 }),
-                    PsqlScript.array(rows.lazy.map { $0.block }),
-                    PsqlScript.array(rows.lazy.map { $0.allocation.account.rawValue }),
-                    PsqlScript.array(rows.lazy.map { $0.allocation.quantityDelta }),
-                    PsqlScript.array(rows.lazy.map { $0.allocation.quantityCumulative }),
-                ].joined(separator: ", ") + ")")
+        script.execute(
+            "take_snapshots", PsqlScript.array(snapshots.lazy.map(\.block.rawValue)),
+            PsqlScript.array(snapshots.lazy.map(\.number)),
+            PsqlScript.array(snapshots.lazy.map(\.averagePrice.ticks)),
+            PsqlScript.array(snapshots.lazy.map { $0.isFinal ? 1 : 0 }),
+            PsqlScript.array(snapshots.lazy.map { $0.isBookingDue ? 1 : 0 }),
+            PsqlScript.array(rows.lazy.map { $0.block }),
+            PsqlScript.array(rows.lazy.map { $0.allocation.account.rawValue }),
+            PsqlScript.array(rows.lazy.map { $0.allocation.quantityDelta }),
+            PsqlScript.array(rows.lazy.map { $0.allocation.quantityCumulative }))
     }
 }
 
@@ -211,7 +240,17 @@ struct CapturedRow {
     }
 }
 
-/// Where blocks stand after fills, and which snapshots those make due: what a worker learns from the database.
+/// What fills do to one block.
+struct BlockFill {
+    let id: BlockOrderID
+    let before: BlockState
+    /// What is live then.
+    var filled: BlockState
+    /// What is taken of it.
+    var snapshot: Snapshot?
+}
+
+/// Where blocks stand after fills, and which snapshots those make due: what a worker foresees, or learns from the database.
 struct FillsInSwift {
     private let book: BlockBook
     private var states: [BlockState]
@@ -221,21 +260,26 @@ struct FillsInSwift {
         states = book.blocks.map { BlockState(orderQuantity: $0.intendedQuantity) }
     }
 
-    /// Fills these together, as one transaction does; returns the snapshots that it takes.
-    mutating func fill(_ rows: ArraySlice<CapturedRow>) -> [Snapshot] {
-        var moved: Set<Int> = []
+    /// Fills these together, as one transaction does.
+    mutating func fill(_ rows: ArraySlice<CapturedRow>) -> [BlockFill] {
+        var fills: [Int: BlockFill] = [:]
         for row in rows {
             guard let block = book.position(of: BlockOrderID(row.block)) else { continue }
-            states[block].cumQuantity += row.quantity
-            states[block].notionalTicks += Int128(row.quantity) * Int128(row.ticks)
-            states[block].executionCount += 1
-            moved.insert(block)
+            var fill =
+                fills[block] ?? BlockFill(id: book.blocks[block].id, before: states[block], filled: states[block])
+            fill.filled.cumQuantity += row.quantity
+            fill.filled.notionalTicks += Int128(row.quantity) * Int128(row.ticks)
+            fill.filled.executionCount += 1
+            fills[block] = fill
         }
-        var snapshots: [Snapshot] = []
-        for block in moved.sorted() where states[block].isSnapshotDue(.quarters, elapsedMs: 0) {
-            snapshots.append(book.blocks[block].snapshot(of: states[block]))
-            states[block] = states[block].allocated()
+        return fills.keys.sorted().compactMap { block in
+            guard var fill = fills[block] else { return nil }
+            states[block] = fill.filled
+            if fill.filled.isSnapshotDue(.quarters, elapsedMs: 0) {
+                fill.snapshot = book.blocks[block].snapshot(of: fill.filled)
+                states[block] = fill.filled.allocated()
+            }
+            return fill
         }
-        return snapshots
     }
 }

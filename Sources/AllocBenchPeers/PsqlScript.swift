@@ -11,6 +11,10 @@ struct PsqlScript {
     /// As it stands.
     mutating func appendLines(_ lines: String) { text += lines }
 
+    mutating func execute(_ name: String, _ parameters: String...) {
+        append("EXECUTE \(name)(\(parameters.joined(separator: ", ")))")
+    }
+
     mutating func prepare(_ names: String...) {
         for name in names { append("PREPARE \(name) AS \(WorkerStatements.text(name))") }
     }

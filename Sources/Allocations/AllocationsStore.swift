@@ -30,6 +30,7 @@ struct AllocationsStore {
     ) throws -> AllocationsStore {
         let connection = try PostgresConnection.connect(to: info, applicationName: "allocbench worker")
         try connection.nameDatabase()
+        try connection.preferKeys()
         try connection.execute("SET default_transaction_isolation = '\(configuration.isolation.sql.lowercased())'")
         try AllocationsSource.setSynchronousCommit(configuration.synchronousCommit, on: connection)
         if let limit = idleTransactionLimitMs {
@@ -48,7 +49,9 @@ struct AllocationsStore {
             }
         case .concurrent, .adaptive, .batch:
             names += ["fill_trades", "capture_and_fill"]
-            if connection.dialect == .postgresql { names.append("take_expected_snapshots") }
+            names += [
+                "advance_offset", "capture_trades", "move_blocks", "record_snapshots", "allocate", "request_bookings",
+            ]
         case .cycle: names += ["stage", "capture_and_fill_staged"]
         }
         // Only workers that may have blocks in common lock them in an order: for the others it would be work for nothing.

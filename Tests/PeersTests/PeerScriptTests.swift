@@ -19,7 +19,7 @@ import Testing
         let pipelined = PgbenchPair(.pipelined, .tiny).script(firstBlock: 101)
         #expect(pipelined.split(separator: "\n").count { $0 == "COMMIT;" } == 8)
         let fills = PgbenchPair(.fills, .tiny).script(firstBlock: 101)
-        #expect(!fills.contains("COMMIT") && !fills.contains("take_snapshots"))
+        #expect(!fills.contains("COMMIT") && !fills.contains("allocations.snapshots"))
     }
 
     @Test func `pgbench's rate is the one without connecting`() {
@@ -55,12 +55,19 @@ import Testing
 
     @Test func `a batch file fills in batches and takes the snapshots that follow`() {
         let text = PsqlPair.batches([Self.rows(3, [40, 40, 320])], [3], Self.book, size: 2)
-        #expect(text.contains("EXECUTE fill_trades('executions', 3, 0, 0, 2, '{1,2}', '{7,7}', '{40,40}'"))
-        #expect(text.contains("EXECUTE fill_trades('executions', 3, 0, 2, 3, '{3}', '{7}', '{320}'"))
+        #expect(text.contains("EXECUTE advance_offset('executions', 3, 0, 0, 2);"))
+        #expect(text.contains("EXECUTE capture_trades(3, '{1,2}', '{7,7}', '{40,40}', '{500000,500000}', '{0,1}');"))
+        #expect(text.contains("EXECUTE capture_trades(3, '{3}', '{7}', '{320}', '{500000}', '{2}');"))
         // 80 of 400 isn't a quarter yet; then it is all.
-        #expect(text.split(separator: "\n").count { $0.hasPrefix("EXECUTE take_snapshots(") } == 1)
-        let parameters = "'{7}', '{1}', '{500000}', '{1}', '{1}', '{7,7}', '{1,2}', '{100,300}', '{100,300}'"
-        #expect(text.contains("EXECUTE take_snapshots(\(parameters));"))
+        let notFirst = "'{0}', '{0}', '{0}', '{400}', '{0}', '{0}', '{0}', '{0}', '{0}'"
+        #expect(text.contains("EXECUTE move_blocks('{7}', '{80}', '{40000000}', '{2}', \(notFirst));"))
+        let then = "'{80}', '{40000000}', '{2}', '{400}', '{0}', '{0}', '{0}', '{1}', '{1}'"
+        #expect(text.contains("EXECUTE move_blocks('{7}', '{320}', '{160000000}', '{1}', \(then));"))
+        #expect(text.split(separator: "\n").count { $0.hasPrefix("EXECUTE record_snapshots(") } == 1)
+        #expect(text.contains("EXECUTE record_snapshots('{7}', '{1}', '{400}', '{200000000}', '{500000}', '{1}');"))
+        let accounts = "'{7,7}', '{1,2}', '{1,1}', '{100,300}', '{100,300}', '{500000,500000}'"
+        #expect(text.contains("EXECUTE allocate(\(accounts));"))
+        #expect(text.contains("EXECUTE request_bookings('{7}', '{1}');"))
     }
 
     @Test func `a cycle file stages all partitions, then processes them`() {

@@ -18,7 +18,9 @@ import Testing
         #expect(figures.count == 3 && figures.allSatisfy { $0.operations == BenchmarkSize.tiny.workerMessages })
         // Per message of the steady state; a debug build allocates for what an optimized one keeps on the stack.
         if ThreadCounts.isCounting {
-            #expect(figures.allSatisfy { ($0.allocations ?? 0) < 200 && ($0.libraryAllocations ?? 0) > 0 })
+            #expect(figures.allSatisfy { ($0.allocations ?? 0) < 200 })
+            // Of so few messages all batches may be in the drain that is taken off.
+            #expect(figures.prefix(2).allSatisfy { ($0.libraryAllocations ?? 0) > 0 })
         }
     }
 }

@@ -1,5 +1,4 @@
-// Goal: snapshots that go along with the trades that are expected to make them due end in the tables that the slow way ends in,
-// however often the expectation is wrong.
+// Goal: foreseen transactions end in the tables that the slow way ends in, however often it comes otherwise.
 
 import Allocations
 import Measurement
@@ -34,7 +33,7 @@ import Trades
         }
     }
 
-    @Test func `where messages came before, the expectation is wrong and the tables are right`() throws {
+    @Test func `where messages came before, it comes otherwise than foreseen and the tables are right`() throws {
         try withBench(isPublished: false) { bench in
             try bench.publish(bench.messages.flatMap { [$0, $0] } + bench.messages)
             for configuration in [Self.deep, Configuration(mode: .batch, workers: 2, pipelineDepth: 4, batchSize: 7)] {
@@ -59,7 +58,7 @@ import Trades
         }
     }
 
-    /// An old session, or one whose partition has gone, sends what it expected before.
+    /// An old session, or one whose partition has gone, sends what it foresaw before.
     @Test func `of a block that stands elsewhere in any respect nothing is written`() throws {
         try withEmptyBench { bench in
             let block = "allocations.block_fills"
@@ -68,33 +67,65 @@ import Trades
                 UPDATE \(block) SET cum_quantity = 300, notional = 3000, execution_count = 3, snapshot_number = 1,
                   allocated_quantity = 100, allocated_notional = 1000, allocated_execution_count = 1
                 WHERE block_order_id = 1;
-                PREPARE take AS \(WorkerStatements.text("take_expected_snapshots"))
+                PREPARE move AS \(WorkerStatements.text("move_blocks"))
                 """)
-            let take = """
-                EXECUTE take(ARRAY[1], ARRAY[2], ARRAY[100000], ARRAY[0], ARRAY[0], ARRAY[1], ARRAY[1], ARRAY[200],
-                  ARRAY[300], ARRAY[300], ARRAY[30000000], ARRAY[3], ARRAY[9001], ARRAY[100], ARRAY[10000000])
+            func move(isDue: Bool) -> String {
                 """
-            func rowsWritten(after change: String?) throws -> Int64 {
+                EXECUTE move(ARRAY[1], ARRAY[50], ARRAY[5000000], ARRAY[1], ARRAY[300], ARRAY[30000000], ARRAY[3],
+                  ARRAY[9001], ARRAY[1], ARRAY[100], ARRAY[10000000], ARRAY[\(isDue ? 1 : 0)], ARRAY[0])
+                """
+            }
+            /// The block's columns behind the move; nil if it was refused.
+            func moved(isDue: Bool, after change: String?) throws -> String? {
                 try bench.connection.begin()
                 defer { try? bench.connection.rollback() }
                 if let change { try bench.connection.execute("UPDATE \(block) SET \(change) WHERE block_order_id = 1") }
-                try bench.connection.execute(take)
-                return try bench.connection.number(
+                do {
+                    try bench.connection.execute(move(isDue: isDue))
+                } catch {
+                    #expect(error.isDataError && error.message.contains("blocks as foreseen: 0 of 1"), "\(error)")
+                    return nil
+                }
+                return try bench.connection.query(
                     """
-                    SELECT (SELECT count(*) FROM allocations.snapshots) + (SELECT count(*) FROM allocations.allocations)
-                      + (SELECT count(*) FROM \(block) WHERE snapshot_number = 2 AND allocated_quantity = 300)
-                    """)
+                    SELECT concat_ws(' ', cum_quantity, notional, execution_count, snapshot_number, allocated_quantity,
+                                     allocated_notional, allocated_execution_count, allocated_is_final)
+                    FROM \(block) WHERE block_order_id = 1
+                    """
+                ).text(0, 0)
             }
             for change in [
                 "snapshot_number = 3", "cum_quantity = 301", "notional = 3001", "execution_count = 4",
                 "order_quantity = 9000", "allocated_quantity = 200", "allocated_notional = 1001", "is_canceled = true",
                 "allocated_is_final = true",
             ] {
-                let count = try rowsWritten(after: change)
-                #expect(count == 0, "\(change)")
+                let outcome = try moved(isDue: true, after: change)
+                #expect(outcome == nil, "\(change)")
             }
-            let count = try rowsWritten(after: nil)
-            #expect(count == 3)
+            let allocated = try moved(isDue: true, after: nil)
+            #expect(allocated == "350 3500.0000 4 2 350 3500.0000 4 f")
+            let filled = try moved(isDue: false, after: nil)
+            #expect(filled == "350 3500.0000 4 1 100 1000.0000 1 f")
+        }
+    }
+
+    @Test func `an offset that stands elsewhere is refused, and with it all that follows`() throws {
+        try withEmptyBench { bench in
+            try bench.connection.execute("PREPARE advance AS \(WorkerStatements.text("advance_offset"))")
+            let row = try bench.connection.query(
+                "SELECT topic, epoch, next_offset FROM allocations.consumer_offsets WHERE topic_partition = 0")
+            let connection = bench.connection
+            func advance(_ epoch: Int64, _ offset: Int64) throws {
+                try connection.execute("EXECUTE advance('\(row.text(0, 0) ?? "")', 0, \(epoch), \(offset), 9)")
+            }
+            for (epoch, offset) in [(row.int64(0, 1) + 1, row.int64(0, 2)), (row.int64(0, 1), row.int64(0, 2) + 1)] {
+                let error = try #require(throws: PostgresError.self) { try advance(epoch, offset) }
+                #expect(error.isDataError && error.message.contains("offsets as foreseen: 0"))
+            }
+            try advance(row.int64(0, 1), row.int64(0, 2))
+            let offset = try connection.number(
+                "SELECT next_offset FROM allocations.consumer_offsets WHERE topic_partition = 0")
+            #expect(offset == 9)
         }
     }
 

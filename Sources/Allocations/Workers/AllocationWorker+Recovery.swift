@@ -431,7 +431,8 @@ extension AllocationWorker {
         if mode == .cycle, !queue.isParked(unit) { return noteStaged(unit, of: index) }
         // The latency of a commit that is found ends where it is found: the search is part of what the loss has cost.
         let began = inFlight.first { $0.queue == index }?.began ?? lastBegan
-        try noteFound(inFlight.filter { $0.queue == index && $0.unit.nextOffset <= nextOffset }.flatMap(\.due))
+        let found = inFlight.filter { $0.queue == index && $0.unit.nextOffset <= nextOffset }
+        try noteFound(found.flatMap { $0.foreseen ?? [] })
         recordCommit(
             of: unit, in: index, began: began, captured: captured, isFirstTry: false, isParked: queue.isParked(unit))
         queues[index].markCommitted(unit)

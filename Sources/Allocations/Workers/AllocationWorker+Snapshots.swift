@@ -1,4 +1,4 @@
-// Snapshots: which blocks are due and which will be, what is written, and those that no message asks for: due by time, or left
+// Snapshots: which blocks are due, what is written, and those that no message asks for: due by time, or left
 // behind by a worker that was killed.
 
 import Measurement
@@ -24,71 +24,8 @@ extension AllocationWorker {
         }
     }
 
-    // MARK: Expected
-
-    /// Adds the unit's trades to the outlook.
-    /// - Returns: the snapshots that they will make due, most often none; nil if that isn't known before the database answers.
-    func expectedSnapshots(of unit: UnitOfWork, in queue: Int) -> [DueSnapshot]? {
-        let policy = plan.configuration.snapshots
-        var isKnown = true
-        var mayBeDue = false
-        for index in unit.range {
-            // Whatever takes shares back or changes the order may make one due.
-            if queues[queue].change(at: index) != nil {
-                isKnown = false
-                continue
-            }
-            let block = queues[queue].bookPositions[index]
-            outlooks[block].expect(
-                trade: queues[queue].quantities[index], priceTicks: queues[queue].priceTicks[index])
-            guard outlooks[block].mayBeDue(policy) else { continue }
-            mayBeDue = true
-            isKnown = isKnown && outlooks[block].mayBeSnapshot
-        }
-        if isKnown && !mayBeDue { return [] }
-        guard isKnown, foreseesSnapshots, queues[queue].isOfAscendingTrades(unit) else { return nil }
-        var due: [DueSnapshot] = []
-        for index in unit.range {
-            let block = queues[queue].bookPositions[index]
-            let state = outlooks[block].state
-            // A block of several trades is allocated once.
-            guard state.isSnapshotDue(policy, elapsedMs: 0) else { continue }
-            let move = BlockMove(block: block, state: state)
-            due.append(DueSnapshot(move: move, snapshot: snapshot(of: move)))
-            outlooks[block].expectSnapshot()
-        }
-        return due
-    }
-
-    /// Whether nobody else fills this worker's blocks, and the server takes what is sent up to a sync for one transaction: of
-    /// PostgreSQL that is documented. By time a snapshot is due when the clock says so, whatever came.
-    private var foreseesSnapshots: Bool {
-        if case .interval = plan.configuration.snapshots { return false }
-        return plan.configuration.topicKey != .execution && store.connection.dialect == .postgresql
-            && store.retryMethod == .transaction
-    }
-
-    /// Compares the answer, which is in `moves`, with what was expected, and notes there what is allocated.
-    /// - Returns: the snapshots that were taken; of the others the database wrote nothing.
-    func noteAnswer(to due: [DueSnapshot]) -> [DueSnapshot] {
-        if due.isEmpty { return due }
-        for (index, move) in moves.enumerated() { moveIndexes[move.block] = Int32(index) }
-        var taken: [DueSnapshot] = []
-        taken.reserveCapacity(due.count)
-        for expected in due {
-            let index = Int(moveIndexes[expected.block])
-            if moves.indices.contains(index), moves[index] == expected.move {
-                moves[index] = BlockMove(block: expected.block, state: expected.move.state.allocated())
-                taken.append(expected)
-            } else {
-                outlooks[expected.block].distrust()
-            }
-        }
-        return taken
-    }
-
-    /// After a fill whose snapshots, if any, went along. When messages of a block come to several workers, each of them knows too
-    /// little, and the one whose fill reaches the limit finds out here; so does one some of whose messages had come before.
+    /// After a fill that wasn't expected to make a snapshot due. When messages of a block come to several workers, each of them
+    /// knows too little, and the one whose fill reaches the limit finds out here; so does one some of whose messages had come before.
     func noteFilled(_ moves: [BlockMove]) {
         for move in moves {
             trackUnallocated(move.state, ofBlockAt: move.block)
@@ -119,7 +56,7 @@ extension AllocationWorker {
     }
 
     /// Follows the division of a block from one snapshot to the next until the block is final.
-    private func snapshot(of move: BlockMove) -> Snapshot {
+    func snapshot(of move: BlockMove) -> Snapshot {
         let block = plan.book.blocks[move.block]
         var cursor = divisions.removeValue(forKey: move.block) ?? DivisionCursor(block.division)
         let snapshot = block.snapshot(of: move.state, movingFrom: &cursor)
@@ -191,26 +128,28 @@ extension AllocationWorker {
         parameters.append(int64ArrayOf: due.count) { due[$0].snapshot.averagePrice.ticks }
         parameters.append(int64ArrayOf: due.count) { due[$0].snapshot.isFinal ? 1 : 0 }
         parameters.append(int64ArrayOf: due.count) { due[$0].snapshot.isBookingDue ? 1 : 0 }
-        let rows = due.flatMap { due in due.snapshot.allocations.map { (due.snapshot.block, $0) } }
-        parameters.append(int64ArrayOf: rows.count) { rows[$0].0.rawValue }
-        parameters.append(int64ArrayOf: rows.count) { rows[$0].1.account.rawValue }
-        parameters.append(int64ArrayOf: rows.count) { rows[$0].1.quantityDelta }
-        parameters.append(int64ArrayOf: rows.count) { rows[$0].1.quantityCumulative }
+        appendOfAllocations(due) { snapshot, _ in snapshot.block.rawValue }
+        appendOfAllocations(due) { $1.account.rawValue }
+        appendOfAllocations(due) { $1.quantityDelta }
+        appendOfAllocations(due) { $1.quantityCumulative }
     }
 
-    /// Binds what take_expected_snapshots takes besides.
-    func bindExpectation(_ due: [DueSnapshot]) {
-        parameters.append(int64ArrayOf: due.count) { due[$0].move.state.cumQuantity }
-        parameters.append(int64ArrayOf: due.count) { Int64(due[$0].move.state.notionalTicks) }
-        parameters.append(int64ArrayOf: due.count) { due[$0].move.state.executionCount }
-        parameters.append(int64ArrayOf: due.count) { due[$0].move.state.orderQuantity }
-        parameters.append(int64ArrayOf: due.count) { due[$0].move.state.allocatedQuantity }
-        parameters.append(int64ArrayOf: due.count) { Int64(due[$0].move.state.allocatedNotionalTicks) }
+    /// Appends one element per account whose quantity changes by one of these snapshots, without a list of them.
+    func appendOfAllocations(_ due: [DueSnapshot], _ element: (Snapshot, AccountAllocation) -> Int64) {
+        var (position, first) = (0, 0)
+        parameters.append(int64ArrayOf: due.reduce(0) { $0 + $1.snapshot.allocations.count }) { index in
+            while index - first == due[position].snapshot.allocations.count {
+                first = index
+                position += 1
+            }
+            let snapshot = due[position].snapshot
+            return element(snapshot, snapshot.allocations[index - first])
+        }
     }
 }
 
 /// Where a block stands after a transaction moved or locked it.
-struct BlockMove: Equatable {
+struct BlockMove {
     /// Its position in the book.
     let block: Int
     let state: BlockState

@@ -1,7 +1,7 @@
 // The modes concurrent, adaptive and batch: one transaction per unit of work, in libpq's pipeline mode.
-// A unit is one round trip, and several may be in flight: its trades, and behind them the snapshots that they make due, for the
-// worker knows where a block stands and so where they lead to. Where it doesn't know (busts, cancels and replaces, blocks
-// that several workers fill, a CockroachDB), the allocations follow from what a first round trip answers.
+// A unit is one round trip, and several may be in flight: a foreseen transaction, or a fill that makes no snapshot due. Where the
+// worker knows too little (busts, cancels and replaces, blocks that several workers fill, a CockroachDB), the allocations follow
+// from what a first round trip answers.
 
 import Measurement
 import Model
@@ -16,13 +16,15 @@ extension AllocationWorker {
             if queues[queue].isParked(unit) {
                 guard try isStillNext(unit, of: queue) else { continue }
                 try parkUnit(unit, of: queue)
-            } else if let due = expectedSnapshots(of: unit, in: queue) {
-                try send(unit, of: queue, with: due)
-                if inFlight.count >= plan.configuration.pipelineDepth { try receiveOldest() }
             } else {
-                guard try isStillNext(unit, of: queue) else { continue }
-                queues[queue].markSent(unit)
-                try transact(unit, of: queue)
+                switch foresee(unit, in: queue) {
+                case .whole(let due): try send(unit, of: queue, foreseen: due)
+                case .noSnapshot: try send(unit, of: queue, foreseen: nil)
+                case .open:
+                    guard try isStillNext(unit, of: queue) else { continue }
+                    queues[queue].markSent(unit)
+                    try transact(unit, of: queue)
+                }
             }
             payHandicap()
         }
@@ -37,11 +39,7 @@ extension AllocationWorker {
     private func isStillNext(_ unit: UnitOfWork, of queue: Int) throws -> Bool {
         let generation = queueGeneration
         try receiveAll()
-        guard queueGeneration == generation else { return false }
-        if queues[queue].unsent == unit.range.lowerBound { return true }
-        // Its trades are expected already, and once more when it is its turn again.
-        distrust(unit, of: queue)
-        return false
+        return queueGeneration == generation && queues[queue].unsent == unit.range.lowerBound
     }
 
     // MARK: One round trip
@@ -49,19 +47,19 @@ extension AllocationWorker {
     /// Everything up to a sync is one transaction: "If the pipeline used an implicit transaction, then operations that have
     /// already executed are rolled back and operations that were queued to follow the failed operation are skipped entirely"
     /// (libpq, Pipeline Mode).
-    /// - Parameter due: the snapshots that the unit's trades are expected to make due.
-    private func send(_ unit: UnitOfWork, of queue: Int, with due: [DueSnapshot]) throws {
-        let statement = bindFill(unit, of: queue)
+    /// - Parameter foreseen: the snapshots of a foreseen transaction; nil if the unit is a fill alone.
+    private func send(_ unit: UnitOfWork, of queue: Int, foreseen: [DueSnapshot]?) throws {
         let began = beginAttempt()
-        try store.connection.sendPrepared(statement, parameters: parameters, resultFormat: .binary)
-        if !due.isEmpty {
-            bind(due)
-            bindExpectation(due)
-            try store.connection.sendPrepared("take_expected_snapshots", parameters: parameters)
+        if let foreseen {
+            try sendForeseen(unit, of: queue, with: foreseen)
+        } else {
+            let statement = bindFill(unit, of: queue)
+            try store.connection.sendPrepared(statement, parameters: parameters, resultFormat: .binary)
         }
         try store.connection.sendSync()
         queues[queue].markSent(unit)
-        inFlight.append(InFlightUnit(queue: queue, unit: unit, began: began, due: due))
+        inFlight.append(InFlightUnit(queue: queue, unit: unit, began: began, foreseen: foreseen))
+        if inFlight.count >= plan.configuration.pipelineDepth { try receiveOldest() }
     }
 
     func receiveAll() throws {
@@ -78,16 +76,20 @@ extension AllocationWorker {
         try plan.fault?.dieIfAsked()
         // Read where libpq has it, into memory that the worker keeps: this is what a transaction of the steady state is.
         let answer = try store.connection.answerUpToSync { rows in
-            try FillAnswer(rows, book: plan.book, moves: &moves)
+            sent.foreseen == nil ? try FillAnswer(rows, book: plan.book, moves: &moves) : nil
         }
         inFlight.removeFirst()
         switch answer {
-        case .success(let answer):
-            guard answer.isGuarded else { throw GuardMissed() }
-            let taken = noteAnswer(to: sent.due)
-            noteTaken(taken)
-            commit(sent.unit, of: sent.queue, began: sent.began, captured: answer.captured, isFirstTry: true)
+        case .success(let fill?):
+            guard fill.isGuarded else { throw GuardMissed() }
+            commit(sent.unit, of: sent.queue, began: sent.began, captured: fill.captured, isFirstTry: true)
             noteFilled(moves)
+            return nil
+        case .success(nil):
+            // Everything is as foreseen, or the server would have failed it.
+            noteTaken(sent.foreseen ?? [])
+            commit(
+                sent.unit, of: sent.queue, began: sent.began, captured: Int64(sent.unit.range.count), isFirstTry: true)
             return nil
         case .failure(let error): return error
         }
@@ -97,32 +99,34 @@ extension AllocationWorker {
     /// from moving anything of its partition: those are sent again later. Units of other partitions may have failed as well.
     private func repeatFailed(_ first: InFlightUnit, after error: PostgresError) throws {
         var failures = [Failure(first, error)]
+        var behind: [InFlightUnit] = []
         while let sent = inFlight.first {
             if let index = failures.firstIndex(where: { $0.sent.queue == sent.queue }) {
                 _ = try nextAnswer()
                 inFlight.removeFirst()
                 failures[index].messagesBehind += sent.unit.range.count
-                distrust(sent.unit, of: sent.queue)
+                behind.append(sent)
             } else if let error = try receive(sent) {
                 failures.append(Failure(sent, error))
             }
         }
+        for sent in behind.reversed() { takeBack(sent) }
+        for failure in failures { takeBack(failure.sent) }
         let generation = queueGeneration
         for failure in failures where queueGeneration == generation {
             let sent = failure.sent
-            distrust(sent.unit, of: sent.queue)
             queues[sent.queue].unsend()
             queues[sent.queue].markSent(sent.unit)
+            if sent.foreseen != nil, failure.error.isDataError {
+                // It came otherwise than foreseen. What really is at fault with the data fails the statements that look, too.
+                try transact(sent.unit, of: sent.queue, began: sent.began, isFirstTry: false)
+                continue
+            }
             // What was done in vain since it failed was done for the units behind it.
             try retry(
                 sent.unit, of: sent.queue, began: sent.began, after: failure.error, failedAt: failure.time,
                 messagesBehind: failure.messagesBehind)
         }
-    }
-
-    /// What was expected of a unit that failed hasn't come, and is expected once more when it is sent again.
-    private func distrust(_ unit: UnitOfWork, of queue: Int) {
-        for block in queues[queue].bookPositions[unit.range] where block >= 0 { outlooks[block].distrust() }
     }
 
     /// The last answer up to the next sync, of statements that are a transaction by themselves: it counts only once the sync has
@@ -148,10 +152,12 @@ extension AllocationWorker {
     // MARK: Two round trips
 
     /// Runs one unit as an explicit transaction with its snapshots, and repeats it as the retry policy says.
-    func transact(_ unit: UnitOfWork, of queue: Int) throws {
-        let began = beginAttempt()
+    /// - Parameter began: when a foreseen transaction of it began that has failed.
+    func transact(_ unit: UnitOfWork, of queue: Int, began: Int64? = nil, isFirstTry: Bool = true) throws {
+        let attemptBegan = beginAttempt()
+        let began = began ?? attemptBegan
         do {
-            try attempt(unit, of: queue, began: began, isFirstTry: true)
+            try attempt(unit, of: queue, began: began, isFirstTry: isFirstTry)
         } catch let error as PostgresError {
             try retry(unit, of: queue, began: began, after: error)
         }
@@ -164,6 +170,7 @@ extension AllocationWorker {
             return result.isGuarded ? result.captured : nil
         }
         guard let captured else { throw GuardMissed() }
+        queues[queue].meetsDuplicates = captured < unit.range.count
         commit(unit, of: queue, began: began, captured: captured, isFirstTry: isFirstTry && restartCount == 0)
     }
 
@@ -278,12 +285,7 @@ extension AllocationWorker {
         bindOffsetMove(unit, of: index)
         let changes = tradesOnly ? [] : queues[index].changes(in: unit.range)
         if changes.isEmpty {
-            // Column by column instead of in a loop over an array of them: that array would be made for every transaction.
-            append(queues[index].executions, unit.range)
-            append(queues[index].blocks, unit.range)
-            append(queues[index].quantities, unit.range)
-            append(queues[index].priceTicks, unit.range)
-            append(queues[index].offsets, unit.range)
+            bindTrades(unit, of: index)
         } else {
             let queue = queues[index]
             let trades = unit.range.filter { queue.change(at: $0) == nil }
@@ -299,6 +301,16 @@ extension AllocationWorker {
         parameters.append(int64ArrayOf: changes.count) { changes[$0].report.orderVersion }
         parameters.append(int64ArrayOf: changes.count) { changes[$0].report.orderQuantity }
         parameters.append(int64ArrayOf: changes.count) { changes[$0].offset }
+    }
+
+    /// Appends the columns of a unit of trades alone.
+    func bindTrades(_ unit: UnitOfWork, of index: Int) {
+        // Column by column instead of in a loop over an array of them: that array would be made for every transaction.
+        append(queues[index].executions, unit.range)
+        append(queues[index].blocks, unit.range)
+        append(queues[index].quantities, unit.range)
+        append(queues[index].priceTicks, unit.range)
+        append(queues[index].offsets, unit.range)
     }
 
     private func append(_ column: [Int64], _ range: Range<Int>) {

@@ -30,8 +30,10 @@ public final class AllocationWorker {
     var unallocatedBlocks: Set<Int> = []
     var snapshotTimes: [Int: Int64] = [:]
     var nextOverdueCheck: Int64 = 0
-    /// The blocks that the last fill moved, and by position in the book where in there a block was found last.
+    /// The blocks that the last fill moved.
     var moves: [BlockMove] = []
+    /// The blocks that the unit moves which is foreseen now, and by position in the book where in there a block was found last.
+    var foreseenMoves: [ForeseenMove] = []
     var moveIndexes: [Int32]
     /// Transactions whose answers are still to come, oldest first.
     var inFlight: [InFlightUnit] = []
@@ -397,8 +399,8 @@ struct InFlightUnit {
     let queue: Int
     let unit: UnitOfWork
     let began: Int64
-    /// The snapshots that went along, if the block stands where it was expected to.
-    let due: [DueSnapshot]
+    /// Of a foreseen transaction: the snapshots that it takes.
+    let foreseen: [DueSnapshot]?
 }
 
 /// Mode cycle: a message that waits in the staging table for its cycle.

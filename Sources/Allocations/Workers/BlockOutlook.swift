@@ -4,11 +4,9 @@ import Model
 
 /// One block as a worker knows it, with everything that is on its way.
 struct BlockOutlook {
-    /// While all messages of the block come to this worker, never fewer live shares and executions than the truth. A snapshot
-    /// that a wrong guess misses is taken in a transaction of its own.
+    /// Where the block will stand. Exact while the worker's transactions are foreseen ones; of those that aren't, a message that
+    /// came before counts here again, so that there are never fewer live shares and executions than the truth.
     private(set) var state: BlockState
-    /// Whether nothing is known to have gone otherwise than expected since the database last told the state.
-    private(set) var isTrusted = true
 
     init(_ state: BlockState) { self.state = state }
 
@@ -21,9 +19,12 @@ struct BlockOutlook {
     /// A snapshot of what is expected is on its way.
     mutating func expectSnapshot() { state = state.allocated() }
 
-    /// The database has told something else than what was expected. What is on its way may be wrong, too; the next state that
-    /// it tells while nothing is begins a new outlook.
-    mutating func distrust() { isTrusted = false }
+    /// The opposite of `expect`, for a transaction that has failed. What came last is taken back first.
+    mutating func takeBack(trade quantity: Int64, priceTicks: Int64) {
+        state.cumQuantity -= quantity
+        state.notionalTicks -= Int128(quantity) * Int128(priceTicks)
+        state.executionCount -= 1
+    }
 
     /// Whether a snapshot may be due once everything expected has come. By time it is looked at elsewhere.
     func mayBeDue(_ policy: SnapshotPolicy) -> Bool {
@@ -37,9 +38,11 @@ struct BlockOutlook {
         }
     }
 
-    /// Whether a snapshot of the expected state may go along with the trades that lead to it: of a block that is being filled
-    /// for the first time.
-    var mayBeSnapshot: Bool { isTrusted && !isSensitive && !state.isOverfilled && state.notionalTicks <= Int64.max }
+    /// Whether trades may be foreseen to lead here: of a block that is being filled for the first time. An amount must fit an INT8
+    /// of the database, and so must one that rounding makes of it.
+    var isForeseeable: Bool {
+        !isSensitive && !state.isOverfilled && state.notionalTicks <= Int64.max / 2
+    }
 
     /// A block that is canceled, or was final at its last snapshot: whatever comes makes a snapshot due.
     private var isSensitive: Bool { state.isCanceled || state.allocatedIsFinal }

@@ -28,6 +28,9 @@ struct PartitionQueue {
     /// Messages that stop their block, by offset: they go to the parked tables instead.
     private(set) var parked: [Int64: ParkedMessage] = [:]
 
+    /// Whether the last transaction that looked found messages that had come before: then more of them may follow.
+    var meetsDuplicates = false
+
     /// Where the partition stood when it was claimed: what is there may be half done by an earlier owner of mode row.
     let firstOffset: Int64
     /// Index of the oldest uncommitted message.
@@ -118,6 +121,10 @@ struct PartitionQueue {
     func changes(in range: Range<Int>) -> [(offset: Int64, report: Execution)] {
         if changes.isEmpty { return [] }
         return range.compactMap { index in change(at: index).map { (offsets[index], $0) } }
+    }
+
+    func holdsChange(in range: Range<Int>) -> Bool {
+        !changes.isEmpty && range.contains { changes[offsets[$0]] != nil }
     }
 
     /// Whether the unit holds trades alone, each execution once: their ids ascend.

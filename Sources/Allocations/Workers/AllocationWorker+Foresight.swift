@@ -1,0 +1,162 @@
+// The foreseen transaction: a worker that has its blocks to itself knows where each stands, and so what its next trades lead to.
+// It sends all of that at once, as plain statements that fail where the database knows better.
+
+import Model
+import Postgres
+
+/// What is known of a unit of work before it is sent.
+enum Foresight {
+    /// Everything: these snapshots will be due, most often none. The worker's `foreseenMoves` say where its blocks go.
+    case whole([DueSnapshot])
+    /// That no snapshot will be due, though not where the blocks stand.
+    case noSnapshot
+    /// Too little: what will be due follows from what the fill answers.
+    case open
+}
+
+/// What a foreseen transaction does to one block.
+struct ForeseenMove {
+    /// The block's position in the book.
+    let block: Int
+    let before: BlockState
+    /// What is live then, whether or not a snapshot is taken of it.
+    var filled: BlockState
+    var isDue = false
+}
+
+extension AllocationWorker {
+    /// Adds the unit's trades, and the snapshots that they make due, to the outlook.
+    func foresee(_ unit: UnitOfWork, in queue: Int) -> Foresight {
+        if foreseesBlocks { return foreseeWhole(unit, in: queue) }
+        var isKnown = true
+        for index in unit.range {
+            // Whatever takes shares back or changes the order may make a snapshot due.
+            if queues[queue].change(at: index) != nil {
+                isKnown = false
+                continue
+            }
+            let block = queues[queue].bookPositions[index]
+            outlooks[block].expect(
+                trade: queues[queue].quantities[index], priceTicks: queues[queue].priceTicks[index])
+            if outlooks[block].mayBeDue(plan.configuration.snapshots) { isKnown = false }
+        }
+        return isKnown ? .noSnapshot : .open
+    }
+
+    /// Whether nobody else fills this worker's blocks, and the server takes what is sent up to a sync for one transaction: of
+    /// PostgreSQL that is documented. By time a snapshot is due when the clock says so, whatever came.
+    private var foreseesBlocks: Bool {
+        if case .interval = plan.configuration.snapshots { return false }
+        return plan.configuration.topicKey != .execution && store.connection.dialect == .postgresql
+            && store.retryMethod == .transaction
+    }
+
+    private func foreseeWhole(_ unit: UnitOfWork, in queue: Int) -> Foresight {
+        if queues[queue].meetsDuplicates || queues[queue].holdsChange(in: unit.range) { return .open }
+        foreseenMoves.removeAll(keepingCapacity: true)
+        for index in unit.range {
+            let block = queues[queue].bookPositions[index]
+            var move = Int(moveIndexes[block])
+            if !foreseenMoves.indices.contains(move) || foreseenMoves[move].block != block {
+                move = foreseenMoves.count
+                moveIndexes[block] = Int32(move)
+                let state = outlooks[block].state
+                foreseenMoves.append(ForeseenMove(block: block, before: state, filled: state))
+            }
+            outlooks[block].expect(
+                trade: queues[queue].quantities[index], priceTicks: queues[queue].priceTicks[index])
+        }
+        guard foreseenMoves.allSatisfy({ outlooks[$0.block].isForeseeable }) else {
+            for move in foreseenMoves { outlooks[move.block] = BlockOutlook(move.before) }
+            return .open
+        }
+        var due: [DueSnapshot] = []
+        for index in foreseenMoves.indices {
+            let block = foreseenMoves[index].block
+            let state = outlooks[block].state
+            foreseenMoves[index].filled = state
+            guard state.isSnapshotDue(plan.configuration.snapshots, elapsedMs: 0) else { continue }
+            foreseenMoves[index].isDue = true
+            let move = BlockMove(block: block, state: state)
+            due.append(DueSnapshot(move: move, snapshot: snapshot(of: move)))
+            outlooks[block].expectSnapshot()
+        }
+        return .whole(due)
+    }
+
+    /// What was expected of a transaction that has failed. Of several the last one first.
+    func takeBack(_ sent: InFlightUnit) {
+        guard let due = sent.foreseen else { return }
+        for snapshot in due { outlooks[snapshot.block] = BlockOutlook(snapshot.move.state) }
+        let queue = queues[sent.queue]
+        for index in sent.unit.range {
+            outlooks[queue.bookPositions[index]].takeBack(
+                trade: queue.quantities[index], priceTicks: queue.priceTicks[index])
+        }
+    }
+
+    /// Sends the unit as `foreseenMoves` have it.
+    func sendForeseen(_ unit: UnitOfWork, of queue: Int, with due: [DueSnapshot]) throws {
+        let connection = store.connection
+        bindOffsetMove(unit, of: queue)
+        try connection.sendPrepared("advance_offset", parameters: parameters, resultFormat: .binary)
+        parameters.reset()
+        parameters.append(int64: Int64(queues[queue].partition))
+        bindTrades(unit, of: queue)
+        try connection.sendPrepared("capture_trades", parameters: parameters)
+        bindForeseenMoves()
+        try connection.sendPrepared("move_blocks", parameters: parameters, resultFormat: .binary)
+        if due.isEmpty { return }
+        bindSnapshots(due)
+        try connection.sendPrepared("record_snapshots", parameters: parameters)
+        bindAllocations(due)
+        try connection.sendPrepared("allocate", parameters: parameters)
+        guard due.contains(where: \.snapshot.isBookingDue) else { return }
+        let requested = due.filter(\.snapshot.isBookingDue)
+        parameters.reset()
+        parameters.append(int64ArrayOf: requested.count) { requested[$0].snapshot.block.rawValue }
+        parameters.append(int64ArrayOf: requested.count) { requested[$0].snapshot.number }
+        try connection.sendPrepared("request_bookings", parameters: parameters)
+    }
+
+    private func bindForeseenMoves() {
+        parameters.reset()
+        appendOfMoves { self.plan.book.blocks[$0.block].id.rawValue }
+        appendOfMoves { $0.filled.cumQuantity - $0.before.cumQuantity }
+        appendOfMoves { Int64($0.filled.notionalTicks - $0.before.notionalTicks) }
+        appendOfMoves { $0.filled.executionCount - $0.before.executionCount }
+        appendOfMoves { $0.before.cumQuantity }
+        appendOfMoves { Int64($0.before.notionalTicks) }
+        appendOfMoves { $0.before.executionCount }
+        appendOfMoves { $0.before.orderQuantity }
+        appendOfMoves { $0.before.snapshotNumber }
+        appendOfMoves { $0.before.allocatedQuantity }
+        appendOfMoves { Int64($0.before.allocatedNotionalTicks) }
+        appendOfMoves { $0.isDue ? 1 : 0 }
+        appendOfMoves { $0.isDue && $0.filled.isFinal ? 1 : 0 }
+    }
+
+    private func appendOfMoves(_ element: (ForeseenMove) -> Int64) {
+        parameters.append(int64ArrayOf: foreseenMoves.count) { element(foreseenMoves[$0]) }
+    }
+
+    private func bindSnapshots(_ due: [DueSnapshot]) {
+        parameters.reset()
+        parameters.append(int64ArrayOf: due.count) { due[$0].snapshot.block.rawValue }
+        parameters.append(int64ArrayOf: due.count) { due[$0].snapshot.number }
+        parameters.append(int64ArrayOf: due.count) { due[$0].move.state.cumQuantity }
+        parameters.append(int64ArrayOf: due.count) { Int64(due[$0].move.state.notionalTicks) }
+        parameters.append(int64ArrayOf: due.count) { due[$0].snapshot.averagePrice.ticks }
+        parameters.append(int64ArrayOf: due.count) { due[$0].snapshot.isFinal ? 1 : 0 }
+    }
+
+    private func bindAllocations(_ due: [DueSnapshot]) {
+        parameters.reset()
+        appendOfAllocations(due) { snapshot, _ in snapshot.block.rawValue }
+        appendOfAllocations(due) { $1.account.rawValue }
+        appendOfAllocations(due) { snapshot, _ in snapshot.number }
+        appendOfAllocations(due) { $1.quantityDelta }
+        appendOfAllocations(due) { $1.quantityCumulative }
+        appendOfAllocations(due) { snapshot, _ in snapshot.averagePrice.ticks }
+    }
+}
