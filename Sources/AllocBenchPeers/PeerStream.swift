@@ -134,8 +134,9 @@ struct PeerStream {
     func planAsWorkersDo(on bench: PeerBench) throws {
         try bench.withConnection { connection in
             let lines = ServerStatements.statement("planner", for: .postgresql).split(separator: "\n")
-            for setting in lines where setting.hasPrefix("SET ") {
-                let setting = setting.prefix { $0 != ";" }
+            let settings = lines.filter { $0.hasPrefix("SET ") }.map { $0.prefix { $0 != ";" } }
+            guard !settings.isEmpty else { throw OperatingError("sql/server/server.sql has no setting of the planner") }
+            for setting in settings {
                 try connection.execute(
                     "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I \(setting)', current_database()); END $$")
             }

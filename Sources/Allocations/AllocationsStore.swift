@@ -15,6 +15,9 @@ struct AllocationsStore {
     let retry: RetryPolicy
     /// Of the session; transactions of the workers have it.
     let isolation: Isolation
+    /// Whether nobody else fills this worker's blocks, and the server takes what is sent up to a sync for one transaction: of
+    /// PostgreSQL that is documented. By time a snapshot is due when the clock says so, whatever came.
+    let foreseesBlocks: Bool
 
     private static let prepareScript = SQLScript(embedded: PackageResources.prepare_sql)
     private static let fillScript = SQLScript(embedded: PackageResources.fill_sql)
@@ -36,9 +39,13 @@ struct AllocationsStore {
         if let limit = idleTransactionLimitMs {
             try connection.execute("SET idle_in_transaction_session_timeout = '\(limit)ms'")
         }
+        var isByTime = false
+        if case .interval = configuration.snapshots { isByTime = true }
         let store = AllocationsStore(
             connection: connection, topic: topic, retryMethod: cockroach.retry, retry: retry,
-            isolation: configuration.isolation)
+            isolation: configuration.isolation,
+            foreseesBlocks: !isByTime && configuration.topicKey != .execution && connection.dialect == .postgresql
+                && cockroach.retry == .transaction)
         var names = ["take_snapshots", "lock_blocks", "park_block", "park_message", "move_offset"]
         switch configuration.mode {
         case .row:
@@ -49,9 +56,12 @@ struct AllocationsStore {
             }
         case .concurrent, .adaptive, .batch:
             names += ["fill_trades", "capture_and_fill"]
-            names += [
-                "advance_offset", "capture_trades", "move_blocks", "record_snapshots", "allocate", "request_bookings",
-            ]
+            if store.foreseesBlocks {
+                names += [
+                    "advance_offset", "capture_trades", "move_blocks", "record_snapshots", "allocate",
+                    "request_bookings",
+                ]
+            }
         case .cycle: names += ["stage", "capture_and_fill_staged"]
         }
         // Only workers that may have blocks in common lock them in an order: for the others it would be work for nothing.

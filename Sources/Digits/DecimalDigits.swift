@@ -3,10 +3,10 @@
 extension [UInt8] {
     /// Appends `value` × 10^-`decimals`, exactly: 123400 with 4 decimals is `12.3400`.
     /// - Parameters:
-    ///   - minimumDigits: of those before the point; zeros fill up.
+    ///   - minimumDigits: of those before the point, 1 to 19; zeros fill up.
     ///   - decimals: how many digits stand behind the point; none, no point. At most 19.
     public mutating func append(decimal value: UInt64, minimumDigits: Int = 1, decimals: Int = 0) {
-        precondition((0...19).contains(minimumDigits) && (0...19).contains(decimals))
+        precondition((1...19).contains(minimumDigits) && (0...19).contains(decimals))
         // From the last digit to the first, on the stack: UInt64.max has 20 digits.
         withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 40) { digits in
             var start = digits.count

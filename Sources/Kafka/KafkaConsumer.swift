@@ -17,9 +17,10 @@ public final class KafkaConsumer {
     /// Partitions at whose end the client was, of one that asks to be told (`enable.partition.eof`).
     private(set) var partitionsAtEnd: Set<Int32> = []
 
-    /// Decompresses each batch of messages into a block of its own, of up to some MB. By default malloc has the kernel map and clear
-    /// such blocks each time anew ("allocations … beyond M_MMAP_THRESHOLD", mallopt(3)), which was most of what fetching cost the
-    /// client; so they come from its heap, which is given back only when 64 MiB at its end are free.
+    /// librdkafka decompresses each batch of messages into a block of its own, of up to some MB, and malloc soon gives such blocks
+    /// back to the kernel, which clears their pages when the next one is asked for: that was most of what fetching cost the client.
+    /// "Setting any of M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD, or M_MMAP_MAX" (mallopt(3)) ends what glibc guesses of it.
+    /// It is the whole process's setting; one that glibc refuses leaves things as they were.
     private static let keepsLargeBlocks: Bool =
         mallopt(M_MMAP_THRESHOLD, 32 << 20) == 1 && mallopt(M_TRIM_THRESHOLD, 64 << 20) == 1
 

@@ -123,7 +123,7 @@ extension PostgresConnection {
 
     /// Reads the answers of the statements of one implicit transaction, and the sync behind them: they count only once the sync
     /// has come without a failure. Allocates nothing; libpq does. Blocks until the sync is there.
-    /// - Parameter read: called with the rows of the statement that answers any; what it throws is thrown once the sync was read,
+    /// - Parameter read: called with the rows of each statement that answers any, the last of which counts; what it throws is thrown once the sync was read,
     ///   unless the transaction failed.
     /// - Returns: what `read` made of the rows, or why the transaction failed.
     public func answerUpToSync<R>(_ read: (borrowing ResultRows) throws -> R) throws -> Result<R, PostgresError> {

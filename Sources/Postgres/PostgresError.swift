@@ -37,7 +37,7 @@ public struct PostgresError: Error, Sendable, CustomStringConvertible, CustomDeb
         !isAmbiguous && (sqlState == .serializationFailure || sqlState == .deadlockDetected)
     }
 
-    /// Whether the tables refuse a value (classes 22 and 23): repeating it can't help, and 23505 least of all.
+    /// Whether the tables refuse a value (classes 22 and 23): repeating the same statements can't help, and of 23505 least of all.
     public var isDataError: Bool {
         guard let sqlState else { return false }
         return sqlState.classCode == "22" || sqlState.classCode == "23"

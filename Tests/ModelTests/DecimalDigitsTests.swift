@@ -15,7 +15,6 @@ import Testing
         #expect(digits(0) == "x0")
         #expect(digits(7, minimumDigits: 2) == "x07")
         #expect(digits(123, minimumDigits: 2) == "x123")
-        #expect(digits(0, minimumDigits: 0) == "x")
         #expect(digits(.max) == "x18446744073709551615")
         #expect(digits(.max, minimumDigits: 19, decimals: 19) == "x0000000000000000001.8446744073709551615")
     }

@@ -33,6 +33,39 @@ import Trades
         }
     }
 
+    /// What goes wrong is taken back exactly: else what follows would be foreseen wrongly, and fail.
+    @Test func `duplicates cost one failed transaction a partition, and what is new behind them is foreseen again`()
+        throws
+    {
+        try withBench(isPublished: false, isOwnDatabase: true) { bench in
+            try bench.connection.execute(
+                """
+                CREATE TABLE ways (way TEXT);
+                CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$
+                BEGIN
+                  INSERT INTO ways SELECT CASE WHEN current_query() LIKE '%guard%' THEN 'looks' ELSE 'foresees' END;
+                  RETURN NULL;
+                END $$;
+                CREATE TRIGGER note AFTER INSERT ON allocations.captured_trades FOR EACH STATEMENT
+                  EXECUTE FUNCTION note()
+                """)
+            let first = Array(bench.messages.prefix(bench.messages.count / 2))
+            let rest = Array(bench.messages.dropFirst(first.count))
+            try bench.publish(first + first + rest)
+            let figures = try bench.drain(Self.deep).figures
+            let lines = try bench.verify().differenceLines
+            #expect(lines == [])
+            let partitions = try bench.connection.number(
+                "SELECT count(DISTINCT topic_partition) FROM allocations.captured_trades")
+            #expect(figures.retries.mapValues(\.count) == [.uniqueViolation: partitions])
+            // In each partition the first new message goes the way that looks, and finds that no duplicate came.
+            let looked = try bench.connection.number("SELECT count(*) FROM ways WHERE way = 'looks'")
+            #expect(looked == Int64(first.count) + partitions)
+            let foreseen = try bench.connection.number("SELECT count(*) FROM ways WHERE way = 'foresees'")
+            #expect(foreseen == Int64(bench.messages.count) - partitions)
+        }
+    }
+
     @Test func `where messages came before, it comes otherwise than foreseen and the tables are right`() throws {
         try withBench(isPublished: false) { bench in
             try bench.publish(bench.messages.flatMap { [$0, $0] } + bench.messages)
@@ -111,16 +144,25 @@ import Trades
 
     @Test func `an offset that stands elsewhere is refused, and with it all that follows`() throws {
         try withEmptyBench { bench in
-            try bench.connection.execute("PREPARE advance AS \(WorkerStatements.text("advance_offset"))")
+            for name in ["advance_offset", "capture_trades"] {
+                try bench.connection.execute("PREPARE \(name) AS \(WorkerStatements.text(name))")
+            }
             let row = try bench.connection.query(
                 "SELECT topic, epoch, next_offset FROM allocations.consumer_offsets WHERE topic_partition = 0")
             let connection = bench.connection
             func advance(_ epoch: Int64, _ offset: Int64) throws {
-                try connection.execute("EXECUTE advance('\(row.text(0, 0) ?? "")', 0, \(epoch), \(offset), 9)")
+                // Sent at once, these are one transaction, as up to a sync.
+                try connection.execute(
+                    """
+                    EXECUTE advance_offset('\(row.text(0, 0) ?? "")', 0, \(epoch), \(offset), 9);
+                    EXECUTE capture_trades(0, ARRAY[7], ARRAY[1], ARRAY[50], ARRAY[10000], ARRAY[8])
+                    """)
             }
             for (epoch, offset) in [(row.int64(0, 1) + 1, row.int64(0, 2)), (row.int64(0, 1), row.int64(0, 2) + 1)] {
                 let error = try #require(throws: PostgresError.self) { try advance(epoch, offset) }
                 #expect(error.isDataError && error.message.contains("offsets as foreseen: 0"))
+                let captured = try connection.number("SELECT count(*) FROM allocations.captured_trades")
+                #expect(captured == 0)
             }
             try advance(row.int64(0, 1), row.int64(0, 2))
             let offset = try connection.number(
@@ -129,7 +171,7 @@ import Trades
         }
     }
 
-    /// Each failure takes along what was sent behind it, which is then expected a second time.
+    /// Each failure takes along what was sent behind it, which is taken back and foreseen once more.
     @Test(arguments: [Isolation.readCommitted, .serializable])
     func `failures in a deep pipeline are repeated`(_ isolation: Isolation) throws {
         try withBench(isOwnDatabase: true) { bench in
@@ -148,7 +190,7 @@ import Trades
             let figures = try bench.drain(Self.deep.with(isolation)).figures
             let lines = try bench.verify().differenceLines
             #expect(lines == [])
-            #expect(figures.retries[.serializationFailure]?.count ?? 0 >= 5)
+            #expect(figures.retries[.serializationFailure]?.count ?? 0 >= 5 && figures.retries.count == 1)
             #expect(figures.capturedCount == Int64(bench.executions.count) && figures.duplicateCount == 0)
             let snapshots = try bench.connection.number("SELECT count(*) FROM allocations.snapshots")
             #expect(figures.snapshotCount == snapshots)

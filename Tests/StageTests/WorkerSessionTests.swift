@@ -21,10 +21,12 @@ import Testing
             let settings = try store.connection.query(
                 """
                 SELECT string_agg(name || ' ' || setting, ', ' ORDER BY name) FROM pg_settings
-                WHERE name IN ('plan_cache_mode', 'enable_seqscan')
+                WHERE name IN ('plan_cache_mode', 'enable_seqscan', 'enable_bitmapscan', 'enable_mergejoin', 'jit',
+                               'random_page_cost')
                 """
             ).text(0, 0)
-            #expect(settings == "enable_seqscan off, plan_cache_mode force_generic_plan")
+            let off = "enable_bitmapscan off, enable_mergejoin off, enable_seqscan off, jit off"
+            #expect(settings == "\(off), plan_cache_mode force_generic_plan, random_page_cost 0.1")
         }
     }
 }

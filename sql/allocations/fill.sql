@@ -92,7 +92,7 @@ captured_changes AS (
 )
 
 -- name: fill_trades
--- The same for what almost every unit of work is: trades alone, their ids ascending, so that no execution is there twice.
+-- The same for trades alone, their ids ascending, so that no execution is there twice.
 -- $1 to $10 as in capture_and_fill.
 WITH guard AS (
   UPDATE allocations.consumer_offsets SET next_offset = $5::INT8
@@ -265,7 +265,7 @@ JOIN moved AS m ON m.block_order_id = a.block_order_id;
 -- go out together as one transaction, one after the other, those of snapshots only where one is due. Each of them writes what it is
 -- told or fails, and with it all of them: an execution that is there already is a duplicate key, and an offset or a block that
 -- stands elsewhere than expected ends as a text that is no number, which says what it was. Then the worker takes the
--- statements above, which look first. Five plain statements cost the server less than two that look: every execution of a
+-- statements above, which look first. These plain statements cost the server less than two that look: every execution of a
 -- statement sets up its whole plan, and of an INSERT with ON CONFLICT every row is looked for before it is written.
 
 -- name: advance_offset

@@ -49,8 +49,8 @@ WHERE current_setting('application_name') LIKE 'allocbench %';
 SET enable_seqscan = off;
 SET enable_mergejoin = off;
 SET jit = off;
--- What is looked up was written a moment ago and is in memory. Without these, a small table is read whole along its index and hashed
--- to find a single block in it, and a single row of an index is fetched by way of a bitmap.
+-- What is looked up was written a moment ago and is in memory. Without these, a small table is read whole along its index and
+-- hashed to find a single block in it, and a single row of an index is fetched by way of a bitmap.
 SET random_page_cost = 0.1;
 SET enable_bitmapscan = off;
 -- One plan for good: of an array in a parameter the server expects ten elements, of a given one it sees that there is one, finds

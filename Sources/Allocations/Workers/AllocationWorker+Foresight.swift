@@ -25,9 +25,10 @@ struct ForeseenMove {
 }
 
 extension AllocationWorker {
-    /// Adds the unit's trades, and the snapshots that they make due, to the outlook.
+    /// Where the unit's trades lead. They, and the snapshots that they make due, are expected from here on, unless the worker
+    /// foresees blocks and can't foresee these: then their outlooks are as before.
     func foresee(_ unit: UnitOfWork, in queue: Int) -> Foresight {
-        if foreseesBlocks { return foreseeWhole(unit, in: queue) }
+        if store.foreseesBlocks { return foreseeWhole(unit, in: queue) }
         var isKnown = true
         for index in unit.range {
             // Whatever takes shares back or changes the order may make a snapshot due.
@@ -41,14 +42,6 @@ extension AllocationWorker {
             if outlooks[block].mayBeDue(plan.configuration.snapshots) { isKnown = false }
         }
         return isKnown ? .noSnapshot : .open
-    }
-
-    /// Whether nobody else fills this worker's blocks, and the server takes what is sent up to a sync for one transaction: of
-    /// PostgreSQL that is documented. By time a snapshot is due when the clock says so, whatever came.
-    private var foreseesBlocks: Bool {
-        if case .interval = plan.configuration.snapshots { return false }
-        return plan.configuration.topicKey != .execution && store.connection.dialect == .postgresql
-            && store.retryMethod == .transaction
     }
 
     private func foreseeWhole(_ unit: UnitOfWork, in queue: Int) -> Foresight {

@@ -107,7 +107,7 @@ extension AllocationWorker {
         if partitions.isEmpty { return }
         var transactions = isGuardMissed ? 1 : 0
         for (index, queue) in queues.enumerated() where partitions.contains(queue.partition) {
-            let underWay = inFlight.count { $0.queue == index }
+            let underWay = inFlight.count { $0.queue == index } + refused.count { $0.queue == index }
             transactions += underWay
             if !isGuardMissed, underWay == 0, queue.unsent > queue.head { transactions += 1 }
         }

@@ -58,6 +58,7 @@ extension AllocationWorker {
             }
         }
         inFlight.removeAll()
+        refused.removeAll()
         if !(failure is GuardMissed) { noteReplayed(replayed) }
         if isAmbiguous {
             if foundCommits { figures.ambiguousCommits.committed += 1 } else { figures.ambiguousCommits.repeated += 1 }
@@ -382,6 +383,7 @@ extension AllocationWorker {
         if membership != nil { return try replaceMember() }
         close()
         inFlight.removeAll()
+        refused.removeAll()
         unexpectedBlocks.removeAll()
         divisions.removeAll()
         refusals.removeAll()
@@ -413,14 +415,6 @@ extension AllocationWorker {
         noteReplayed(replayed)
     }
 
-    /// Of snapshots that went along with trades that are found committed, those count that were taken with them.
-    private func noteFound(_ due: [DueSnapshot]) throws {
-        if due.isEmpty { return }
-        var numbers: [Int: Int64] = [:]
-        for (block, state) in try store.blockStates(of: plan.book) { numbers[block] = state.snapshotNumber }
-        noteTaken(due.filter { numbers[$0.block] ?? 0 >= $0.snapshot.number })
-    }
-
     private func recordFoundCommit(upTo nextOffset: Int64, of index: Int) throws {
         let queue = queues[index]
         let end = queue.offsets[queue.head...].firstIndex { $0 >= nextOffset } ?? queue.offsets.count
@@ -432,7 +426,7 @@ extension AllocationWorker {
         // The latency of a commit that is found ends where it is found: the search is part of what the loss has cost.
         let began = inFlight.first { $0.queue == index }?.began ?? lastBegan
         let found = inFlight.filter { $0.queue == index && $0.unit.nextOffset <= nextOffset }
-        try noteFound(found.flatMap { $0.foreseen ?? [] })
+        noteTaken(found.flatMap { $0.foreseen ?? [] })
         recordCommit(
             of: unit, in: index, began: began, captured: captured, isFirstTry: false, isParked: queue.isParked(unit))
         queues[index].markCommitted(unit)

@@ -25,7 +25,7 @@ extension AllocationWorker {
     }
 
     /// After a fill that wasn't expected to make a snapshot due. When messages of a block come to several workers, each of them
-    /// knows too little, and the one whose fill reaches the limit finds out here; so does one some of whose messages had come before.
+    /// knows too little, and the one whose fill reaches the limit finds out here.
     func noteFilled(_ moves: [BlockMove]) {
         for move in moves {
             trackUnallocated(move.state, ofBlockAt: move.block)

@@ -1,7 +1,7 @@
 // The modes concurrent, adaptive and batch: one transaction per unit of work, in libpq's pipeline mode.
 // A unit is one round trip, and several may be in flight: a foreseen transaction, or a fill that makes no snapshot due. Where the
-// worker knows too little (busts, cancels and replaces, blocks that several workers fill, a CockroachDB), the allocations follow
-// from what a first round trip answers.
+// worker knows too little (busts, cancels and replaces; of blocks that several workers fill and on a CockroachDB, whether a
+// snapshot is due), the allocations follow from what a first round trip answers.
 
 import Measurement
 import Model
@@ -76,6 +76,7 @@ extension AllocationWorker {
         try plan.fault?.dieIfAsked()
         // Read where libpq has it, into memory that the worker keeps: this is what a transaction of the steady state is.
         let answer = try store.connection.answerUpToSync { rows in
+            // A foreseen transaction answers nothing that isn't foreseen.
             sent.foreseen == nil ? try FillAnswer(rows, book: plan.book, moves: &moves) : nil
         }
         inFlight.removeFirst()
@@ -99,26 +100,31 @@ extension AllocationWorker {
     /// from moving anything of its partition: those are sent again later. Units of other partitions may have failed as well.
     private func repeatFailed(_ first: InFlightUnit, after error: PostgresError) throws {
         var failures = [Failure(first, error)]
-        var behind: [InFlightUnit] = []
+        // In the order in which they were sent.
+        refused = [first]
         while let sent = inFlight.first {
             if let index = failures.firstIndex(where: { $0.sent.queue == sent.queue }) {
                 _ = try nextAnswer()
                 inFlight.removeFirst()
                 failures[index].messagesBehind += sent.unit.range.count
-                behind.append(sent)
+                refused.append(sent)
             } else if let error = try receive(sent) {
                 failures.append(Failure(sent, error))
+                refused.append(sent)
             }
         }
-        for sent in behind.reversed() { takeBack(sent) }
-        for failure in failures { takeBack(failure.sent) }
+        for sent in refused.reversed() { takeBack(sent) }
         let generation = queueGeneration
         for failure in failures where queueGeneration == generation {
             let sent = failure.sent
+            refused.removeAll { $0.queue == sent.queue && $0.unit.expectedOffset == sent.unit.expectedOffset }
             queues[sent.queue].unsend()
             queues[sent.queue].markSent(sent.unit)
-            if sent.foreseen != nil, failure.error.isDataError {
+            if sent.foreseen != nil, failure.error.isDataError, let state = failure.error.sqlState {
                 // It came otherwise than foreseen. What really is at fault with the data fails the statements that look, too.
+                recordRetry(
+                    state, messages: Int64(sent.unit.range.count + failure.messagesBehind), began: sent.began,
+                    failedAt: failure.time)
                 try transact(sent.unit, of: sent.queue, began: sent.began, isFirstTry: false)
                 continue
             }
@@ -127,6 +133,7 @@ extension AllocationWorker {
                 sent.unit, of: sent.queue, began: sent.began, after: failure.error, failedAt: failure.time,
                 messagesBehind: failure.messagesBehind)
         }
+        refused.removeAll()
     }
 
     /// The last answer up to the next sync, of statements that are a transaction by themselves: it counts only once the sync has

@@ -32,11 +32,14 @@ public final class AllocationWorker {
     var nextOverdueCheck: Int64 = 0
     /// The blocks that the last fill moved.
     var moves: [BlockMove] = []
-    /// The blocks that the unit moves which is foreseen now, and by position in the book where in there a block was found last.
+    /// The blocks of the unit that is being foreseen.
     var foreseenMoves: [ForeseenMove] = []
+    /// By position in the book: where in `foreseenMoves` the block was found last, in this unit or an earlier one.
     var moveIndexes: [Int32]
     /// Transactions whose answers are still to come, oldest first.
     var inFlight: [InFlightUnit] = []
+    /// Transactions that failed, or went behind one that did, and that haven't been repeated yet.
+    var refused: [InFlightUnit] = []
     /// Blocks whose messages are parked from here on: those in the tables, and those that a queued message stops.
     var parkedCodes: Set<String> = []
     /// The former alone, which is what holds when messages are read again.

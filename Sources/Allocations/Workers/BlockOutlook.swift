@@ -4,8 +4,8 @@ import Model
 
 /// One block as a worker knows it, with everything that is on its way.
 struct BlockOutlook {
-    /// Where the block will stand. Exact while the worker's transactions are foreseen ones; of those that aren't, a message that
-    /// came before counts here again, so that there are never fewer live shares and executions than the truth.
+    /// Where the block will stand. Exact where the worker's transactions are foreseen ones; elsewhere a message that came before, or
+    /// is sent again, counts here once more, so that there are never fewer live shares and executions than the truth.
     private(set) var state: BlockState
 
     init(_ state: BlockState) { self.state = state }
@@ -41,7 +41,9 @@ struct BlockOutlook {
     /// Whether trades may be foreseen to lead here: of a block that is being filled for the first time. An amount must fit an INT8
     /// of the database, and so must one that rounding makes of it.
     var isForeseeable: Bool {
-        !isSensitive && !state.isOverfilled && state.notionalTicks <= Int64.max / 2
+        let amounts = 0...Int128(Int64.max / 2)
+        return !isSensitive && !state.isOverfilled && state.cumQuantity >= state.allocatedQuantity
+            && amounts.contains(state.notionalTicks) && amounts.contains(state.allocatedNotionalTicks)
     }
 
     /// A block that is canceled, or was final at its last snapshot: whatever comes makes a snapshot due.
