@@ -21,7 +21,11 @@ public struct JoinedResults: Sendable {
         files += names.map { (run: $0, path: "\(folder)/\($0)/\(file)") }
         files = files.filter { FileManager.default.fileExists(atPath: $0.path) }
         guard !files.isEmpty else {
-            throw InputError(InputFault(source: folder, expected: "a folder of runs, or a run, with \(file) in it"))
+            throw InputError(
+                InputFault(
+                    source: folder,
+                    expected: "a folder of runs, or a run, with \(file) in it"
+                        + JoinedResults.nearer(below: folder, names, file: file)))
         }
         var positions = [JoinedResults.runColumn: 0]
         var sparse: [[Int: String]] = []
@@ -49,6 +53,19 @@ public struct JoinedResults: Sendable {
         }
         guard faults.isEmpty else { throw InputError(faults) }
         rows = sparse.map { row in columns.indices.map { row[$0] ?? "" } }
+    }
+
+    /// The words about folders that would do, for whoever named the one above them; at most three, so that it stays a line.
+    private static func nearer(below folder: String, _ names: [String], file: String) -> String {
+        let above = folder.hasSuffix("/") ? folder : "\(folder)/"
+        let files = FileManager.default
+        let fitting = names.map { above + $0 }.filter { folder in
+            let runs = (try? files.contentsOfDirectory(atPath: folder)) ?? []
+            return runs.contains { files.fileExists(atPath: "\(folder)/\($0)/\(file)") }
+        }
+        guard !fitting.isEmpty else { return "" }
+        let more = fitting.count > 3 ? " and \(fitting.count - 3) more" : ""
+        return ", such as \(fitting.prefix(3).joined(separator: ", "))\(more)"
     }
 }
 

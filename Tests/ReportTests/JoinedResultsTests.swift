@@ -39,7 +39,23 @@ import Testing
 
     @Test func `a folder without runs is refused`() throws {
         try withTemporaryFolder { folder in
-            #expect(throws: InputError.self) { try JoinedResults(folder: folder, file: "latency.csv") }
+            let error = #expect(throws: InputError.self) { try JoinedResults(folder: folder, file: "latency.csv") }
+            #expect(error?.faults.map(\.expected) == ["a folder of runs, or a run, with latency.csv in it"])
+        }
+    }
+
+    @Test func `a folder above folders of runs is refused with the names of those that would do`() throws {
+        try withTemporaryFolder { folder in
+            func expected() -> [String]? {
+                let error = #expect(throws: InputError.self) { try JoinedResults(folder: folder, file: "runs.csv") }
+                return error?.faults.map(\.expected)
+            }
+            let words = "a folder of runs, or a run, with runs.csv in it, such as"
+            try FileManager.default.createDirectory(atPath: folder + "/empty/run", withIntermediateDirectories: true)
+            for curve in ["b", "c", "a"] { try write("a\r\n1\r\n", folder, "\(curve)/run") }
+            #expect(expected() == ["\(words) \(folder)a, \(folder)b, \(folder)c"])
+            for curve in ["d", "e"] { try write("a\r\n1\r\n", folder, "\(curve)/run") }
+            #expect(expected() == ["\(words) \(folder)a, \(folder)b, \(folder)c and 2 more"])
         }
     }
 }
