@@ -14,18 +14,32 @@ struct Flag: Sendable {
     let isValueOptional: Bool
     /// Whether it may be given more than once.
     let isRepeatable: Bool
+    /// The only values that there are; empty where these aren't a few words.
+    let words: [String]
 
     init(
         _ name: String, _ value: String? = nil, _ help: String, mayBeEmpty: Bool = false, isValueOptional: Bool = false,
-        isRepeatable: Bool = false
+        isRepeatable: Bool = false, words: [String] = []
     ) {
         self.isRepeatable = isRepeatable
+        self.words = words
         self.name = name
         self.value = value
         self.help = help
         self.mayBeEmpty = mayBeEmpty || isValueOptional
         self.isValueOptional = isValueOptional
     }
+
+    /// What is said where the value is missing.
+    fileprivate var valueFault: InputFault {
+        InputFault(source: name, expected: "a value: \(words.isEmpty ? value ?? "" : oneOf(words))")
+    }
+}
+
+/// `a, b or c`.
+func oneOf(_ words: [String]) -> String {
+    guard words.count > 1, let last = words.last else { return words.joined() }
+    return "\(words.dropLast().joined(separator: ", ")) or \(last)"
 }
 
 /// A verb: what `--help` says of it, and what it does.
@@ -80,12 +94,12 @@ struct Verb: Sendable {
             } else if flag.isValueOptional {
                 values[flag.name] = ""
             } else {
-                faults.append(InputFault(source: flag.name, expected: "a value: \(flag.value ?? "")"))
+                faults.append(flag.valueFault)
             }
             if flag.isRepeatable, let value = values[flag.name] { repeated[flag.name, default: []].append(value) }
         }
         for flag in flags where flag.value != nil && !flag.mayBeEmpty && values[flag.name] == "" {
-            faults.append(InputFault(source: flag.name, expected: "a value: \(flag.value ?? "")"))
+            faults.append(flag.valueFault)
         }
         // Behind a flag that isn't known, a value can't be told from an operand.
         let required = operands.count { !$0.hasPrefix("[") }
