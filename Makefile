@@ -37,11 +37,13 @@ bench: install
 		$(if $(BASELINE),--baseline '$(BASELINE)') $(if $(INSTRUCTIONS),--instructions '$(INSTRUCTIONS)') \
 		$(if $(WIKI),--wiki '$(WIKI)')
 
-# Our paths beside what a user would pick instead, on this machine; with a real Kafka in KAFKA_HOME.
+# Our paths beside what a user would pick instead, on this machine; with a real Kafka in KAFKA_HOME. WIKI= leaves the page as
+# it is, as trials must: PEERS_FLAGS='--pairs 1' or '--size tiny'.
+peers: WIKI ?= wiki/Peers.md
 peers: build
 	@scripts/install-packages $(PEER_PACKAGES)
 	swift build -c release --product allocbench-peers $(SWIFT_FLAGS)
-	.build/release/allocbench-peers --wiki wiki/Peers.md $(PEERS_FLAGS)
+	.build/release/allocbench-peers $(if $(WIKI),--wiki '$(WIKI)') $(PEERS_FLAGS)
 
 # How throughput follows workers, partitions, sizes, blocks, accounts and executions; half an hour, with a real Kafka in KAFKA_HOME.
 scaling: build

@@ -3,7 +3,10 @@
 import Diagnostics
 
 struct PeerOptions: Equatable {
-    var pairs = 5
+    /// Fewer say too little for a page that others take figures from.
+    static let pairsOfPage = 5
+
+    var pairs = PeerOptions.pairsOfPage
     /// Nil for all.
     var only: [String]?
     var results = "results/peers"
@@ -24,7 +27,8 @@ struct PeerOptions: Equatable {
           --results DIR     where the folder of results goes (default results/peers)
           --state DIR       where services have their data (default .allocbench-peers)
           --kafka-home DIR  a Kafka distribution instead of the mock broker (or KAFKA_HOME); '' for the mock
-          --wiki FILE       the page whose table is rewritten
+          --wiki FILE       the page whose table is rewritten, with what was measured in full and \(pairsOfPage) times at
+                            least; '' for none
         """
 
     /// - Parameter names: of all pairs.
@@ -38,6 +42,25 @@ struct PeerOptions: Equatable {
             }
             try set(parts[0], value, names: names)
         }
+        try requirePublishable()
+    }
+
+    /// A trial's figures would stand on the page like all others.
+    private func requirePublishable() throws(InputError) {
+        guard wiki != nil else { return }
+        let otherwise = "or no page to rewrite (make peers WIKI=)"
+        var faults: [InputFault] = []
+        if size != .full {
+            faults.append(
+                InputFault(source: "--size", value: size.rawValue, expected: "full with --wiki, \(otherwise)"))
+        }
+        if pairs < Self.pairsOfPage {
+            faults.append(
+                InputFault(
+                    source: "--pairs", value: String(pairs),
+                    expected: "at least \(Self.pairsOfPage) with --wiki, \(otherwise)"))
+        }
+        if !faults.isEmpty { throw InputError(faults) }
     }
 
     private mutating func set(_ flag: String, _ value: String, names: [String]) throws(InputError) {
@@ -61,7 +84,7 @@ struct PeerOptions: Equatable {
         case "--results": results = value
         case "--state": state = value
         case "--kafka-home": kafkaHome = value.isEmpty ? nil : value
-        case "--wiki": wiki = value
+        case "--wiki": wiki = value.isEmpty ? nil : value
         default: throw fault("a flag of allocbench-peers (--help)")
         }
     }

@@ -109,4 +109,19 @@ import Testing
             #expect(throws: InputError.self) { try PeerOptions(wrong, names: names) }
         }
     }
+
+    @Test func `a trial doesn't come to rewrite the page`() throws {
+        let page = ["--wiki", "wiki/Peers.md"]
+        func refused(_ arguments: [String]) -> [String] {
+            let error = #expect(throws: InputError.self) { try PeerOptions(page + arguments, names: []) }
+            return error?.faults.map(\.source) ?? []
+        }
+        #expect(refused(["--size", "tiny"]) == ["--size"])
+        #expect(refused(["--pairs", "4"]) == ["--pairs"])
+        #expect(refused(["--pairs", "4", "--size", "tiny"]) == ["--size", "--pairs"])
+        let trial = ["--size", "tiny", "--pairs", "1"]
+        #expect(try PeerOptions(trial, names: []).wiki == nil)
+        #expect(try PeerOptions(trial + ["--wiki", ""], names: []).wiki == nil)
+        #expect(try PeerOptions(page + ["--pairs", "5"], names: []).wiki == "wiki/Peers.md")
+    }
 }
