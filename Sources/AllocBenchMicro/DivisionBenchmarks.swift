@@ -2,6 +2,7 @@
 
 import Measurement
 import Model
+import Report
 
 /// A block of so many accounts, each with 50 to 5,000 lots of 100 shares.
 func benchmarkBlock(accounts: Int, policy: AllocationPolicy = .proRata) -> BlockDivision {
@@ -39,7 +40,7 @@ func lotByLot(_ size: BenchmarkSize) -> [Figure] {
                     }
                     return ((last - first) / step * step, checksum)
                 })
-            figure.note = "\(thousands(figure.perSecond)) lots/s"
+            figure.note = "\(groupedWhole(figure.perSecond)) lots/s"
             return figure
         }
     }
@@ -115,15 +116,4 @@ func cursorBytesPerAccount(accounts: Int) -> Double? {
     guard let after = ProcessUsage.own() else { return nil }
     let grown = after.residentBytes - before.residentBytes
     return withExtendedLifetime(kept) { Double(grown) / Double(cursors * accounts) }
-}
-
-/// A whole number with its thousands apart.
-func thousands(_ value: Double) -> String {
-    var digits = String(Int64(value))
-    var groups: [Substring] = []
-    while digits.count > 3 {
-        groups.insert(digits.suffix(3), at: 0)
-        digits.removeLast(3)
-    }
-    return ([Substring(digits)] + groups.map { Substring(String($0)) }).joined(separator: ",")
 }

@@ -4,6 +4,7 @@
 import ChangeFeed
 import Measurement
 import Model
+import Report
 
 /// An execution as the benchmarks send it, with the texts that stand in its row.
 struct SampleExecution {
@@ -163,7 +164,7 @@ func decoding(_ size: BenchmarkSize) throws -> [Figure] {
                 }
                 return (size.operationsMaximum, checksum)
             })
-        figure.note = "\(bytes) bytes, \(thousands(figure.perSecond)) messages/s"
+        figure.note = "\(bytes) bytes, \(groupedWhole(figure.perSecond)) messages/s"
         return figure
     }
 }
@@ -189,6 +190,6 @@ func encoding(_ size: BenchmarkSize) throws -> [Figure] {
             }
             return (size.operationsMaximum, checksum)
         })
-    figure.note = "\(thousands(figure.perSecond)) messages/s"
+    figure.note = "\(groupedWhole(figure.perSecond)) messages/s"
     return [figure]
 }

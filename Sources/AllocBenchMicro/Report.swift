@@ -2,6 +2,7 @@
 // line here.
 
 import Diagnostics
+import Report
 
 /// What a run of the benchmarks is asked for.
 struct BenchmarkPlan {
@@ -80,20 +81,13 @@ func line(of figure: Figure) -> String {
         + "  \(unit)" + (figure.note.isEmpty ? "" : "; \(figure.note)")
 }
 
-func oneDecimal(_ value: Double) -> String {
-    let tenths = Int64((value * 10).rounded())
-    let (whole, rest) = tenths.magnitude.quotientAndRemainder(dividingBy: 10)
-    return "\(tenths < 0 ? "-" : "")\(whole).\(rest)"
-}
+func oneDecimal(_ value: Double) -> String { decimal(value, decimals: 1) }
 
-/// A small number per operation: three decimals, and none where it is none.
+/// A small number per operation: three decimals, and none where it is none. Of a run that is too short to tell, the difference of
+/// two may be below nothing.
 func decimals(_ value: Double) -> String {
-    let thousandths = Int64((value * 1000).rounded())
-    if thousandths == 0 { return value > 0 ? "<0.001" : "0" }
-    // Of a run that is too short to tell, the difference of two may be below nothing.
-    let (whole, rest) = thousandths.magnitude.quotientAndRemainder(dividingBy: 1000)
-    let digits = "\(rest)"
-    return "\(thousandths < 0 ? "-" : "")\(whole).\(String(repeating: "0", count: 3 - digits.count))\(digits)"
+    if abs(value) < 0.0005 { return value > 0 ? "<0.001" : "0" }
+    return decimal(value, decimals: 3)
 }
 
 private func padded(_ text: String, to width: Int, isNumber: Bool = false) -> String {

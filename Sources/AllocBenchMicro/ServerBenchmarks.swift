@@ -8,6 +8,7 @@ import Market
 import Measurement
 import Model
 import Postgres
+import Report
 import Services
 
 /// A PostgreSQL of the benchmarks' own, in a folder of its own.
@@ -90,7 +91,7 @@ func copyingToMemory(_ size: BenchmarkSize) throws -> [Figure] {
             checksum = sum
             return (size.operationsMaximum, sum)
         })
-    figure.note = "\(thousands(figure.perSecond)) rows/s"
+    figure.note = "\(groupedWhole(figure.perSecond)) rows/s"
     return [figure]
 }
 
@@ -111,7 +112,7 @@ func copyingToServer(_ size: BenchmarkSize, on server: BenchmarkServer) throws -
                 }
                 return (Int64(stored), UInt64(stored))
             })
-        figure.note = "\(thousands(figure.perSecond)) rows/s"
+        figure.note = "\(groupedWhole(figure.perSecond)) rows/s"
         return [figure]
     }
 }
@@ -173,7 +174,7 @@ func pipelining(_ size: BenchmarkSize, on server: BenchmarkServer) throws -> [Fi
                 while connection.pendingPipelineResultCount > 0 { checksum = try checksum &* 31 &+ receive() }
                 return (size.serverOperations, checksum)
             })
-        figure.note = "\(thousands(figure.perSecond)) statements/s"
+        figure.note = "\(groupedWhole(figure.perSecond)) statements/s"
         return figure
     }
 }

@@ -38,7 +38,7 @@ public func grouped(_ value: some BinaryInteger) -> String {
 }
 
 /// A figure without its decimals, thousands apart.
-func groupedWhole(_ value: Double) -> String {
+public func groupedWhole(_ value: Double) -> String {
     guard value.isFinite, abs(value) < 9e15 else { return "-" }
     return grouped(Int64(value.rounded()))
 }

@@ -71,10 +71,8 @@ import Testing
         #expect(worse(figure(200, 1, 3_000)) == 3)
     }
 
-    @Test func `numbers are printed in groups of three`() {
-        #expect(thousands(0) == "0")
-        #expect(thousands(999) == "999")
-        #expect(thousands(2_000_000.7) == "2,000,000")
-        #expect(thousands(12_345) == "12,345")
+    @Test func `what is hardly there is told from what isn't`() {
+        #expect(decimals(0) == "0" && decimals(0.0004) == "<0.001" && decimals(-0.0004) == "0")
+        #expect(decimals(0.0005) == "0.001" && decimals(-0.044) == "-0.044" && decimals(9.001) == "9.001")
     }
 }
