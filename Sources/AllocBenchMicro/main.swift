@@ -6,6 +6,7 @@ import Diagnostics
 import Glibc
 import Measurement
 import Postgres
+import Report
 import Services
 import Synchronization
 import Threads
@@ -178,7 +179,8 @@ private func run(_ options: Options) throws -> Int32 {
         show("memory of a cursor, 1000 accounts: \(bytes) bytes/account")
     }
     if let wiki = options.wiki {
-        try WikiTable.rewrite(wiki, with: WikiTable.text(figures, instructionsBy: instructionsBy))
+        let table = WikiTable.text(figures, instructionsBy: instructionsBy)
+        try WikiTable.part.rewrite(wiki) { _ in "\n\(table)" }
     }
     return try judge(figures, options, instructionsBy: instructionsBy)
 }

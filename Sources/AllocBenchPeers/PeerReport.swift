@@ -49,28 +49,25 @@ enum PeerReport {
 
     // MARK: The wiki
 
-    static let begin = "<!-- peers: begin -->"
-    static let end = "<!-- peers: end -->"
+    static let part = MarkedPart("peers")
     private static let header =
         "| pair | path | peer | ours | peer's | ratio (95 % interval) | to reach | outcome | run |\n"
         + "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"
 
-    /// The page with these results in its table; rows of pairs that weren't run now stay as they are.
-    /// - Parameter order: the names of all pairs, in the order of the table.
-    /// - Throws: where the page has no place for the table.
-    static func page(_ page: String, with results: [PairResult], order: [String], run: String) throws -> String {
-        guard let first = page.range(of: begin), let last = page.range(of: end), first.upperBound <= last.lowerBound
-        else { throw OperatingError("the page has no \(begin) before an \(end)") }
+    /// The page's table with these results in it; rows of pairs that weren't run now stay as they are.
+    /// - Parameters:
+    ///   - old: what the page has between its marks.
+    ///   - order: the names of all pairs, in the order of the table.
+    static func table(_ old: Substring, with results: [PairResult], order: [String], run: String) -> String {
         var rows: [String: String] = [:]
-        for line in page[first.upperBound..<last.lowerBound].split(separator: "\n") {
+        for line in old.split(separator: "\n") {
             let cells = line.split(separator: "|", omittingEmptySubsequences: false)
             guard cells.count > 2 else { continue }
             let name = cells[1].filter { $0 != "`" && !$0.isWhitespace }
             if order.contains(name) { rows[name] = String(line) }
         }
         for result in results { rows[result.name] = tableRow(result, run: run) }
-        let table = ([header] + order.compactMap { rows[$0] }).joined(separator: "\n")
-        return "\(page[..<first.upperBound])\n\n\(table)\n\n\(page[last.lowerBound...])"
+        return "\n\n\(([header] + order.compactMap { rows[$0] }).joined(separator: "\n"))\n\n"
     }
 
     private static func tableRow(_ result: PairResult, run: String) -> String {

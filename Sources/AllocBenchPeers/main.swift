@@ -76,8 +76,8 @@ func run(_ options: PeerOptions, _ pairs: [any PeerPair]) throws -> Bool {
             endedAtUnixMs: milliseconds(Date()), dataSets: []))
     print("written to \(folder.path)")
     if let wiki = options.wiki, !Interrupt.flag.isSet {
-        let page = try String(contentsOfFile: wiki, encoding: .utf8)
-        try writeWhole(try PeerReport.page(page, with: results, order: pairs.map(\.name), run: name), to: wiki)
+        let order = pairs.map(\.name)
+        try PeerReport.part.rewrite(wiki) { PeerReport.table($0, with: results, order: order, run: name) }
     }
     return isComplete
 }
