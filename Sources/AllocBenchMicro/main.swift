@@ -14,71 +14,6 @@ import Threads
 /// A line of the result, at once, whoever reads it.
 private func show(_ line: String) { say(line, to: STDOUT_FILENO) }
 
-private func help() -> String {
-    """
-    usage: allocbench-micro [flags]
-      --only TEXT[,TEXT]        only benchmarks whose names hold one of these
-      --size tiny|full          how much is measured; tiny says that everything runs (default full)
-      --instructions auto|perf|callgrind|none
-                                who counts them: the kernel, or a second run under valgrind where the kernel can't
-      --baseline check|write|off
-                                compares with the baseline of this kind of machine, or makes it (default check)
-      --baseline-folder DIR     where baselines are (default bench)
-      --wiki FILE               rewrites the page's table
-      --state DIR               holds the private PostgreSQL (default .allocbench/bench)
-
-    exit status: 0 nothing is worse than the baseline, or there is none; 1 something failed; 2 wrong flags;
-    4 something is worse than the baseline
-    """
-}
-
-private enum InstructionSource: String { case auto, perf, callgrind, none }
-private enum BaselineUse: String { case check, write, off }
-
-/// The command line.
-private struct Options {
-    var plan = BenchmarkPlan()
-    var isTiny = false
-    var instructions = InstructionSource.auto
-    var baseline = BaselineUse.check
-    var baselineFolder = "bench"
-    var wiki: String?
-    var state = ".allocbench/bench"
-    /// Of a child under callgrind: reports what it ran, and uses its parent's server.
-    var isCallgrindChild = false
-    var connection: String?
-
-    /// - Returns: nil where a flag is none, or its value.
-    init?(_ arguments: [String]) {
-        var rest = arguments[...]
-        while let flag = rest.popFirst() {
-            if flag == "--callgrind-child" {
-                isCallgrindChild = true
-                continue
-            }
-            guard let value = rest.popFirst() else { return nil }
-            switch flag {
-            case "--only": plan.only = value.split(separator: ",").map(String.init)
-            case "--size":
-                guard ["tiny", "full"].contains(value) else { return nil }
-                isTiny = value == "tiny"
-            case "--instructions":
-                guard let source = InstructionSource(rawValue: value) else { return nil }
-                instructions = source
-            case "--baseline":
-                guard let use = BaselineUse(rawValue: value) else { return nil }
-                baseline = use
-            case "--baseline-folder": baselineFolder = value
-            case "--wiki": wiki = value
-            case "--state": state = value
-            case "--connection": connection = value
-            default: return nil
-            }
-        }
-        plan.size = isTiny ? .tiny : .full
-    }
-}
-
 /// The benchmarks' server, started when it is first asked for. A signal stops it, too.
 private final class ServerPlace: Sendable {
     private let started = Mutex<BenchmarkServer?>(nil)
@@ -120,7 +55,7 @@ private final class ServerPlace: Sendable {
     }
 }
 
-private func runChild(_ options: Options) throws {
+private func runChild(_ options: MicroOptions) throws {
     var plan = BenchmarkPlan()
     plan.only = options.plan.only
     plan.size = .counted
@@ -131,7 +66,7 @@ private func runChild(_ options: Options) throws {
 
 /// Instructions by a second run under valgrind; empty where that isn't asked for or can't be.
 private func countedInstructions(
-    _ options: Options, _ place: ServerPlace, folder: String
+    _ options: MicroOptions, _ place: ServerPlace, folder: String
 ) throws -> [String: Double] {
     guard Callgrind.isInstalled else {
         say("instructions: the kernel has no counter for them here, and valgrind isn't installed: the column is empty")
@@ -144,7 +79,7 @@ private func countedInstructions(
 }
 
 /// - Returns: the exit status.
-private func run(_ options: Options) throws -> Int32 {
+private func run(_ options: MicroOptions) throws -> Int32 {
     let state = try StateFolder(options.state)
     let lock = try state.lockRun()
     defer { lock.release() }
@@ -185,15 +120,11 @@ private func run(_ options: Options) throws -> Int32 {
     return try judge(figures, options, instructionsBy: instructionsBy)
 }
 
-private func judge(_ figures: [Figure], _ options: Options, instructionsBy: String) throws -> Int32 {
+private func judge(_ figures: [Figure], _ options: MicroOptions, instructionsBy: String) throws -> Int32 {
     let path = Baseline.path(in: options.baselineFolder)
     // What was measured in small or in part is no baseline, and not worth a comparison in time.
     if options.baseline == .off || options.isTiny { return 0 }
     if options.baseline == .write {
-        guard options.plan.only.isEmpty else {
-            say("a baseline holds every benchmark: leave out --only")
-            return 2
-        }
         try Baseline.write(figures, instructionsBy: instructionsBy, to: path)
         show("\(path): written")
         return 0
@@ -214,20 +145,20 @@ private func judge(_ figures: [Figure], _ options: Options, instructionsBy: Stri
 private func main() -> Int32 {
     let arguments = Array(CommandLine.arguments.dropFirst())
     if arguments.contains("--help") {
-        show(help())
+        show(MicroOptions.help)
         return 0
     }
-    guard let options = Options(arguments) else {
-        say(help())
-        return 2
-    }
-    #if DEBUG
-        say("This is a debug build; its times mean nothing. `make bench` builds for release.")
-    #endif
     do {
+        let options = try MicroOptions(arguments)
+        #if DEBUG
+            say("This is a debug build; its times mean nothing. `make bench` builds for release.")
+        #endif
         if !options.isCallgrindChild { return try run(options) }
         try runChild(options)
         return 0
+    } catch let error as InputError {
+        say("\(error)")
+        return 2
     } catch {
         say("allocbench-micro: \(error)")
         return 1

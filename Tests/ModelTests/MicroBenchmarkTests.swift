@@ -1,5 +1,6 @@
 // The benchmarks run, in small: so that they can't rot between two measurements.
 
+import Diagnostics
 import Glibc
 import Measurement
 import TestSupport
@@ -19,6 +20,28 @@ import Testing
                 #expect(one.checksum != 0 && one.nanoseconds > 0, "\(one.name)")
             }
         }
+    }
+
+    @Test func `wrong flags are told one by one, before anything is measured`() throws {
+        func fault(_ arguments: String...) -> String? {
+            #expect(throws: InputError.self) { try MicroOptions(arguments) }?.description
+        }
+        let file = Baseline.path(in: "bench")
+        #expect(
+            fault("--baseline", "bench/old.csv")
+                == #"--baseline: "bench/old.csv": expected check, write or off; the file goes by the machine and is "#
+                + file)
+        #expect(fault("--size=huge") == #"--size: "huge": expected tiny or full"#)
+        #expect(fault("--instructions", "some") == #"--instructions: "some": expected auto, perf, callgrind or none"#)
+        #expect(fault("--onyl", "x") == #"--onyl: "x": expected a flag of allocbench-micro (--help)"#)
+        #expect(fault("--wiki") == "--wiki: expected a flag and its value (allocbench-micro --help)")
+        #expect(
+            fault("--only", "decode", "--baseline", "write")
+                == #"--only: "decode": expected no --baseline write, for a baseline holds every benchmark"#)
+        #expect(
+            fault("--size", "tiny", "--baseline", "write") == #"--size: "tiny": expected full with --baseline write"#)
+        let options = try MicroOptions(["--only=decode,encode", "--baseline", "off"])
+        #expect(options.plan.only == ["decode", "encode"] && options.baseline == .off)
     }
 
     /// A debug build makes one object each time that release builds don't: `make bench` holds those to none.
