@@ -67,12 +67,19 @@ struct BenchmarkSize: Sendable {
 }
 
 /// Measures `body` several times on a state that is made anew each time, outside the measurement.
-/// - Parameter body: does the work, and returns the number of operations and a checksum of what they gave.
+/// - Parameters:
+///   - runs: none only tells the figure's name.
+///   - body: does the work, and returns the number of operations and a checksum of what they gave.
 func measure<State>(
     _ name: String, per operation: String, runs: Int, clock: BenchmarkClock = .processor,
     on make: () throws -> State,
     _ body: (inout State) throws -> (operations: Int64, checksum: UInt64)
 ) rethrows -> Figure {
+    guard runs > 0 else {
+        return Figure(
+            name: name, operation: operation, nanoseconds: .nan, nanosecondsBest: .nan, clock: clock, operations: 0,
+            runs: 0, checksum: 0)
+    }
     var nanoseconds: [Double] = []
     var instructions: [Double] = []
     var counts = ThreadCounts()

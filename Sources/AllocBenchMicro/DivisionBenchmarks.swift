@@ -100,6 +100,8 @@ func snapshots(_ size: BenchmarkSize) -> [Figure] {
     ]
 }
 
+let cursorMemory = "memory of a cursor, 1000 accounts"
+
 /// Memory of a cursor for each account of its block, by what the process grows by with half a million accounts; nil where
 /// /proc doesn't tell.
 func cursorBytesPerAccount(accounts: Int) -> Double? {

@@ -7,6 +7,8 @@ enum BaselineUse: String, CaseIterable { case check, write, off }
 
 struct MicroOptions {
     var plan = BenchmarkPlan()
+    /// What the plan takes, as it was given; nil for all.
+    var only: String?
     var isTiny = false
     var instructions = InstructionSource.auto
     var baseline = BaselineUse.check
@@ -19,7 +21,7 @@ struct MicroOptions {
 
     static let help = """
         usage: allocbench-micro [flags]
-          --only TEXT[,TEXT]        only benchmarks whose names hold one of these
+          --only TEXT[,TEXT]        only benchmarks whose names hold one of these; ', ' is part of a name
           --size tiny|full          how much is measured; tiny says that everything runs (default full)
           --instructions auto|perf|callgrind|none
                                     who counts them: the kernel, or a second run under valgrind where the kernel can't
@@ -34,7 +36,7 @@ struct MicroOptions {
         """
 
     /// - Throws: `InputError` for what is wrong with them, before anything is measured.
-    init(_ arguments: [String]) throws(InputError) {
+    init(_ arguments: [String]) throws {
         var rest = arguments[...]
         while let argument = rest.popFirst() {
             if argument == "--callgrind-child" {
@@ -50,6 +52,7 @@ struct MicroOptions {
         }
         plan.size = isTiny ? .tiny : .full
         if baseline == .write { try requireWhole() }
+        if let only { plan.only = try BenchmarkPlan.words(of: only, among: try benchmarkNames(plan.size)) }
     }
 
     private mutating func set(_ flag: String, _ value: String) throws(InputError) {
@@ -57,7 +60,7 @@ struct MicroOptions {
             InputError(InputFault(source: flag, value: value, expected: expected))
         }
         switch flag {
-        case "--only": plan.only = value.split(separator: ",").map(String.init)
+        case "--only": only = value
         case "--size":
             guard ["tiny", "full"].contains(value) else { throw fault("tiny or full") }
             isTiny = value == "tiny"
@@ -82,11 +85,10 @@ struct MicroOptions {
 
     /// What was measured in small or in part is no baseline.
     private func requireWhole() throws(InputError) {
-        if !plan.only.isEmpty {
+        if let only {
             throw InputError(
                 InputFault(
-                    source: "--only", value: plan.only.joined(separator: ","),
-                    expected: "no --baseline write, for a baseline holds every benchmark"
+                    source: "--only", value: only, expected: "no --baseline write, for a baseline holds every benchmark"
                 ))
         }
         if isTiny {

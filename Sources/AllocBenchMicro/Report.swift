@@ -12,23 +12,75 @@ struct BenchmarkPlan {
     /// Whether what needs a server of Kafka's protocol, and threads, is measured too.
     var includesWorkers = true
 
+    /// Whether one of these is asked for.
     func takes(_ names: [String]) -> Bool {
         only.isEmpty || names.contains { name in only.contains { name.contains($0) } }
     }
+
+    /// The parts of names in `text`, with commas between them. What stands in a name with its commas and blanks is one part, so
+    /// that every name can be given as it is.
+    /// - Throws: where one stands in no name.
+    static func words(of text: String, among names: [String]) throws(InputError) -> [String] {
+        func trimmed(_ text: String) -> String { String(text.drop { $0 == " " }) }
+        var rest = text.split(separator: ",").map(String.init).filter { !trimmed($0).isEmpty }[...]
+        var words: [String] = []
+        var faults = rest.isEmpty ? [unknown(text, names)] : []
+        let piecesMost = 1 + (names.map { name in name.count { $0 == "," } }.max() ?? 0)
+        while let first = rest.first {
+            let known = (1...min(piecesMost, rest.count)).reversed().first { count in
+                let part = trimmed(rest.prefix(count).joined(separator: ","))
+                return names.contains { $0.contains(part) }
+            }
+            if let known {
+                words.append(trimmed(rest.prefix(known).joined(separator: ",")))
+            } else {
+                faults.append(unknown(trimmed(first), names))
+            }
+            rest = rest.dropFirst(known ?? 1)
+        }
+        if !faults.isEmpty { throw InputError(faults) }
+        return words
+    }
+
+    /// Of all names only how they begin, which is a line and not a screen.
+    private static func unknown(_ word: String, _ names: [String]) -> InputFault {
+        var beginnings: [String] = []
+        for name in names {
+            let beginning = String(name.prefix { $0 != "," })
+            if !beginnings.contains(beginning) { beginnings.append(beginning) }
+        }
+        let near =
+            beginnings.first { $0.lowercased().hasPrefix(word.lowercased()) && !word.isEmpty }
+            ?? nearestWord(to: word, among: beginnings)
+        return InputFault(
+            source: "--only", value: word,
+            expected: "part of a benchmark's name; they begin with \(beginnings.joined(separator: ", "))"
+                + (near.map { "; did you mean \($0)?" } ?? ""))
+    }
 }
 
-/// What needs no service, by what the names begin with.
-let pureBenchmarks: [(prefixes: [String], run: @Sendable (BenchmarkSize) throws -> [Figure])] = [
-    (["decode"], decoding), (["encode"], encoding), (["COPY, a row of prices to memory"], copyingToMemory),
-    (["cursor"], lotByLot), (["allocate"], jumps), (["snapshots"], snapshots), (["recorder"], recorder),
-    (["intended arrival"], arrivals),
+/// What needs no service.
+let pureBenchmarks: [@Sendable (BenchmarkSize) throws -> [Figure]] = [
+    decoding, encoding, copyingToMemory, lotByLot, jumps, snapshots, recorder, arrivals,
 ]
 
-/// What needs a PostgreSQL.
-let serverBenchmarks: [(prefixes: [String], run: @Sendable (BenchmarkSize, BenchmarkServer) throws -> [Figure])] = [
-    (["pipeline round trip"], { try pipelining($0, on: $1) }),
-    (["COPY, a row of prices to the server"], { try copyingToServer($0, on: $1) }),
+/// What needs a PostgreSQL, and the names of its figures.
+let serverBenchmarks: [(names: [String], run: @Sendable (BenchmarkSize, BenchmarkServer) throws -> [Figure])] = [
+    (pipeliningNames, { try pipelining($0, on: $1) }), ([copyingToServerName], { try copyingToServer($0, on: $1) }),
 ]
+
+/// The names of a benchmark's figures, which it tells without a run.
+func names(of benchmark: (BenchmarkSize) throws -> [Figure], _ size: BenchmarkSize) rethrows -> [String] {
+    var size = size
+    size.runs = 0
+    return try benchmark(size).map(\.name)
+}
+
+/// Everything that can be measured in a size.
+func benchmarkNames(_ size: BenchmarkSize) throws -> [String] {
+    try pureBenchmarks.flatMap { try names(of: $0, size) } + serverBenchmarks.flatMap(\.names) + workingNames
+        + [cursorMemory]
+}
 
 /// Runs what the plan takes.
 /// - Parameters:
@@ -48,14 +100,13 @@ func runBenchmarks(
             tell(figure)
         }
     }
-    // A group is run where one of its names may be asked for.
-    func isWanted(_ prefixes: [String]) -> Bool {
-        plan.only.isEmpty
-            || prefixes.contains { prefix in plan.only.contains { prefix.contains($0) || $0.hasPrefix(prefix) } }
+    // All figures of a benchmark are measured where one of them is asked for.
+    for benchmark in pureBenchmarks {
+        guard try plan.only.isEmpty || plan.takes(names(of: benchmark, plan.size)) else { continue }
+        take(try benchmark(plan.size))
     }
-    for benchmark in pureBenchmarks where isWanted(benchmark.prefixes) { take(try benchmark.run(plan.size)) }
-    let wanted = serverBenchmarks.filter { isWanted($0.prefixes) }
-    let wantsWorkers = plan.includesWorkers && isWanted(["worker"])
+    let wanted = serverBenchmarks.filter { plan.takes($0.names) }
+    let wantsWorkers = plan.includesWorkers && plan.takes(workingNames)
     guard !wanted.isEmpty || wantsWorkers, let server = try start() else { return figures }
     for benchmark in wanted { take(try benchmark.run(plan.size, server)) }
     if wantsWorkers { take(try working(plan.size, on: server)) }

@@ -95,6 +95,8 @@ func copyingToMemory(_ size: BenchmarkSize) throws -> [Figure] {
     return [figure]
 }
 
+let copyingToServerName = "COPY, a row of prices to the server"
+
 /// The same into the table, through one connection.
 func copyingToServer(_ size: BenchmarkSize, on server: BenchmarkServer) throws -> [Figure] {
     let samples = samplePrices()
@@ -104,7 +106,7 @@ func copyingToServer(_ size: BenchmarkSize, on server: BenchmarkServer) throws -
         defer { connection.close() }
         try MarketSchema.create(on: connection)
         var figure = try measure(
-            "COPY, a row of prices to the server", per: "row", runs: size.runs, clock: .wall,
+            copyingToServerName, per: "row", runs: size.runs, clock: .wall,
             on: { try MarketStore.truncate(on: connection) },
             { _ in
                 let stored = try MarketStore.copyDailyPrices(on: connection) { write in
@@ -125,6 +127,11 @@ private let fillSizedStatement = """
            1::INT8, $5::INT8, ($9::INT8[])[1]::TEXT, ($8::INT8[])[1], 0::INT4, 0::INT4
     WHERE $1::TEXT <> '' AND ($10::INT8[])[1] >= 0
     """
+
+private let pipelineDepths = [1, 8]
+let pipeliningNames = pipelineDepths.map(pipeliningName)
+
+private func pipeliningName(_ depth: Int) -> String { "pipeline round trip, depth \(depth)" }
 
 /// The time from sending a statement to having read its answer and its sync, with so many under way.
 func pipelining(_ size: BenchmarkSize, on server: BenchmarkServer) throws -> [Figure] {
@@ -155,9 +162,9 @@ func pipelining(_ size: BenchmarkSize, on server: BenchmarkServer) throws -> [Fi
         return try answer.get()
     }
 
-    return try [1, 8].map { depth in
+    return try pipelineDepths.map { depth in
         var figure = try measure(
-            "pipeline round trip, depth \(depth)", per: "statement", runs: size.runs, clock: .wall,
+            pipeliningName(depth), per: "statement", runs: size.runs, clock: .wall,
             on: {
                 // The server plans a statement for each of its first five times; libpq's buffers grow.
                 for number in 0..<16 as Range<Int64> {

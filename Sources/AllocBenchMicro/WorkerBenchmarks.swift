@@ -30,6 +30,10 @@ private let countedConfigurations = [
     Configuration(name: "batches of 128", mode: .batch, workers: 1, batchSize: 128),
 ]
 
+let workingNames = countedConfigurations.map(workingName)
+
+private func workingName(_ configuration: Configuration) -> String { "worker, \(configuration.name)" }
+
 func working(_ size: BenchmarkSize, on server: BenchmarkServer) throws -> [Figure] {
     let cluster = try MockCluster()
     return try server.withDatabase { info in
@@ -51,7 +55,7 @@ private func figure(of configuration: Configuration, from warmUp: Drain, to whol
     func perMessage(_ count: Int64) -> Double { Double(count) / Double(messages) }
     let nanoseconds = perMessage(whole.nanoseconds - warmUp.nanoseconds)
     var figure = Figure(
-        name: "worker, \(configuration.name)", operation: "message", nanoseconds: nanoseconds,
+        name: workingName(configuration), operation: "message", nanoseconds: nanoseconds,
         nanosecondsBest: nanoseconds, operations: messages, runs: 1, checksum: UInt64(whole.messages))
     guard ThreadCounts.isCounting else { return figure }
     figure.allocations = perMessage(counts.allocations.program)

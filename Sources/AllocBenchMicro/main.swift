@@ -72,9 +72,14 @@ private func countedInstructions(
         say("instructions: the kernel has no counter for them here, and valgrind isn't installed: the column is empty")
         return [:]
     }
+    // The worker is left out of that run, so there may be nothing to run.
+    let server = options.plan.takes(serverBenchmarks.flatMap(\.names)) ? place.server() : nil
+    guard try server != nil || options.plan.takes(pureBenchmarks.flatMap({ try names(of: $0, .counted) })) else {
+        return [:]
+    }
     say("instructions: counted by callgrind, which runs the same in small; this takes a minute or two")
-    var arguments = options.plan.only.isEmpty ? [] : ["--only", options.plan.only.joined(separator: ",")]
-    if let server = place.server() { arguments += ["--connection", server.text] }
+    var arguments = options.only.map { ["--only", $0] } ?? []
+    if let server { arguments += ["--connection", server.text] }
     return try Callgrind.instructions(folder: folder, arguments: arguments)
 }
 
@@ -109,9 +114,9 @@ private func run(_ options: MicroOptions) throws -> Int32 {
     let figures = try runBenchmarks(
         options.plan, server: { place.server() }, tell: { show(line(of: completed($0))) }
     ).map(completed)
-    if options.plan.takes(["memory of a cursor"]) {
+    if options.plan.takes([cursorMemory]) {
         let bytes = cursorBytesPerAccount(accounts: options.isTiny ? 10 : 1_000).map(oneDecimal) ?? "unknown"
-        show("memory of a cursor, 1000 accounts: \(bytes) bytes/account")
+        show("\(cursorMemory): \(bytes) bytes/account")
     }
     if let wiki = options.wiki {
         let table = WikiTable.text(figures, instructionsBy: instructionsBy)
@@ -135,6 +140,11 @@ private func judge(_ figures: [Figure], _ options: MicroOptions, instructionsBy:
     }
     if options.plan.only.isEmpty {
         for line in Baseline.differences(of: figures, against: baseline) { show(line) }
+    }
+    // Without a PostgreSQL nothing may be left, and nothing is no better than the baseline.
+    if figures.isEmpty {
+        show("\(path): nothing to compare with it was measured")
+        return 0
     }
     let worse = Baseline.regressions(of: figures, against: baseline, instructionsBy: instructionsBy)
     for line in worse { show("worse: \(line)") }

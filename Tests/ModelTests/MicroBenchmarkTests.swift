@@ -11,15 +11,50 @@ import Testing
 @Suite struct MicroBenchmarkTests {
     @Test func `every benchmark runs and gives the same result twice`() throws {
         for benchmark in pureBenchmarks {
-            let (first, second) = (try benchmark.run(.tiny), try benchmark.run(.tiny))
+            let (first, second) = (try benchmark(.tiny), try benchmark(.tiny))
             #expect(!first.isEmpty)
-            let names = first.map(\.name)
-            #expect(names.allSatisfy { name in benchmark.prefixes.contains { name.hasPrefix($0) } })
+            // Without a run it tells the same names.
+            #expect(try names(of: benchmark, .tiny) == first.map(\.name))
             for (one, other) in zip(first, second) {
                 #expect(one.name == other.name && one.checksum == other.checksum)
                 #expect(one.checksum != 0 && one.nanoseconds > 0, "\(one.name)")
             }
         }
+    }
+
+    @Test func `every name picks its benchmark, commas and all, and so does every part of one`() throws {
+        let names = try benchmarkNames(.full)
+        func picked(_ text: String) throws -> [String] {
+            var plan = BenchmarkPlan()
+            plan.only = try BenchmarkPlan.words(of: text, among: names)
+            return names.filter { plan.takes([$0]) }
+        }
+        #expect(Set(names).count == names.count)
+        for name in names { #expect(try picked(name).allSatisfy { $0.contains(name) } && picked(name).contains(name)) }
+        #expect(try picked("decode, bare") == ["decode, bare, CockroachDB's"])
+        #expect(try picked("decode,encode").count == 6 && picked("decode, encode").count == 6)
+        #expect(try picked("allocate,equal").count == 15 && picked("allocate, equal").count == 3)
+        #expect(
+            try picked("decode, bare,memory of,worker, batches") == [
+                "decode, bare, CockroachDB's", "worker, batches of 128", "memory of a cursor, 1000 accounts",
+            ])
+        // Whatever the benchmark's name begins with.
+        #expect(try picked("time_priority").count == 3)
+        #expect(try picked(names.joined(separator: ",")) == names)
+    }
+
+    @Test func `what no benchmark's name holds is refused with the names that there are`() throws {
+        let names = try benchmarkNames(.full)
+        func faults(_ text: String) -> [String] {
+            let error = #expect(throws: InputError.self) { try BenchmarkPlan.words(of: text, among: names) }
+            return error?.faults.map(\.description) ?? []
+        }
+        let wanted =
+            "expected part of a benchmark's name; they begin with decode, encode, COPY, cursor, allocate, "
+            + "snapshots at the quarters, recorder, intended arrival, pipeline round trip, worker, memory of a cursor"
+        #expect(faults("copy") == [#"--only: "copy": \#(wanted); did you mean COPY?"#])
+        #expect(faults("decode,xyz,,qqqq") == [#"--only: "xyz": \#(wanted)"#, #"--only: "qqqq": \#(wanted)"#])
+        #expect(faults(",") == [#"--only: ",": \#(wanted)"#])
     }
 
     @Test func `wrong flags are told one by one, before anything is measured`() throws {
@@ -40,8 +75,8 @@ import Testing
                 == #"--only: "decode": expected no --baseline write, for a baseline holds every benchmark"#)
         #expect(
             fault("--size", "tiny", "--baseline", "write") == #"--size: "tiny": expected full with --baseline write"#)
-        let options = try MicroOptions(["--only=decode,encode", "--baseline", "off"])
-        #expect(options.plan.only == ["decode", "encode"] && options.baseline == .off)
+        let options = try MicroOptions(["--only=decode, bare", "--baseline", "off"])
+        #expect(options.plan.only == ["decode, bare"] && options.baseline == .off)
     }
 
     /// A debug build makes one object each time that release builds don't: `make bench` holds those to none.

@@ -11,10 +11,12 @@ import Testing
         let server = BenchmarkServer(info: try TemporaryPostgres.maintenanceInfo())
         for benchmark in serverBenchmarks {
             let figures = try benchmark.run(.tiny, server)
+            #expect(figures.map(\.name) == benchmark.names)
             #expect(!figures.isEmpty && figures.allSatisfy { $0.checksum != 0 && $0.operations > 0 })
         }
         // It throws unless each of its workers has captured every message.
         let figures = try working(.tiny, on: server)
+        #expect(figures.map(\.name) == workingNames)
         #expect(figures.count == 3 && figures.allSatisfy { $0.operations == BenchmarkSize.tiny.workerMessages })
         // Per message of the steady state; a debug build allocates for what an optimized one keeps on the stack.
         if ThreadCounts.isCounting {
