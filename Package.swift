@@ -160,7 +160,9 @@ let package = Package(
         tests("DiagnosticsTests", ["Diagnostics"]),
         tests("MeasurementTests", ["Measurement", "Diagnostics", "Services", "TestSupport"]),
         tests("StatisticsTests", ["Statistics", "Measurement"]),
-        tests("PeersTests", ["allocbench-peers", "Allocations", "Diagnostics", "Model", "Report", "Statistics"]),
+        tests(
+            "PeersTests",
+            ["allocbench-peers", "Allocations", "Diagnostics", "Model", "Report", "Statistics", "Threads"]),
         tests("PostgresTests", ["Postgres", "TestSupport", "Threads"]),
         tests("KafkaTests", ["Kafka", "Diagnostics", "Measurement", "Services", "TestSupport", "Threads"]),
         tests(

@@ -148,8 +148,10 @@ final class CapturePair: PeerPair {
                 }
                 elapsed = monotonicNow() - committed
                 before = total
-                // Less a few pages, for each writer has one that is half full.
-                sizeNearEnd = try size() * Int64(totals[1]) / Int64(totals[0]) * 9 / 10 - 65_536
+                // Less a few pages, for each writer has one that is half full. Of a small table these are much of it, so that its
+                // size says nothing; but to count it costs nothing either.
+                let now = try size()
+                sizeNearEnd = now < 1 << 20 ? 0 : now * Int64(totals[1]) / Int64(totals[0]) * 9 / 10 - 65_536
             }
             return elapsed
         }
