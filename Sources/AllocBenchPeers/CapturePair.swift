@@ -23,17 +23,11 @@ final class CapturePair: PeerPair {
     let postgresSettings = PeerDatabase.settings
 
     private let burst: Int
-    private let partitions = 8
     private let tasks = 2
     private let batchSize = 2000
-    private var orders: OrderedExecutions?
-    private var database: PeerDatabase?
-    private var runCount = 0
+    private var bursts: ExecutionBursts?
 
     init(_ size: PeerSize) { burst = size.pick(tiny: 1_000, full: 100_000) }
-
-    /// The first burst is half as long: what compiles as it runs has run for seconds by then.
-    private var totals: [Int] { [burst / 2, burst / 2 + burst] }
 
     func obstacle(_ surroundings: PeerSurroundings) -> String? {
         Debezium.obstacle(surroundings, plugins: "debezium-connector-postgres", "debezium-connector-jdbc")
@@ -42,17 +36,20 @@ final class CapturePair: PeerPair {
     func prepare(_ bench: PeerBench) throws {
         let version = Debezium.version(of: "debezium-connector-jdbc", bench.surroundings)
         peer = "Debezium \(version) source + Debezium JDBC sink, upsert"
-        orders = try OrderedExecutions(count: 3 * burst, blocks: max(1, burst / 100), on: bench)
-        database = try PeerDatabase(bench)
+        // The first burst is half as long: what compiles as it runs has run for seconds by then.
+        bursts = try ExecutionBursts(
+            [burst / 2, burst / 2 + burst], of: 3 * burst, blocks: max(1, burst / 100), on: bench)
         try bench.withConnection {
             try $0.execute("CREATE TABLE captured (LIKE \(Debezium.tableName) INCLUDING CONSTRAINTS INCLUDING INDEXES)")
         }
     }
 
     func runOurs(_ bench: PeerBench) throws -> PeerRun {
-        guard let database, let kafka = bench.target.kafka else { throw PeerFault.notPrepared }
+        guard let bursts else { throw PeerFault.notPrepared }
+        let (database, kafka, partitions) = (bursts.database, bursts.kafka, bursts.partitions)
         let table = "allocations.captured_trades"
-        return try run(bench, into: table, topic: "ours\(nextRun())") { topic in
+        let topic = bursts.nextName("ours")
+        return try run(bench, bursts, into: table, topic: topic) {
             var plan = try bench.withConnection { connection in
                 try AllocationsSource.receive(on: connection, topic: topic, partitions: partitions)
                 return WorkerPlan(
@@ -68,7 +65,7 @@ final class CapturePair: PeerPair {
             return try RunningPeerFeed.during(feed) { feed in
                 let workers = RunningWorkers(plan)
                 let elapsed = Result {
-                    let elapsed = try bursts(into: table, bench) {
+                    let elapsed = try time(bench, bursts, into: table) {
                         try feed.requireRunning()
                         try workers.requireRunning()
                     }
@@ -83,8 +80,9 @@ final class CapturePair: PeerPair {
     }
 
     func runPeer(_ bench: PeerBench) throws -> PeerRun {
-        guard let database else { throw PeerFault.notPrepared }
-        let prefix = "\(Debezium.prefix)\(nextRun())"
+        guard let bursts else { throw PeerFault.notPrepared }
+        let database = bursts.database
+        let prefix = bursts.nextName(Debezium.prefix)
         let topic = "\(prefix).\(Debezium.tableName)"
         let sink = [
             "name": "\(prefix)-sink", "connector.class": "io.debezium.connector.jdbc.JdbcSinkConnector",
@@ -97,63 +95,50 @@ final class CapturePair: PeerPair {
         ]
         // The sink takes its columns from the schema in each message, which is the converter's default.
         let source = Debezium.source(database, prefix: prefix)
-        return try run(bench, into: "captured", topic: topic) { _ in
+        return try run(bench, bursts, into: "captured", topic: topic) {
             try Debezium.during(bench, folder: prefix, connectors: [source, sink]) { worker in
-                try bursts(into: "captured", bench) { try worker.requireRunning() }
+                try time(bench, bursts, into: "captured") { try worker.requireRunning() }
             }
         }
-    }
-
-    private func nextRun() -> Int {
-        runCount += 1
-        return runCount
     }
 
     private func run(
-        _ bench: PeerBench, into table: String, topic: String, _ body: (String) throws -> Int64
+        _ bench: PeerBench, _ bursts: ExecutionBursts, into table: String, topic: String, _ side: () throws -> Int64
     ) throws -> PeerRun {
-        try bench.withConnection { connection in
+        func clear(_ connection: PostgresConnection) throws {
             try AllocationsSource.truncate(on: connection)
-            try orders?.forget(on: connection)
-            try connection.execute("TRUNCATE captured; CHECKPOINT")
+            try connection.execute("TRUNCATE captured")
         }
-        try bench.target.createTopic(topic, partitions: partitions)
-        defer { try? bench.target.deleteTopic(topic) }
-        let elapsed = try body(topic)
-        return try bench.withConnection { connection in
-            let executed = try OrderedExecutions.digest(of: Debezium.tableName, on: connection)
-            let captured = try OrderedExecutions.digest(of: table, on: connection)
-            guard executed == captured else {
-                throw OperatingError("\(table) has \(captured), but executed was \(executed)")
+        return try bursts.run(bench, topic: topic, clear: clear, side: side) {
+            try bench.withConnection { connection in
+                let executed = try OrderedExecutions.digest(of: Debezium.tableName, on: connection)
+                let captured = try OrderedExecutions.digest(of: table, on: connection)
+                guard executed == captured else {
+                    throw OperatingError("\(table) has \(captured), but executed was \(executed)")
+                }
+                return captured
             }
-            return PeerRun(figure: Double(burst) * 1e9 / Double(elapsed), work: captured)
         }
     }
 
     /// - Returns: how long the second burst took.
-    private func bursts(into table: String, _ bench: PeerBench, check: () throws -> Void) throws -> Int64 {
-        guard let orders else { throw PeerFault.notPrepared }
-        return try bench.withConnection { connection in
-            func size() throws -> Int64 {
-                try connection.query("SELECT pg_relation_size($1::TEXT::REGCLASS)", .text(table)).int64(0, 0)
-            }
-            var (elapsed, sizeNearEnd, before) = (Int64(0), Int64(0), 0)
-            for total in totals {
-                let committed = try orders.write(
-                    total, transactionSize: total - before, on: connection, stop: bench.stop)
-                try bench.wait(for: "\(total) rows in \(table)", everyMs: 20, check: check) {
-                    // To count costs the server time that the side under test would miss; to look at the size costs nothing.
-                    guard try size() >= sizeNearEnd else { return false }
-                    return try connection.query("SELECT count(*) FROM \(table)").int64(0, 0) == Int64(total)
-                }
-                elapsed = monotonicNow() - committed
-                before = total
-                // Less a few pages, for each writer has one that is half full. Of a small table these are much of it, so that its
-                // size says nothing; but to count it costs nothing either.
-                let now = try size()
-                sizeNearEnd = now < 1 << 20 ? 0 : now * Int64(totals[1]) / Int64(totals[0]) * 9 / 10 - 65_536
-            }
-            return elapsed
+    private func time(
+        _ bench: PeerBench, _ bursts: ExecutionBursts, into table: String, check: () throws -> Void
+    ) throws -> Int64 {
+        func size(_ connection: PostgresConnection) throws -> Int64 {
+            try connection.query("SELECT pg_relation_size($1::TEXT::REGCLASS)", .text(table)).int64(0, 0)
+        }
+        let totals = bursts.totals
+        var sizeNearEnd: Int64 = 0
+        return try bursts.time(bench, waitingFor: "rows in \(table)", everyMs: 20, check: check) { total, connection in
+            // To count costs the server time that the side under test would miss; to look at the size costs nothing.
+            guard try size(connection) >= sizeNearEnd else { return false }
+            return try connection.query("SELECT count(*) FROM \(table)").int64(0, 0) == Int64(total)
+        } rest: { connection in
+            // Less a few pages, for each writer has one that is half full. Of a small table these are much of it, so that its size says
+            // nothing; but to count it costs nothing either.
+            let now = try size(connection)
+            sizeNearEnd = now < 1 << 20 ? 0 : now * Int64(totals[1]) / Int64(totals[0]) * 9 / 10 - 65_536
         }
     }
 }

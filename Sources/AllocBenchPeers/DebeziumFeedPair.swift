@@ -8,10 +8,8 @@ import Postgres
 import Scenario
 import Threads
 
-/// A run starts its side, commits one burst that isn't measured, for code that is compiled as it runs wants to have run, and
-/// then the burst that is. Both bursts are one transaction each, so the clock starts with a commit and not with an insertion,
-/// which would be the same for both; it stops when the topic holds every row. Only one side reads the log at a time: the
-/// server decodes it for each.
+/// A run starts its side, commits one burst that isn't measured, and then the burst that is: it is over when the topic holds
+/// every row. Only one side reads the log at a time: the server decodes it for each.
 final class DebeziumFeedPair: PeerPair {
     let name = "feed-debezium"
     let path = "change feed, commit of a burst → Kafka acknowledged"
@@ -21,10 +19,7 @@ final class DebeziumFeedPair: PeerPair {
     let postgresSettings = PeerDatabase.settings
 
     private let burst: Int
-    private let partitions = 8
-    private var orders: OrderedExecutions?
-    private var database: PeerDatabase?
-    private var runCount = 0
+    private var bursts: ExecutionBursts?
 
     init(_ size: PeerSize) { burst = size.pick(tiny: 1_000, full: 300_000) }
 
@@ -35,24 +30,26 @@ final class DebeziumFeedPair: PeerPair {
     func prepare(_ bench: PeerBench) throws {
         let version = Debezium.version(of: "debezium-connector-postgres", bench.surroundings)
         peer = "Debezium \(version) in Kafka Connect"
-        orders = try OrderedExecutions(count: 2 * burst, blocks: max(1, burst / 200), on: bench)
-        database = try PeerDatabase(bench)
+        bursts = try ExecutionBursts([burst, 2 * burst], of: 2 * burst, blocks: max(1, burst / 200), on: bench)
     }
 
     func runOurs(_ bench: PeerBench) throws -> PeerRun {
-        guard let database, let kafka = bench.target.kafka else { throw PeerFault.notPrepared }
-        return try run(bench, topic: "ours\(nextRun())") { topic in
+        guard let bursts else { throw PeerFault.notPrepared }
+        let topic = bursts.nextName("ours")
+        return try run(bench, bursts, topic: topic) {
             try RunningPeerFeed.during(
-                FeedPlan(connection: database.connection, kafka: kafka, topic: topic, source: .executions)
-            ) { feed in try bursts(topic, bench) { try feed.requireRunning() } }
+                FeedPlan(
+                    connection: bursts.database.connection, kafka: bursts.kafka, topic: topic, source: .executions)
+            ) { feed in try time(bench, bursts, topic) { try feed.requireRunning() } }
         }
     }
 
     func runPeer(_ bench: PeerBench) throws -> PeerRun {
-        guard let database else { throw PeerFault.notPrepared }
-        let prefix = "\(Debezium.prefix)\(nextRun())"
-        return try run(bench, topic: "\(prefix).\(Debezium.tableName)") { topic in
-            var source = Debezium.source(database, prefix: prefix)
+        guard let bursts else { throw PeerFault.notPrepared }
+        let prefix = bursts.nextName(Debezium.prefix)
+        let topic = "\(prefix).\(Debezium.tableName)"
+        return try run(bench, bursts, topic: topic) {
+            var source = Debezium.source(bursts.database, prefix: prefix)
             // As ours has it: keyed by block, and no schema in each message.
             source["message.key.columns"] = "\(Debezium.tableName):block_order_code"
             for part in ["key", "value"] {
@@ -60,42 +57,26 @@ final class DebeziumFeedPair: PeerPair {
                 source["\(part).converter.schemas.enable"] = "false"
             }
             return try Debezium.during(bench, folder: prefix, connectors: [source]) { worker in
-                try bursts(topic, bench) { try worker.requireRunning() }
+                try time(bench, bursts, topic) { try worker.requireRunning() }
             }
         }
     }
 
-    private func nextRun() -> Int {
-        runCount += 1
-        return runCount
-    }
-
-    private func run(_ bench: PeerBench, topic: String, _ body: (String) throws -> Int64) throws -> PeerRun {
-        try bench.withConnection { connection in
-            try orders?.forget(on: connection)
-            try connection.execute("CHECKPOINT")
+    private func run(
+        _ bench: PeerBench, _ bursts: ExecutionBursts, topic: String, _ side: () throws -> Int64
+    ) throws -> PeerRun {
+        try bursts.run(bench, topic: topic, side: side) {
+            ["messages": "\(try bench.messageCount(of: topic))"]
         }
-        try bench.target.createTopic(topic, partitions: partitions)
-        defer { try? bench.target.deleteTopic(topic) }
-        let elapsed = try body(topic)
-        return PeerRun(
-            figure: Double(burst) * 1e9 / Double(elapsed), work: ["messages": "\(try bench.messageCount(of: topic))"])
     }
 
     /// - Returns: how long the second burst took.
-    private func bursts(_ topic: String, _ bench: PeerBench, check: () throws -> Void) throws -> Int64 {
-        guard let orders, let kafka = bench.target.kafka else { throw PeerFault.notPrepared }
-        let admin = try KafkaAdmin(settings: kafka)
-        return try bench.withConnection { connection in
-            var elapsed: Int64 = 0
-            for total in [burst, 2 * burst] {
-                let committed = try orders.write(total, transactionSize: burst, on: connection, stop: bench.stop)
-                try bench.wait(for: "\(total) messages", check: check) {
-                    try admin.watermarks(of: topic).reduce(0) { $0 + $1.high } >= Int64(total)
-                }
-                elapsed = monotonicNow() - committed
-            }
-            return elapsed
+    private func time(
+        _ bench: PeerBench, _ bursts: ExecutionBursts, _ topic: String, check: () throws -> Void
+    ) throws -> Int64 {
+        let admin = try KafkaAdmin(settings: bursts.kafka)
+        return try bursts.time(bench, waitingFor: "messages", check: check) { total, _ in
+            try admin.watermarks(of: topic).reduce(0) { $0 + $1.high } >= Int64(total)
         }
     }
 }
