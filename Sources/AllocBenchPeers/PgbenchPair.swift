@@ -134,9 +134,11 @@ final class PgbenchPair: PeerPair {
             \\set ticks 1000000 + :block % 1000
 
             """
-        let trade = ["ARRAY[:execution]", "ARRAY[:block]", "ARRAY[:quantity]", "ARRAY[:ticks]", "ARRAY[:n]"]
+        let trade = [":execution", ":block", ":quantity", ":ticks", ":n"]
         let advance = [":topic", ":client_id", "0", ":n", ":next"]
-        if kind == .fills { return values + Self.statement("fill_trades", advance + trade) }
+        if kind == .fills {
+            return values + Self.statement("fill_trades", advance + trade.map { "ARRAY[\($0)]" })
+        }
         // Of all accounts that changed, each transaction has its even share.
         let snapshotValues = """
             \\set snapshot :n / \(perBlockCount) + 1
@@ -154,22 +156,21 @@ final class PgbenchPair: PeerPair {
         func ofAccounts(_ value: String) -> String { "array_fill(\(value)::INT8, ARRAY[:accounts]::INT4[])" }
         let statements = [
             Self.statement("advance_offset", advance),
-            Self.statement("capture_trades", [":client_id"] + trade),
+            Self.statement("capture_trade", [":client_id"] + trade),
             Self.statement(
-                "move_blocks",
+                "move_block",
                 [
                     ":block", ":quantity", ":notional", "1", ":cum_before", ":notional_before", ":before",
                     "\(Self.orderQuantity)", ":before", ":cum_before", ":notional_before", "1", "0",
-                ].map { "ARRAY[\($0)]" }),
+                ]),
             Self.statement(
-                "record_snapshots",
-                [":block", ":snapshot", ":cum_quantity", ":cum_notional", ":ticks", "0"].map { "ARRAY[\($0)]" }),
+                "record_snapshot", [":block", ":snapshot", ":cum_quantity", ":cum_notional", ":ticks", "0"]),
             Self.statement(
-                "allocate",
+                "allocate_block",
                 [
-                    ofAccounts(":block"),
+                    ":block",
                     "('{\((1...accounts).map(String.init).joined(separator: ","))}'::INT8[])[1 : :accounts]",
-                    ofAccounts(":snapshot"), ofAccounts("27"), ofAccounts(":cumulative"), ofAccounts(":ticks"),
+                    ":snapshot", ofAccounts("27"), ofAccounts(":cumulative"), ":ticks",
                 ]),
         ]
         let transaction = values + snapshotValues + "BEGIN;\n" + statements.joined() + "COMMIT;\n"

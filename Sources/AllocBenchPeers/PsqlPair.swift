@@ -103,8 +103,7 @@ final class PsqlPair: PeerPair {
     static func batches(_ queues: [[CapturedRow]], _ partitions: [Int64], _ book: BlockBook, size: Int) -> String {
         var script = PsqlScript()
         var fills = FillsInSwift(book)
-        script.prepare(
-            "advance_offset", "capture_trades", "move_blocks", "record_snapshots", "allocate", "request_bookings")
+        script.prepare(WorkerStatements.foreseen)
         script.begin()
         var next = queues.map { _ in 0 }
         while next.indices.contains(where: { next[$0] < queues[$0].count }) {
@@ -163,7 +162,7 @@ final class PsqlPair: PeerPair {
     static func cycles(_ queues: [[CapturedRow]], _ partitions: [Int64], _ book: BlockBook, size: Int) -> String {
         var script = PsqlScript()
         var fills = FillsInSwift(book)
-        script.prepare("move_offset", "capture_and_fill_staged", "take_snapshots")
+        script.prepare(WorkerStatements.foreseenCycle)
         script.begin()
         let share = max(1, size / max(1, queues.count))
         var next = queues.map { _ in 0 }
@@ -173,13 +172,11 @@ final class PsqlPair: PeerPair {
             for index in queues.indices where next[index] < queues[index].count {
                 let end = min(next[index] + share, queues[index].count)
                 rows += queues[index][next[index]..<end]
-                script.append(
-                    "EXECUTE move_offset('\(PeerStream.topic)', \(partitions[index]), 0, \(next[index]), \(end))")
+                script.execute(
+                    "advance_offset", "'\(PeerStream.topic)'", "\(partitions[index])", "0", "\(next[index])", "\(end)")
                 next[index] = end
             }
-            script.append(
-                "COPY allocations.staged_trades (topic_partition, topic_offset, execution_id, exec_type, exec_ref_id, "
-                    + "block_order_id, order_version, order_quantity, quantity, price_ticks) FROM STDIN")
+            script.append(WorkerStatements.text("copy_staged"))
             for row in rows {
                 script.appendLines(
                     "\(row.partition)\t\(row.offset)\t\(row.execution)\t1\t0\t\(row.block)\t0\t0\t\(row.quantity)\t"
@@ -188,31 +185,15 @@ final class PsqlPair: PeerPair {
             script.appendLines("\\.\n")
             script.append("COMMIT")
             script.append("BEGIN")
-            let epochs = PsqlScript.array(partitions.map { _ in Int64(0) })
-            script.append(
-                "EXECUTE capture_and_fill_staged('\(PeerStream.topic)', \(PsqlScript.array(partitions)), \(epochs))")
-            appendSnapshots(fills.fill(rows[...]).compactMap(\.snapshot), to: &script)
+            script.execute(
+                "hold_partitions", "'\(PeerStream.topic)'", PsqlScript.array(partitions),
+                PsqlScript.array(partitions.map { _ in Int64(0) }))
+            script.execute("capture_staged", PsqlScript.array(partitions), "\(rows.count)")
+            appendForeseen(fills.fill(rows[...]), to: &script)
             script.append("COMMIT")
         }
         script.end()
         return script.text
-    }
-
-    private static func appendSnapshots(_ snapshots: [Snapshot], to script: inout PsqlScript) {
-        if snapshots.isEmpty { return }
-        let rows = snapshots.flatMap { snapshot in
-            snapshot.allocations.map { (block: snapshot.block.rawValue, allocation: $0) }
-        }
-        script.execute(
-            "take_snapshots", PsqlScript.array(snapshots.lazy.map(\.block.rawValue)),
-            PsqlScript.array(snapshots.lazy.map(\.number)),
-            PsqlScript.array(snapshots.lazy.map(\.averagePrice.ticks)),
-            PsqlScript.array(snapshots.lazy.map { $0.isFinal ? 1 : 0 }),
-            PsqlScript.array(snapshots.lazy.map { $0.isBookingDue ? 1 : 0 }),
-            PsqlScript.array(rows.lazy.map { $0.block }),
-            PsqlScript.array(rows.lazy.map { $0.allocation.account.rawValue }),
-            PsqlScript.array(rows.lazy.map { $0.allocation.quantityDelta }),
-            PsqlScript.array(rows.lazy.map { $0.allocation.quantityCumulative }))
     }
 }
 

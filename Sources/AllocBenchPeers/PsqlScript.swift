@@ -15,7 +15,7 @@ struct PsqlScript {
         append("EXECUTE \(name)(\(parameters.joined(separator: ", ")))")
     }
 
-    mutating func prepare(_ names: String...) {
+    mutating func prepare(_ names: [String]) {
         for name in names { append("PREPARE \(name) AS \(WorkerStatements.text(name))") }
     }
 

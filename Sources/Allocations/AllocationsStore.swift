@@ -20,7 +20,6 @@ struct AllocationsStore {
     let foreseesBlocks: Bool
 
     private static let prepareScript = SQLScript(embedded: PackageResources.prepare_sql)
-    private static let fillScript = SQLScript(embedded: PackageResources.fill_sql)
     private static let rowScript = SQLScript(embedded: PackageResources.row_sql)
 
     /// Connects and prepares every statement of the mode.
@@ -56,18 +55,20 @@ struct AllocationsStore {
             }
         case .concurrent, .adaptive, .batch:
             names += ["fill_trades", "capture_and_fill"]
-            if store.foreseesBlocks {
-                names += [
-                    "advance_offset", "capture_trades", "move_blocks", "record_snapshots", "allocate",
-                    "request_bookings",
-                ]
-            }
-        case .cycle: names += ["stage", "capture_and_fill_staged"]
+            if store.foreseesBlocks { names += WorkerStatements.foreseen }
+        case .cycle:
+            names += ["stage", "capture_and_fill_staged"]
+            if store.foreseesBlocks { names += WorkerStatements.foreseenCycle }
         }
         // Only workers that may have blocks in common lock them in an order: for the others it would be work for nothing.
         let parts = configuration.topicKey == .execution ? ["blocks": "blocks_in_order"] : [:]
         for name in names {
-            try connection.prepare(name, fillScript.statement(name, replacing: parts, for: connection.dialect))
+            try connection.prepare(
+                name, WorkerStatements.script.statement(name, replacing: parts, for: connection.dialect))
+        }
+        for one in WorkerStatements.ofOne where names.contains(one.of) {
+            try connection.prepare(
+                one.name, WorkerStatements.script.statement(one.of, replacing: one.parts, for: connection.dialect))
         }
         try connection.prepare("begin", "BEGIN")
         try connection.prepare("commit", "COMMIT")
@@ -168,9 +169,19 @@ struct AllocationsStore {
         }
     }
 
+    /// Stages trades, which `body` writes, and moves the partition's offset, in one transaction.
+    /// - Throws: a data error as well if the offset isn't `expected`, or the partition belongs to another worker.
+    func stage(
+        from partition: Int32, epoch: Int64, expected: Int64, next: Int64, body: (inout CopyWriter) throws -> Void
+    ) throws {
+        // What one message of the simple protocol holds is one transaction. Kafka allows no quotes in names of topics.
+        let advance = "EXECUTE advance_offset('\(topic)', \(partition), \(epoch), \(expected), \(next))"
+        try connection.copyIn("\(advance);\n\(WorkerStatements.script["copy_staged"])", body: body)
+    }
+
     /// Messages that wait for the next cycle.
     func stagedCount(partitions: [Int32]) throws -> Int64 {
-        try read(Self.fillScript, "staged_count", [.int64Array(partitions.map { Int64($0) })]).int64(0, 0)
+        try read(WorkerStatements.script, "staged_count", [.int64Array(partitions.map { Int64($0) })]).int64(0, 0)
     }
 
     // MARK: Reading

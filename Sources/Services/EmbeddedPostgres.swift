@@ -27,6 +27,8 @@ public struct EmbeddedPostgres: Sendable, Hashable {
         "max_replication_slots": "10",
         "max_wal_senders": "10",
         "max_wal_size": "2GB",
+        // Segments that a checkpoint frees are kept for reuse up to here: making one anew holds every commit up meanwhile.
+        "min_wal_size": "2GB",
         "shared_buffers": "256MB",
         "synchronous_commit": "on",
         "timezone": "UTC",

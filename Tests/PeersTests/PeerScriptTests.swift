@@ -12,7 +12,7 @@ import Testing
         let script = PgbenchPair(.full, .tiny).script(firstBlock: 101)
         #expect(script.contains("\\set block 101 + :client_id + 16 * (:n % 2)\n"))
         #expect(script.contains("SET next_offset = :next::INT8"))
-        #expect(script.contains("unnest(ARRAY[:execution]::INT8[], ARRAY[:block]::INT8[]"))
+        #expect(script.contains("(VALUES (:execution::INT8, :block::INT8, :quantity::INT8, :ticks::INT8, :n::INT8))"))
         #expect(script.contains("BEGIN;\n") && script.hasSuffix("COMMIT;\n"))
         // A parameter that is left, or a colon that pgbench would take for a variable's, is a fault at the first execution.
         #expect(!script.contains("$") && !script.contains("--"))
@@ -20,6 +20,7 @@ import Testing
         #expect(pipelined.split(separator: "\n").count { $0 == "COMMIT;" } == 8)
         let fills = PgbenchPair(.fills, .tiny).script(firstBlock: 101)
         #expect(!fills.contains("COMMIT") && !fills.contains("allocations.snapshots"))
+        #expect(fills.contains("unnest(ARRAY[:execution]::INT8[], ARRAY[:block]::INT8[]"))
     }
 
     @Test func `pgbench's rate is the one without connecting`() {
@@ -72,9 +73,13 @@ import Testing
 
     @Test func `a cycle file stages all partitions, then processes them`() {
         let text = PsqlPair.cycles([Self.rows(0, [200]), Self.rows(2, [200])], [0, 2], Self.book, size: 8)
-        #expect(text.contains("EXECUTE move_offset('executions', 2, 0, 0, 1);"))
+        #expect(text.contains("EXECUTE advance_offset('executions', 2, 0, 0, 1);"))
         #expect(text.contains("FROM STDIN;\n0\t0\t1\t1\t0\t7\t0\t0\t200\t500000\n2\t0\t1\t"))
-        let cycle = "EXECUTE capture_and_fill_staged('executions', '{0,2}', '{0,0}');"
-        #expect(text.contains("\\.\nCOMMIT;\nBEGIN;\n\(cycle)\n"))
+        let cycle = """
+            EXECUTE hold_partitions('executions', '{0,2}', '{0,0}');
+            EXECUTE capture_staged('{0,2}', 2);
+            EXECUTE move_blocks('{7}', '{400}', '{200000000}', '{2}', '{0}',
+            """
+        #expect(text.contains("\\.\nCOMMIT;\nBEGIN;\n\(cycle)"))
     }
 }

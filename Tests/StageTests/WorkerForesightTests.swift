@@ -66,6 +66,72 @@ import Trades
         }
     }
 
+    @Test func `a cycle whose trades are all new is one transaction, its snapshots among it`() throws {
+        try withBench { bench in
+            let result = try bench.drain(Configuration(mode: .cycle, workers: 1, cycleIntervalMs: 400))
+            let lines = try bench.verify().differenceLines
+            #expect(lines == [])
+            let figures = result.figures
+            let snapshots = try bench.connection.number("SELECT count(*) FROM allocations.snapshots")
+            #expect(figures.retries.isEmpty && figures.snapshotCount == snapshots && snapshots > 0)
+            #expect(figures.capturedCount == Int64(bench.executions.count) && figures.duplicateCount == 0)
+            let transactions = try bench.connection.lines(
+                """
+                SELECT count(DISTINCT xmin::TEXT), count(*) FILTER (WHERE xmin::TEXT NOT IN (
+                         SELECT xmin::TEXT FROM allocations.snapshots)) FROM allocations.captured_trades
+                """)
+            #expect(transactions == ["1 0"])
+        }
+    }
+
+    @Test func `duplicates cost a cycle one failed transaction, and the tables are right`() throws {
+        try withBench(isPublished: false) { bench in
+            // What would overfill its block isn't foreseen.
+            let position = try #require(
+                bench.executions.firstIndex {
+                    2 * $0.quantity < WorkerBench.accounts[Int($0.blockOrder.rawValue) - 1].reduce(0, +)
+                })
+            var messages = bench.messages
+            let first = messages.remove(at: position)
+            try bench.publish([first, first])
+            let cycle = Configuration(mode: .cycle, workers: 1, cycleIntervalMs: 100)
+            let figures = try bench.drain(cycle).figures
+            #expect(figures.retries.mapValues(\.count) == [.uniqueViolation: 1])
+            #expect(figures.capturedCount == 1 && figures.duplicateCount == 1)
+            try bench.publish(messages)
+            let rest = try bench.drain(cycle).figures
+            #expect(rest.retries.isEmpty && rest.duplicateCount == 0)
+            let lines = try bench.verify().differenceLines
+            #expect(lines == [])
+        }
+    }
+
+    /// The second statement of one message to the server fails: the first, which has moved the offset, is undone with it.
+    @Test func `what COPY can't stage is staged by the statement that looks`() throws {
+        try withBench(isOwnDatabase: true) { bench in
+            try bench.connection.execute(
+                """
+                CREATE SEQUENCE refusals;
+                CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+                BEGIN
+                  IF current_query() LIKE '%COPY%' THEN
+                    PERFORM nextval('refusals');
+                    RAISE EXCEPTION 'not by COPY' USING ERRCODE = '22000';
+                  END IF;
+                  RETURN NEW;
+                END $$;
+                CREATE TRIGGER refuse BEFORE INSERT ON allocations.staged_trades FOR EACH ROW EXECUTE FUNCTION refuse()
+                """)
+            let figures = try bench.drain(Configuration(mode: .cycle, workers: 1, cycleIntervalMs: 50)).figures
+            let lines = try bench.verify().differenceLines
+            #expect(lines == [])
+            let refused = try bench.connection.number(
+                "SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM refusals")
+            #expect(refused > 0)
+            #expect(figures.retries.mapValues(\.count) == [SQLState(rawValue: "22000"): refused])
+        }
+    }
+
     @Test func `where messages came before, it comes otherwise than foreseen and the tables are right`() throws {
         try withBench(isPublished: false) { bench in
             try bench.publish(bench.messages.flatMap { [$0, $0] } + bench.messages)
@@ -92,7 +158,8 @@ import Trades
     }
 
     /// An old session, or one whose partition has gone, sends what it foresaw before.
-    @Test func `of a block that stands elsewhere in any respect nothing is written`() throws {
+    @Test(arguments: ["move_blocks", "move_block"])
+    func `of a block that stands elsewhere in any respect nothing is written`(_ statement: String) throws {
         try withEmptyBench { bench in
             let block = "allocations.block_fills"
             try bench.connection.execute(
@@ -100,13 +167,12 @@ import Trades
                 UPDATE \(block) SET cum_quantity = 300, notional = 3000, execution_count = 3, snapshot_number = 1,
                   allocated_quantity = 100, allocated_notional = 1000, allocated_execution_count = 1
                 WHERE block_order_id = 1;
-                PREPARE move AS \(WorkerStatements.text("move_blocks"))
+                PREPARE move AS \(WorkerStatements.text(statement))
                 """)
             func move(isDue: Bool) -> String {
-                """
-                EXECUTE move(ARRAY[1], ARRAY[50], ARRAY[5000000], ARRAY[1], ARRAY[300], ARRAY[30000000], ARRAY[3],
-                  ARRAY[9001], ARRAY[1], ARRAY[100], ARRAY[10000000], ARRAY[\(isDue ? 1 : 0)], ARRAY[0])
-                """
+                let values = [1, 50, 5_000_000, 1, 300, 30_000_000, 3, 9001, 1, 100, 10_000_000, isDue ? 1 : 0, 0]
+                let words = values.map { statement == "move_block" ? "\($0)" : "ARRAY[\($0)]" }
+                return "EXECUTE move(\(words.joined(separator: ", ")))"
             }
             /// The block's columns behind the move; nil if it was refused.
             func moved(isDue: Bool, after change: String?) throws -> String? {

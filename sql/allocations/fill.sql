@@ -187,6 +187,13 @@ WITH guard AS (
 )
 SELECT (SELECT count(*) FROM guard) AS guarded, (SELECT count(*) FROM staged) AS messages;
 
+-- name: copy_staged
+-- The same for many trades at once, which COPY writes for less: behind an advance_offset, both as one transaction.
+COPY allocations.staged_trades
+  (topic_partition, topic_offset, execution_id, exec_type, exec_ref_id, block_order_id, order_version, order_quantity,
+   quantity, price_ticks)
+FROM STDIN;
+
 -- name: capture_and_fill_staged
 -- Every cycle one set-based transaction processes everything staged: $1 topic, $2 the partitions of this worker, $3 their
 -- epochs. Answers as capture_and_fill does: `guarded` is 0 when one of the partitions belongs to another worker now. The
@@ -277,14 +284,83 @@ WITH guard AS (
 )
 SELECT CASE count(*) WHEN 1 THEN 1 ELSE ('offsets as foreseen: ' || count(*))::INT4 END AS as_foreseen FROM guard;
 
+-- What a statement is sent comes as arrays, or, where it is of one row, as that row: `sent_trade` stands in the place of
+-- `sent_trades` then, and so on. Setting up an unnest of a dozen arrays costs the server more than the row.
+
+-- part: sent_trades
+FROM unnest($2::INT8[], $3::INT8[], $4::INT8[], $5::INT8[], $6::INT8[])
+  AS m (execution_id, block_order_id, quantity, price_ticks, topic_offset)
+
+-- part: sent_trade
+FROM (VALUES ($2::INT8, $3::INT8, $4::INT8, $5::INT8, $6::INT8))
+  AS m (execution_id, block_order_id, quantity, price_ticks, topic_offset)
+
+-- part: sent_moves
+  FROM unnest($1::INT8[], $2::INT8[], $3::INT8[], $4::INT8[], $5::INT8[], $6::INT8[], $7::INT8[], $8::INT8[],
+              $9::INT8[], $10::INT8[], $11::INT8[], $12::INT8[], $13::INT8[])
+
+-- part: sent_move
+  FROM (VALUES ($1::INT8, $2::INT8, $3::INT8, $4::INT8, $5::INT8, $6::INT8, $7::INT8, $8::INT8, $9::INT8, $10::INT8,
+                $11::INT8, $12::INT8, $13::INT8))
+
+-- part: moves_expected
+cardinality($1::INT8[])
+
+-- part: move_expected
+1
+
+-- part: sent_snapshots
+FROM unnest($1::INT8[], $2::INT8[], $3::INT8[], $4::INT8[], $5::INT8[], $6::INT8[])
+
+-- part: sent_snapshot
+FROM (VALUES ($1::INT8, $2::INT8, $3::INT8, $4::INT8, $5::INT8, $6::INT8))
+
+-- part: sent_allocations
+FROM unnest($1::INT8[], $2::INT8[], $3::INT8[], $4::INT8[], $5::INT8[], $6::INT8[])
+  AS a (block_order_id, account_id, snapshot_number, quantity_delta, quantity_cumulative, price_ticks)
+
+-- part: sent_allocations_of_block
+FROM (VALUES ($1::INT8, $3::INT8, $6::INT8)) AS s (block_order_id, snapshot_number, price_ticks),
+     unnest($2::INT8[], $4::INT8[], $5::INT8[]) AS a (account_id, quantity_delta, quantity_cumulative)
+
 -- name: capture_trades
 -- $1 partition; then one array element per trade: $2 execution, $3 block order, $4 quantity, $5 price in ticks, $6 offset.
 INSERT INTO allocations.captured_trades
   (execution_id, block_order_id, quantity, price, is_busted, topic_partition, topic_offset)
 SELECT execution_id, block_order_id, quantity, (price_ticks * 0.0001::NUMERIC)::NUMERIC(18,4), false, $1::INT8,
        topic_offset
-FROM unnest($2::INT8[], $3::INT8[], $4::INT8[], $5::INT8[], $6::INT8[])
-  AS m (execution_id, block_order_id, quantity, price_ticks, topic_offset);
+-- insert: sent_trades
+;
+
+-- name: hold_partitions
+-- The cycle's guard: $1 topic, $2 the partitions of this worker, $3 their epochs, which are written as they are, to lock them
+-- until the commit.
+WITH guard AS (
+  UPDATE allocations.consumer_offsets AS o SET epoch = o.epoch
+  FROM unnest($2::INT8[], $3::INT8[]) AS mine (topic_partition, epoch)
+  WHERE o.topic = $1::TEXT AND o.topic_partition = mine.topic_partition AND o.epoch = mine.epoch
+  RETURNING 1 AS held
+)
+SELECT CASE count(*) WHEN cardinality($2::INT8[]) THEN 1
+         ELSE ('partitions as foreseen: ' || count(*) || ' of ' || cardinality($2::INT8[]))::INT4 END AS as_foreseen
+FROM guard;
+
+-- name: capture_staged
+-- Everything staged, trades alone: $1 the partitions of this worker, $2 how many trades.
+WITH taken AS (
+  DELETE FROM allocations.staged_trades WHERE topic_partition = ANY ($1::INT8[])
+  RETURNING topic_partition, topic_offset, execution_id, block_order_id, quantity, price_ticks
+), captured AS (
+  INSERT INTO allocations.captured_trades
+    (execution_id, block_order_id, quantity, price, is_busted, topic_partition, topic_offset)
+  SELECT execution_id, block_order_id, quantity, (price_ticks * 0.0001::NUMERIC)::NUMERIC(18,4), false,
+         topic_partition, topic_offset
+  FROM taken
+  RETURNING 1 AS one
+)
+SELECT CASE count(*) WHEN $2::INT8 THEN 1
+         ELSE ('staged as foreseen: ' || count(*) || ' of ' || $2::INT8)::INT4 END AS as_foreseen
+FROM captured;
 
 -- name: move_blocks
 -- One array element per block. What is added: $1 block order, $2 quantity, $3 notional in ticks, $4 executions. Where it stands
@@ -301,8 +377,7 @@ WITH moved AS (
       allocated_execution_count = CASE d.is_due WHEN 0 THEN f.allocated_execution_count
                                                 ELSE f.execution_count + d.executions END,
       allocated_is_final = d.is_final <> 0
-  FROM unnest($1::INT8[], $2::INT8[], $3::INT8[], $4::INT8[], $5::INT8[], $6::INT8[], $7::INT8[], $8::INT8[],
-              $9::INT8[], $10::INT8[], $11::INT8[], $12::INT8[], $13::INT8[])
+-- insert: sent_moves
     AS d (block_order_id, quantity, notional_ticks, executions, cum_quantity, cum_notional_ticks, execution_count,
           order_quantity, snapshot_number, allocated_quantity, allocated_notional_ticks, is_due, is_final)
   WHERE f.block_order_id = d.block_order_id AND f.cum_quantity = d.cum_quantity
@@ -313,8 +388,11 @@ WITH moved AS (
     AND NOT f.is_canceled AND NOT f.allocated_is_final
   RETURNING 1 AS one
 )
-SELECT CASE count(*) WHEN cardinality($1::INT8[]) THEN 1
-         ELSE ('blocks as foreseen: ' || count(*) || ' of ' || cardinality($1::INT8[]))::INT4 END AS as_foreseen
+SELECT CASE count(*) WHEN
+-- insert: moves_expected
+       THEN 1 ELSE ('blocks as foreseen: ' || count(*) || ' of ' ||
+-- insert: moves_expected
+       )::INT4 END AS as_foreseen
 FROM moved;
 
 -- name: record_snapshots
@@ -324,7 +402,7 @@ INSERT INTO allocations.snapshots
   (block_order_id, snapshot_number, cum_quantity, notional, average_price, residual, is_final)
 SELECT block_order_id, snapshot_number, cum_quantity, notional_ticks * 0.0001::NUMERIC, price_ticks * 0.0001::NUMERIC,
        (notional_ticks - price_ticks * cum_quantity) * 0.0001::NUMERIC, is_final <> 0
-FROM unnest($1::INT8[], $2::INT8[], $3::INT8[], $4::INT8[], $5::INT8[], $6::INT8[])
+-- insert: sent_snapshots
   AS d (block_order_id, snapshot_number, cum_quantity, notional_ticks, price_ticks, is_final);
 
 -- name: allocate
@@ -333,8 +411,8 @@ FROM unnest($1::INT8[], $2::INT8[], $3::INT8[], $4::INT8[], $5::INT8[], $6::INT8
 INSERT INTO allocations.allocations
   (block_order_id, account_id, snapshot_number, quantity_delta, quantity_cumulative, average_price)
 SELECT block_order_id, account_id, snapshot_number, quantity_delta, quantity_cumulative, price_ticks * 0.0001::NUMERIC
-FROM unnest($1::INT8[], $2::INT8[], $3::INT8[], $4::INT8[], $5::INT8[], $6::INT8[])
-  AS a (block_order_id, account_id, snapshot_number, quantity_delta, quantity_cumulative, price_ticks);
+-- insert: sent_allocations
+;
 
 -- name: request_bookings
 -- One array element per block whose bookings may have to change: $1 block order, $2 snapshot number.

@@ -34,14 +34,58 @@ extension AllocationWorker {
         return try moveSkippedOffsets() || worked
     }
 
-    /// One attempt to stage a unit and move its offset; one statement, one transaction.
+    /// From so many trades on, what COPY saves for each of them is more than its second round trip to a near server costs.
+    private static let copiedTrades = 64
+
+    /// One attempt to stage a unit and move its offset; one transaction.
     func attemptStaging(_ unit: UnitOfWork, of index: Int, began: Int64) throws {
+        if store.foreseesBlocks, unit.range.count >= Self.copiedTrades, !queues[index].holdsChange(in: unit.range) {
+            do {
+                try copyTrades(of: unit, of: index)
+            } catch let error as PostgresError where error.isDataError {
+                // Whether its partition has gone or a trade is at fault, the statement that looks says.
+                if let state = error.sqlState {
+                    recordRetry(
+                        state, messages: Int64(unit.range.count), began: lastBegan, failedAt: monotonicNow())
+                }
+                try stage(unit, of: index)
+            }
+        } else {
+            try stage(unit, of: index)
+        }
+        countTransaction()
+        noteStaged(unit, of: index)
+    }
+
+    private func stage(_ unit: UnitOfWork, of index: Int) throws {
         bind(unit, of: index, tradesOnly: false)
         try store.connection.sendPrepared("stage", parameters: parameters, resultFormat: .binary)
         try store.connection.sendSync()
         guard try nextAnswer().get().int64(0, 0) == 1 else { throw GuardMissed() }
-        countTransaction()
-        noteStaged(unit, of: index)
+    }
+
+    private func copyTrades(of unit: UnitOfWork, of index: Int) throws {
+        let queue = queues[index]
+        try outsidePipeline {
+            try store.stage(
+                from: queue.partition, epoch: queue.epoch, expected: unit.expectedOffset, next: unit.nextOffset
+            ) { writer in
+                for message in unit.range {
+                    writer.int64(Int64(queue.partition))
+                    writer.int64(queue.offsets[message])
+                    writer.int64(queue.executions[message])
+                    writer.int64(1)
+                    writer.int64(0)
+                    writer.int64(queue.blocks[message])
+                    writer.int64(0)
+                    writer.int64(0)
+                    writer.int64(queue.quantities[message])
+                    writer.int64(queue.priceTicks[message])
+                    try writer.endRow()
+                }
+                try plan.fault?.dieIfAsked()
+            }
+        }
     }
 
     /// What was staged waits for the cycle; it counts when that commits.
@@ -52,7 +96,9 @@ extension AllocationWorker {
             staged.append(
                 StagedMessage(
                     arrival: queue.arrivals[message], ready: max(queue.arrivals[message], queue.polledTimes[message]),
-                    block: queue.bookPositions[message], queue: index))
+                    block: queue.bookPositions[message], queue: index,
+                    trade: queue.change(at: message) == nil
+                        ? (queue.quantities[message], queue.priceTicks[message]) : nil))
         }
         if let last = unit.range.last { lastArrivals[index] = max(lastArrivals[index], queue.arrivals[last]) }
         queues[index].markCommitted(unit)
@@ -62,15 +108,50 @@ extension AllocationWorker {
     /// cycle whose commit was lost does nothing twice.
     func runCycle() throws {
         let began = beginAttempt()
+        var isFirstTry = true
         try repeating(messageCount: Int64(staged.count)) { attempt in
+            if attempt > 1 { isFirstTry = false }
+            if let due = foreseeStaged() {
+                guard let error = try runForeseenCycle(due) else {
+                    noteTaken(due)
+                    return finishCycle(captured: Int64(staged.count), began: began, isFirstTry: isFirstTry)
+                }
+                takeBackForeseen()
+                guard error.isDataError, let state = error.sqlState else { throw error }
+                recordRetry(
+                    state, messages: Int64(staged.count), began: lastBegan, failedAt: monotonicNow())
+                isFirstTry = false
+            }
             let captured = try inTransaction(messageCount: Int64(staged.count)) {
                 bindPartitions()
                 let answer = try fillThenSnapshot("capture_and_fill_staged")
                 return answer.isGuarded ? answer.captured : nil
             }
             guard let captured else { throw GuardMissed() }
-            finishCycle(captured: captured, began: began, isFirstTry: attempt == 1 && restartCount == 0)
+            for index in queues.indices { queues[index].meetsDuplicates = captured < staged.count }
+            finishCycle(captured: captured, began: began, isFirstTry: isFirstTry && restartCount == 0)
         }
+    }
+
+    /// Returns the server's error if it came otherwise than foreseen, or failed.
+    private func runForeseenCycle(_ due: [DueSnapshot]) throws -> PostgresError? {
+        bindPartitions()
+        try store.connection.sendPrepared("hold_partitions", parameters: parameters, resultFormat: .binary)
+        parameters.reset()
+        parameters.append(int64ArrayOf: queues.count) { Int64(queues[$0].partition) }
+        parameters.append(int64: Int64(staged.count))
+        try store.connection.sendPrepared("capture_staged", parameters: parameters, resultFormat: .binary)
+        try sendForeseenMoves(with: due)
+        try store.connection.sendSync()
+        switch try nextAnswer() {
+        case .success: return nil
+        case .failure(let error): return error
+        }
+    }
+
+    /// Whether whoever had these partitions before has left messages behind that only the database knows.
+    func lookForStaged(in partitions: [Int32]) throws {
+        if mode == .cycle, try store.stagedCount(partitions: partitions) > 0 { hasStagedLeftovers = true }
     }
 
     /// Binds what the statements about staged messages take: the topic, this worker's partitions and their epochs.

@@ -48,20 +48,41 @@ extension AllocationWorker {
         if queues[queue].meetsDuplicates || queues[queue].holdsChange(in: unit.range) { return .open }
         foreseenMoves.removeAll(keepingCapacity: true)
         for index in unit.range {
-            let block = queues[queue].bookPositions[index]
-            var move = Int(moveIndexes[block])
-            if !foreseenMoves.indices.contains(move) || foreseenMoves[move].block != block {
-                move = foreseenMoves.count
-                moveIndexes[block] = Int32(move)
-                let state = outlooks[block].state
-                foreseenMoves.append(ForeseenMove(block: block, before: state, filled: state))
-            }
-            outlooks[block].expect(
-                trade: queues[queue].quantities[index], priceTicks: queues[queue].priceTicks[index])
+            foresee(
+                trade: queues[queue].quantities[index], priceTicks: queues[queue].priceTicks[index],
+                ofBlockAt: queues[queue].bookPositions[index])
         }
+        return foreseeSnapshots().map { .whole($0) } ?? .open
+    }
+
+    /// The same of everything staged: the snapshots that its cycle will make due; nil if too little is known.
+    func foreseeStaged() -> [DueSnapshot]? {
+        guard store.foreseesBlocks, !staged.isEmpty, !hasStagedLeftovers,
+            queues.allSatisfy({ !$0.meetsDuplicates }), staged.allSatisfy({ $0.trade != nil })
+        else { return nil }
+        foreseenMoves.removeAll(keepingCapacity: true)
+        for message in staged {
+            guard let trade = message.trade else { continue }
+            foresee(trade: trade.quantity, priceTicks: trade.priceTicks, ofBlockAt: message.block)
+        }
+        return foreseeSnapshots()
+    }
+
+    private func foresee(trade quantity: Int64, priceTicks: Int64, ofBlockAt block: Int) {
+        let move = Int(moveIndexes[block])
+        if !foreseenMoves.indices.contains(move) || foreseenMoves[move].block != block {
+            moveIndexes[block] = Int32(foreseenMoves.count)
+            let state = outlooks[block].state
+            foreseenMoves.append(ForeseenMove(block: block, before: state, filled: state))
+        }
+        outlooks[block].expect(trade: quantity, priceTicks: priceTicks)
+    }
+
+    /// Which snapshots are due once the blocks have moved; nil if one of them can't be foreseen, and then nothing is.
+    private func foreseeSnapshots() -> [DueSnapshot]? {
         guard foreseenMoves.allSatisfy({ outlooks[$0.block].isForeseeable }) else {
-            for move in foreseenMoves { outlooks[move.block] = BlockOutlook(move.before) }
-            return .open
+            takeBackForeseen()
+            return nil
         }
         var due: [DueSnapshot] = []
         for index in foreseenMoves.indices {
@@ -74,7 +95,12 @@ extension AllocationWorker {
             due.append(DueSnapshot(move: move, snapshot: snapshot(of: move)))
             outlooks[block].expectSnapshot()
         }
-        return .whole(due)
+        return due
+    }
+
+    /// The blocks are expected to stand where they stood before `foreseenMoves`.
+    func takeBackForeseen() {
+        for move in foreseenMoves { outlooks[move.block] = BlockOutlook(move.before) }
     }
 
     /// What was expected of a transaction that has failed. Of several the last one first.
@@ -95,15 +121,28 @@ extension AllocationWorker {
         try connection.sendPrepared("advance_offset", parameters: parameters, resultFormat: .binary)
         parameters.reset()
         parameters.append(int64: Int64(queues[queue].partition))
-        bindTrades(unit, of: queue)
-        try connection.sendPrepared("capture_trades", parameters: parameters)
+        if unit.range.count == 1 {
+            bindTrade(at: unit.range.lowerBound, of: queue)
+            try connection.sendPrepared("capture_trade", parameters: parameters)
+        } else {
+            bindTrades(unit, of: queue)
+            try connection.sendPrepared("capture_trades", parameters: parameters)
+        }
+        try sendForeseenMoves(with: due)
+    }
+
+    /// Sends what `foreseenMoves` do to the blocks, and their snapshots.
+    func sendForeseenMoves(with due: [DueSnapshot]) throws {
+        let connection = store.connection
         bindForeseenMoves()
-        try connection.sendPrepared("move_blocks", parameters: parameters, resultFormat: .binary)
+        try connection.sendPrepared(
+            foreseenMoves.count == 1 ? "move_block" : "move_blocks", parameters: parameters, resultFormat: .binary)
         if due.isEmpty { return }
         bindSnapshots(due)
-        try connection.sendPrepared("record_snapshots", parameters: parameters)
+        try connection.sendPrepared(
+            due.count == 1 ? "record_snapshot" : "record_snapshots", parameters: parameters)
         bindAllocations(due)
-        try connection.sendPrepared("allocate", parameters: parameters)
+        try connection.sendPrepared(due.count == 1 ? "allocate_block" : "allocate", parameters: parameters)
         guard due.contains(where: \.snapshot.isBookingDue) else { return }
         let requested = due.filter(\.snapshot.isBookingDue)
         parameters.reset()
@@ -130,26 +169,43 @@ extension AllocationWorker {
     }
 
     private func appendOfMoves(_ element: (ForeseenMove) -> Int64) {
-        parameters.append(int64ArrayOf: foreseenMoves.count) { element(foreseenMoves[$0]) }
+        append(foreseenMoves.count) { element(foreseenMoves[$0]) }
+    }
+
+    /// One number as it is, more than one as an array: what the statements of one row and their like take.
+    private func append(_ count: Int, _ element: (Int) -> Int64) {
+        if count == 1 {
+            parameters.append(int64: element(0))
+        } else {
+            parameters.append(int64ArrayOf: count, element: element)
+        }
     }
 
     private func bindSnapshots(_ due: [DueSnapshot]) {
         parameters.reset()
-        parameters.append(int64ArrayOf: due.count) { due[$0].snapshot.block.rawValue }
-        parameters.append(int64ArrayOf: due.count) { due[$0].snapshot.number }
-        parameters.append(int64ArrayOf: due.count) { due[$0].move.state.cumQuantity }
-        parameters.append(int64ArrayOf: due.count) { Int64(due[$0].move.state.notionalTicks) }
-        parameters.append(int64ArrayOf: due.count) { due[$0].snapshot.averagePrice.ticks }
-        parameters.append(int64ArrayOf: due.count) { due[$0].snapshot.isFinal ? 1 : 0 }
+        append(due.count) { due[$0].snapshot.block.rawValue }
+        append(due.count) { due[$0].snapshot.number }
+        append(due.count) { due[$0].move.state.cumQuantity }
+        append(due.count) { Int64(due[$0].move.state.notionalTicks) }
+        append(due.count) { due[$0].snapshot.averagePrice.ticks }
+        append(due.count) { due[$0].snapshot.isFinal ? 1 : 0 }
     }
 
     private func bindAllocations(_ due: [DueSnapshot]) {
         parameters.reset()
-        appendOfAllocations(due) { snapshot, _ in snapshot.block.rawValue }
+        // What all rows of one block have in common is sent once.
+        func appendOfBlocks(_ element: (Snapshot) -> Int64) {
+            if due.count == 1 {
+                parameters.append(int64: element(due[0].snapshot))
+            } else {
+                appendOfAllocations(due) { snapshot, _ in element(snapshot) }
+            }
+        }
+        appendOfBlocks { $0.block.rawValue }
         appendOfAllocations(due) { $1.account.rawValue }
-        appendOfAllocations(due) { snapshot, _ in snapshot.number }
+        appendOfBlocks { $0.number }
         appendOfAllocations(due) { $1.quantityDelta }
         appendOfAllocations(due) { $1.quantityCumulative }
-        appendOfAllocations(due) { snapshot, _ in snapshot.averagePrice.ticks }
+        appendOfBlocks { $0.averagePrice.ticks }
     }
 }

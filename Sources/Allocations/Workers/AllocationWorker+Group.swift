@@ -68,7 +68,6 @@ extension AllocationWorker {
             return try readTablesOfGroup(claiming: partitions)
         }
         if usesPipeline { unexpectedBlocks += overdue }
-        if mode == .cycle { hasStagedLeftovers = true }
         isGroupDone = false
     }
 
@@ -77,6 +76,7 @@ extension AllocationWorker {
         try store.requireNothingUnfinished(of: mode, partitions: partitions)
         storedParkedCodes = try store.parkedBlocks()
         gatherParkedCodes()
+        try lookForStaged(in: partitions)
         return try loadBlockStates()
     }
 
@@ -283,12 +283,16 @@ extension AllocationWorker {
     }
 
     /// Runs `body` with a connection that takes one statement after another.
-    private func outsidePipeline<R>(_ body: () throws -> R) throws -> R {
+    func outsidePipeline<R>(_ body: () throws -> R) throws -> R {
         guard usesPipeline else { return try body() }
         try store.connection.exitPipelineMode()
-        let result = try body()
-        try store.connection.enterPipelineMode()
-        return result
+        let result = Result { try body() }
+        // What a lost connection says of this mode says less than its first error.
+        do { try store.connection.enterPipelineMode() } catch {
+            _ = try result.get()
+            throw error
+        }
+        return try result.get()
     }
 }
 
@@ -296,6 +300,8 @@ extension StagedMessage {
     /// The same once the queue at `index` is gone; nil if it was of that queue.
     fileprivate func moved(behind index: Int) -> StagedMessage? {
         if queue == index { return nil }
-        return StagedMessage(arrival: arrival, ready: ready, block: block, queue: queue > index ? queue - 1 : queue)
+        var message = self
+        if queue > index { message.queue -= 1 }
+        return message
     }
 }

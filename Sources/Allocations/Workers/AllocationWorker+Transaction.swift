@@ -320,6 +320,15 @@ extension AllocationWorker {
         append(queues[index].offsets, unit.range)
     }
 
+    /// The same of one trade, for the statement that takes no arrays.
+    func bindTrade(at message: Int, of index: Int) {
+        parameters.append(int64: queues[index].executions[message])
+        parameters.append(int64: queues[index].blocks[message])
+        parameters.append(int64: queues[index].quantities[message])
+        parameters.append(int64: queues[index].priceTicks[message])
+        parameters.append(int64: queues[index].offsets[message])
+    }
+
     private func append(_ column: [Int64], _ range: Range<Int>) {
         column.withUnsafeBufferPointer { parameters.append(int64Array: UnsafeBufferPointer(rebasing: $0[range])) }
     }

@@ -173,7 +173,7 @@ public final class AllocationWorker {
         try store.requireNothingUnfinished(of: mode, partitions: plan.partitions)
         storedParkedCodes = try store.parkedBlocks()
         let overdue = try loadBlockStates()
-        if mode == .cycle { hasStagedLeftovers = true }
+        try lookForStaged(in: queues.map(\.partition))
         try assignConsumer()
         if usesPipeline {
             try store.connection.enterPipelineMode()
@@ -414,5 +414,7 @@ struct StagedMessage {
     /// Position in the book.
     let block: Int
     /// Index of its partition's queue.
-    let queue: Int
+    var queue: Int
+    /// Of a trade; nil of a bust, cancel or replace.
+    let trade: (quantity: Int64, priceTicks: Int64)?
 }
