@@ -66,16 +66,33 @@ enum Fixture {
     }
 }
 
-/// Rows of a CSV without quotes, by column.
+/// Rows of a CSV, by column.
 func rows(ofCSV text: String) throws -> [[String: String]] {
     let lines = text.components(separatedBy: "\r\n")
     try #require(lines.last == "", "the last line has an end")
     let columns = lines[0].components(separatedBy: ",")
     return try lines.dropFirst().dropLast().map { line in
-        let fields = line.components(separatedBy: ",")
+        let fields = fields(ofCSVLine: line)
         try #require(fields.count == columns.count, "\(line)")
         return Dictionary(uniqueKeysWithValues: zip(columns, fields))
     }
+}
+
+/// Notes are sentences, with commas: between quotes, where a quote of their own is doubled.
+private func fields(ofCSVLine line: String) -> [String] {
+    var fields = [""]
+    for (index, piece) in line.components(separatedBy: "\"").enumerated() {
+        if index.isMultiple(of: 2) {
+            // An empty piece between two that were quoted is a doubled quote.
+            if piece.isEmpty, index > 0, index < line.count(where: { $0 == "\"" }) { fields[fields.count - 1] += "\"" }
+            let parts = piece.components(separatedBy: ",")
+            fields[fields.count - 1] += parts[0]
+            fields += parts.dropFirst()
+        } else {
+            fields[fields.count - 1] += piece
+        }
+    }
+    return fields
 }
 
 /// The object of a manifest.
