@@ -66,9 +66,10 @@ struct AllocationsStore {
             try connection.prepare(
                 name, WorkerStatements.script.statement(name, replacing: parts, for: connection.dialect))
         }
-        for one in WorkerStatements.ofOne where names.contains(one.of) {
+        for one in WorkerStatements.oneRow where names.contains(one.original) {
             try connection.prepare(
-                one.name, WorkerStatements.script.statement(one.of, replacing: one.parts, for: connection.dialect))
+                one.name, WorkerStatements.script.statement(one.original, replacing: one.parts, for: connection.dialect)
+            )
         }
         try connection.prepare("begin", "BEGIN")
         try connection.prepare("commit", "COMMIT")

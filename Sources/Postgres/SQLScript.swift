@@ -80,11 +80,9 @@ public struct SQLScript: Sendable {
     /// Whether the statement depends on the server.
     public func isVarying(_ name: String) -> Bool { self[name, .postgresql] != self[name, .cockroachdb] }
 
-    /// The statement of that name, which is the same in both dialects, as it can stand inside another: without its semicolon.
-    /// - Parameter parts: as in `statement`.
-    public func fragment(_ name: String, replacing parts: [String: String] = [:]) -> String {
-        precondition(!isVarying(name), "the statement \(name) depends on the server")
-        let statement = statement(name, replacing: parts)
+    /// The statement of that name as it can stand inside another: without its semicolon.
+    public func fragment(_ name: String) -> String {
+        let statement = self[name]
         let end = statement.lastIndex { $0 != ";" && !$0.isWhitespace }
         return end.map { String(statement[...$0]) } ?? ""
     }

@@ -39,7 +39,7 @@ private final class Disturber: Sendable {
     }
 }
 
-private func waitUntil(_ what: String, timeoutMs: Int64 = 60_000, _ condition: () throws -> Bool) throws {
+func waitUntil(_ what: String, timeoutMs: Int64 = 60_000, _ condition: () throws -> Bool) throws {
     let deadline = monotonicNow() + timeoutMs * 1_000_000
     while try !condition() {
         if monotonicNow() > deadline {
@@ -52,7 +52,7 @@ private func waitUntil(_ what: String, timeoutMs: Int64 = 60_000, _ condition: (
 
 extension WorkerBench {
     /// Drains on another thread.
-    fileprivate func draining(
+    func draining(
         _ configuration: Configuration, stop: StopFlag = StopFlag(), change: (inout WorkerPlan) -> Void = { _ in }
     ) throws -> WorkerThread<DrainResult> {
         var changed = try plan(configuration)
@@ -90,10 +90,14 @@ extension WorkerBench {
             for table in tables {
                 try bench.connection.execute("CREATE TABLE past.\(table) AS TABLE allocations.\(table)")
             }
-            // The block that comes last, so that others are done before it.
-            let firsts = Dictionary(
-                bench.executions.enumerated().map { ($0.element.blockOrder.rawValue, $0.offset) },
-                uniquingKeysWith: { first, _ in first })
+            // The block with the most messages before it in its partition, so that some of them are done before it.
+            var counts: [Int32: Int] = [:]
+            var firsts: [Int64: Int] = [:]
+            for (message, execution) in zip(bench.messages, bench.executions) {
+                let position = counts[message.partition, default: 0]
+                firsts[execution.blockOrder.rawValue] = firsts[execution.blockOrder.rawValue] ?? position
+                counts[message.partition] = position + 1
+            }
             let last = try #require(firsts.max { $0.value < $1.value }?.key)
             let holder = try PostgresConnection.connect(to: bench.info)
             try holder.execute("BEGIN; SELECT 1 FROM allocations.block_fills WHERE block_order_id = \(last) FOR UPDATE")

@@ -15,6 +15,18 @@ import Trades
     private static let deep = Configuration(
         mode: .concurrent, workers: 2, pipelineDepth: 16, snapshots: .executions(1))
 
+    /// Notes which way each statement goes that captures trades.
+    private static let noteWays = """
+        CREATE TABLE ways (way TEXT);
+        CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+          INSERT INTO ways SELECT CASE WHEN current_query() LIKE '%guard%' THEN 'looks' ELSE 'foresees' END;
+          RETURN NULL;
+        END $$;
+        CREATE TRIGGER note AFTER INSERT ON allocations.captured_trades FOR EACH STATEMENT
+          EXECUTE FUNCTION note()
+        """
+
     @Test func `a snapshot with every execution takes as many transactions as there are executions`() throws {
         try withBench { bench in
             let figures = try bench.drain(Self.deep).figures
@@ -38,17 +50,7 @@ import Trades
         throws
     {
         try withBench(isPublished: false, isOwnDatabase: true) { bench in
-            try bench.connection.execute(
-                """
-                CREATE TABLE ways (way TEXT);
-                CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$
-                BEGIN
-                  INSERT INTO ways SELECT CASE WHEN current_query() LIKE '%guard%' THEN 'looks' ELSE 'foresees' END;
-                  RETURN NULL;
-                END $$;
-                CREATE TRIGGER note AFTER INSERT ON allocations.captured_trades FOR EACH STATEMENT
-                  EXECUTE FUNCTION note()
-                """)
+            try bench.connection.execute(Self.noteWays)
             let first = Array(bench.messages.prefix(bench.messages.count / 2))
             let rest = Array(bench.messages.dropFirst(first.count))
             try bench.publish(first + first + rest)
@@ -66,21 +68,41 @@ import Trades
         }
     }
 
-    @Test func `a cycle whose trades are all new is one transaction, its snapshots among it`() throws {
-        try withBench { bench in
-            let result = try bench.drain(Configuration(mode: .cycle, workers: 1, cycleIntervalMs: 400))
+    @Test func `cycles whose trades are all new are foreseen, their snapshots among them`() throws {
+        try withBench(isOwnDatabase: true) { bench in
+            try bench.connection.execute(Self.noteWays)
+            let figures = try bench.drain(Configuration(mode: .cycle, workers: 2, cycleIntervalMs: 20)).figures
             let lines = try bench.verify().differenceLines
             #expect(lines == [])
-            let figures = result.figures
             let snapshots = try bench.connection.number("SELECT count(*) FROM allocations.snapshots")
             #expect(figures.retries.isEmpty && figures.snapshotCount == snapshots && snapshots > 0)
             #expect(figures.capturedCount == Int64(bench.executions.count) && figures.duplicateCount == 0)
-            let transactions = try bench.connection.lines(
-                """
-                SELECT count(DISTINCT xmin::TEXT), count(*) FILTER (WHERE xmin::TEXT NOT IN (
-                         SELECT xmin::TEXT FROM allocations.snapshots)) FROM allocations.captured_trades
-                """)
-            #expect(transactions == ["1 0"])
+            let ways = try bench.connection.lines("SELECT DISTINCT way FROM ways")
+            #expect(ways == ["foresees"])
+        }
+    }
+
+    @Test func `what a worker left staged its successor's first cycle looks at, with what is new`() throws {
+        try withBench(isPublished: false, isOwnDatabase: true) { bench in
+            let first = Array(bench.messages.prefix(bench.messages.count / 2))
+            try bench.publish(first)
+            let count = Int64(first.count)
+            let stop = StopFlag()
+            let slow = Configuration(mode: .cycle, workers: 1, cycleIntervalMs: 60_000)
+            let pool = try bench.draining(slow, stop: stop) { $0.endOffsets = nil }
+            let connection = bench.connection
+            try waitUntil("staging") {
+                try connection.number("SELECT count(*) FROM allocations.staged_trades") == count
+            }
+            stop.set()
+            _ = try pool.join()
+            try bench.connection.execute(Self.noteWays)
+            try bench.publish(Array(bench.messages.dropFirst(first.count)))
+            try bench.drain(Configuration(mode: .cycle, workers: 1, cycleIntervalMs: 300))
+            let lines = try bench.verify().differenceLines
+            #expect(lines == [])
+            let looks = try bench.connection.number("SELECT count(*) FROM ways WHERE way = 'looks'")
+            #expect(looks == 1)
         }
     }
 
@@ -108,7 +130,7 @@ import Trades
 
     /// The second statement of one message to the server fails: the first, which has moved the offset, is undone with it.
     @Test func `what COPY can't stage is staged by the statement that looks`() throws {
-        try withBench(isOwnDatabase: true) { bench in
+        try withBench(blocks: [[60_000, 60_000]], partitions: 1, isOwnDatabase: true) { bench in
             try bench.connection.execute(
                 """
                 CREATE SEQUENCE refusals;
@@ -234,6 +256,76 @@ import Trades
             let offset = try connection.number(
                 "SELECT next_offset FROM allocations.consumer_offsets WHERE topic_partition = 0")
             #expect(offset == 9)
+        }
+    }
+
+    /// A worker whose partition has gone, or that staged other trades than there are.
+    @Test func `a cycle of other partitions or trades than there are writes nothing`() throws {
+        try withEmptyBench { bench in
+            let connection = bench.connection
+            for name in ["hold_partitions", "capture_staged"] {
+                try connection.execute("PREPARE \(name) AS \(WorkerStatements.text(name))")
+            }
+            try connection.execute(
+                """
+                UPDATE allocations.consumer_offsets SET epoch = 5 + topic_partition;
+                INSERT INTO allocations.staged_trades
+                VALUES (0, 0, 7, 1, 0, 1, 0, 0, 50, 10000), (1, 0, 8, 1, 0, 1, 0, 0, 60, 10000)
+                """)
+            let topic = bench.topic
+            func run(epochs: String, trades: Int) throws {
+                try connection.execute(
+                    """
+                    EXECUTE hold_partitions('\(topic)', '{0,1}', '\(epochs)');
+                    EXECUTE capture_staged('{0,1}', \(trades))
+                    """)
+            }
+            for (epochs, trades, words) in [
+                ("{5,5}", 2, "partitions as foreseen: 1 of 2"), ("{5,6}", 1, "staged as foreseen: 2 of 1"),
+                ("{5,6}", 3, "staged as foreseen: 2 of 3"),
+            ] {
+                let error = try #require(throws: PostgresError.self) { try run(epochs: epochs, trades: trades) }
+                #expect(error.isDataError && error.message.contains(words), "\(error)")
+                let staged = try connection.number("SELECT count(*) FROM allocations.staged_trades")
+                let captured = try connection.number("SELECT count(*) FROM allocations.captured_trades")
+                #expect(staged == 2 && captured == 0)
+            }
+            try run(epochs: "{5,6}", trades: 2)
+            let rows = try connection.lines(
+                """
+                SELECT execution_id, quantity, price, topic_partition, topic_offset FROM allocations.captured_trades
+                ORDER BY execution_id
+                """)
+            #expect(rows == ["7 50 1.0000 0 0", "8 60 1.0000 1 0"])
+        }
+    }
+
+    @Test func `a statement of one row writes what the one of arrays does`() throws {
+        try withEmptyBench { bench in
+            let connection = bench.connection
+            let calls = [
+                ("captured_trades", "capture_trades", "3, ARRAY[7], ARRAY[1], ARRAY[50], ARRAY[10001], ARRAY[8]"),
+                ("captured_trades", "capture_trade", "3, 7, 1, 50, 10001, 8"),
+                (
+                    "snapshots", "record_snapshots",
+                    "ARRAY[1], ARRAY[2], ARRAY[50], ARRAY[500051], ARRAY[10001], ARRAY[1]"
+                ),
+                ("snapshots", "record_snapshot", "1, 2, 50, 500051, 10001, 1"),
+                ("allocations", "allocate", "'{1,1}', '{4,5}', '{2,2}', '{20,-30}', '{20,0}', '{10001,10001}'"),
+                ("allocations", "allocate_block", "1, '{4,5}', 2, '{20,-30}', '{20,0}', 10001"),
+            ]
+            var written: [String: [[String]]] = [:]
+            for (table, statement, values) in calls {
+                try connection.begin()
+                try connection.execute("PREPARE \(statement) AS \(WorkerStatements.text(statement))")
+                try connection.execute("EXECUTE \(statement)(\(values))")
+                written[table, default: []].append(
+                    try connection.lines("SELECT t FROM allocations.\(table) AS t ORDER BY t::TEXT"))
+                try connection.rollback()
+            }
+            for (table, rows) in written {
+                #expect(rows.count == 2 && rows[0] == rows[1] && !rows[0].isEmpty, "\(table): \(rows)")
+            }
         }
     }
 

@@ -164,11 +164,13 @@ extension WorkerBench {
 
     // MARK: What the database refuses
 
-    /// Two blocks in tables that refuse an execution of 777 shares.
-    private func withRefusingTables(_ body: (inout WorkerBench) throws -> Void) throws {
+    /// Two blocks, and a table that refuses an execution of 777 shares.
+    private func withRefusingTables(
+        _ table: String = "captured_trades", _ body: (inout WorkerBench) throws -> Void
+    ) throws {
         try withEmptyBench(blocks: [[700, 300], [1_000]], partitions: 1, isOwnDatabase: true) { bench in
             try bench.connection.execute(
-                "ALTER TABLE allocations.captured_trades ADD CONSTRAINT refused CHECK (quantity <> 777)")
+                "ALTER TABLE allocations.\(table) ADD CONSTRAINT refused CHECK (quantity <> 777)")
             try body(&bench)
         }
     }
@@ -197,6 +199,23 @@ extension WorkerBench {
                     "SELECT convert_from(message_value, 'UTF8') FROM allocations.parked_messages ORDER BY topic_offset LIMIT 3"
                 ).map { TopicMessage(key: "", value: $0).executionID } == [3, 4, 6])
             #expect(figures.parkedCount == 4 && figures.capturedCount == 3)
+            try bench.expectEndOfTopic()
+        }
+    }
+
+    @Test func `a message that can't be staged is parked with what follows, the rest is applied`() throws {
+        try withRefusingTables("staged_trades") { bench in
+            try bench.publish([
+                execution(1, 1, 100), execution(2, 2, 500), execution(3, 1, 777), execution(4, 1, 100),
+                execution(5, 2, 500),
+            ])
+            let figures = try bench.drain(modes[4]).figures
+            let fills = try bench.fills().map { $0.split(separator: " ")[1] }
+            #expect(fills == ["100", "1000"])
+            let reason = "new row for relation \"staged_trades\" violates check constraint \"refused\""
+            let parked = try bench.parked()
+            #expect(parked == ["\(blockCode(1)) 2 \(reason)", "\(blockCode(1)) 3 \(waits)"])
+            #expect(figures.parkedCount == 2 && figures.capturedCount == 3)
             try bench.expectEndOfTopic()
         }
     }

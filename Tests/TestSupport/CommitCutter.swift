@@ -89,12 +89,12 @@ public final class CommitCutter: Sendable {
         }
     }
 
-    /// Whether an answer begins here that a commit ends with: the tag of a COMMIT, or that of an INSERT with the server out of any
-    /// transaction behind it. As the protocol has them: type, length with itself, text.
+    /// Whether an answer begins here that a commit ends with: the tag of a COMMIT, or that of an INSERT or COPY with the server out
+    /// of any transaction behind it. As the protocol has them: type, length with itself, text.
     private static func isCommit(_ bytes: ArraySlice<UInt8>) -> Bool {
         if bytes.starts(with: [UInt8(ascii: "C"), 0, 0, 0, 11] + Array("COMMIT".utf8)) { return true }
         guard bytes.count > 5, bytes.starts(with: [UInt8(ascii: "C"), 0, 0, 0]),
-            bytes.dropFirst(5).starts(with: Array("INSERT ".utf8))
+            ["INSERT ", "COPY "].contains(where: { bytes.dropFirst(5).starts(with: Array($0.utf8)) })
         else { return false }
         let isIdle = [UInt8(ascii: "Z"), 0, 0, 0, 5, UInt8(ascii: "I")]
         return bytes.dropFirst(1 + Int(bytes[bytes.startIndex + 4])).starts(with: isIdle)

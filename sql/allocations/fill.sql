@@ -195,7 +195,7 @@ COPY allocations.staged_trades
 FROM STDIN;
 
 -- name: capture_and_fill_staged
--- Every cycle one set-based transaction processes everything staged: $1 topic, $2 the partitions of this worker, $3 their
+-- The cycle where it isn't foreseen (below): one set-based transaction processes everything staged. $1 topic, $2 the partitions of this worker, $3 their
 -- epochs. Answers as capture_and_fill does: `guarded` is 0 when one of the partitions belongs to another worker now. The
 -- epochs are written as they are, to lock them until the commit.
 WITH guard AS (
@@ -268,12 +268,15 @@ FROM unnest($6::INT8[], $7::INT8[], $8::INT8[], $9::INT8[])
   AS a (block_order_id, account_id, quantity_delta, quantity_cumulative)
 JOIN moved AS m ON m.block_order_id = a.block_order_id;
 
--- The foreseen transaction: the same effect where the worker knows beforehand where everything will stand. The statements below
--- go out together as one transaction, one after the other, those of snapshots only where one is due. Each of them writes what it is
+-- The foreseen transaction: the same effect where the worker knows beforehand where everything will stand. Of what follows,
+-- `advance_offset` and `capture_trades`, or of a cycle `hold_partitions` and `capture_staged`, and behind either `move_blocks` and
+-- where a snapshot is due the others go out together as one transaction, one after the other. Each of them writes what it is
 -- told or fails, and with it all of them: an execution that is there already is a duplicate key, and an offset or a block that
 -- stands elsewhere than expected ends as a text that is no number, which says what it was. Then the worker takes the
 -- statements above, which look first. These plain statements cost the server less than two that look: every execution of a
 -- statement sets up its whole plan, and of an INSERT with ON CONFLICT every row is looked for before it is written.
+-- What a statement is sent comes as arrays, or, where it is of one row, as that row: `sent_trade` stands in the place of
+-- `sent_trades` then, and so on. Setting up an unnest of a dozen arrays costs the server more than the row.
 
 -- name: advance_offset
 -- $1 topic, $2 partition, $3 epoch, $4 expected offset, $5 next offset.
@@ -283,9 +286,6 @@ WITH guard AS (
   RETURNING 1 AS held
 )
 SELECT CASE count(*) WHEN 1 THEN 1 ELSE ('offsets as foreseen: ' || count(*))::INT4 END AS as_foreseen FROM guard;
-
--- What a statement is sent comes as arrays, or, where it is of one row, as that row: `sent_trade` stands in the place of
--- `sent_trades` then, and so on. Setting up an unnest of a dozen arrays costs the server more than the row.
 
 -- part: sent_trades
 FROM unnest($2::INT8[], $3::INT8[], $4::INT8[], $5::INT8[], $6::INT8[])

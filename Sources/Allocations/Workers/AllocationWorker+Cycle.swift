@@ -1,5 +1,6 @@
-// The mode cycle: messages are staged as they come, and every cycle_interval one set-based transaction processes
-// everything that this worker has staged. A message is visible when its cycle commits.
+// The mode cycle: messages are staged as they come, and every cycle_interval one transaction processes everything that this
+// worker has staged: a foreseen one, or where it knows too little the set-based statement that looks. A message is visible when
+// its cycle commits.
 
 import Measurement
 import Model
@@ -16,12 +17,7 @@ extension AllocationWorker {
                 try parkUnit(unit, of: queue)
                 continue
             }
-            let began = beginAttempt()
-            do {
-                try attemptStaging(unit, of: queue, began: began)
-            } catch let error as PostgresError where !error.isConnectionLost && !error.isAmbiguous {
-                try retry(unit, of: queue, began: began, after: error)
-            }
+            try stageOrRetry(unit, of: queue)
             payHandicap()
             if monotonicNow() >= nextCycleTime { break }
         }
@@ -34,27 +30,44 @@ extension AllocationWorker {
         return try moveSkippedOffsets() || worked
     }
 
+    /// Stages one unit, and repeats it as the retry policy says.
+    func stageOrRetry(_ unit: UnitOfWork, of queue: Int) throws {
+        let began = beginAttempt()
+        do {
+            try attemptStaging(unit, of: queue)
+        } catch let error as PostgresError where !error.isConnectionLost && !error.isAmbiguous {
+            try retry(unit, of: queue, began: began, after: error)
+        }
+    }
+
     /// From so many trades on, what COPY saves for each of them is more than its second round trip to a near server costs.
-    private static let copiedTrades = 64
+    private static let copiedTradesMin = 64
 
     /// One attempt to stage a unit and move its offset; one transaction.
-    func attemptStaging(_ unit: UnitOfWork, of index: Int, began: Int64) throws {
-        if store.foreseesBlocks, unit.range.count >= Self.copiedTrades, !queues[index].holdsChange(in: unit.range) {
-            do {
-                try copyTrades(of: unit, of: index)
-            } catch let error as PostgresError where error.isDataError {
-                // Whether its partition has gone or a trade is at fault, the statement that looks says.
-                if let state = error.sqlState {
-                    recordRetry(
-                        state, messages: Int64(unit.range.count), began: lastBegan, failedAt: monotonicNow())
-                }
-                try stage(unit, of: index)
-            }
-        } else {
-            try stage(unit, of: index)
-        }
+    func attemptStaging(_ unit: UnitOfWork, of index: Int) throws {
+        if try !isCopied(unit, of: index) { try stage(unit, of: index) }
         countTransaction()
         noteStaged(unit, of: index)
+    }
+
+    /// Stages many trades by COPY. Returns false if that isn't for this unit, or came otherwise: whether its partition has gone
+    /// or a trade is at fault, the statement that looks says.
+    private func isCopied(_ unit: UnitOfWork, of index: Int) throws -> Bool {
+        // While the server waits for the rows it has the offset's row locked, and no limit of its own ends that: so not where a
+        // group may give the partition to another member meanwhile. Nor where round trips are made long.
+        guard store.foreseesBlocks, membership == nil, plan.configuration.roundTripTimeUs == 0,
+            unit.range.count >= Self.copiedTradesMin, !queues[index].holdsChange(in: unit.range)
+        else { return false }
+        let began = beginAttempt()
+        do {
+            try copyTrades(of: unit, of: index)
+            return true
+        } catch let error as PostgresError where error.isDataError {
+            if let state = error.sqlState {
+                recordRetry(state, messages: Int64(unit.range.count), began: began, failedAt: monotonicNow())
+            }
+            return false
+        }
     }
 
     private func stage(_ unit: UnitOfWork, of index: Int) throws {
@@ -86,6 +99,8 @@ extension AllocationWorker {
                 try plan.fault?.dieIfAsked()
             }
         }
+        // Staged, and not noted.
+        try plan.fault?.dieIfAsked()
     }
 
     /// What was staged waits for the cycle; it counts when that commits.
@@ -108,19 +123,21 @@ extension AllocationWorker {
     /// cycle whose commit was lost does nothing twice.
     func runCycle() throws {
         let began = beginAttempt()
-        var isFirstTry = true
+        var (isFirstTry, isForeseeable) = (true, true)
         try repeating(messageCount: Int64(staged.count)) { attempt in
             if attempt > 1 { isFirstTry = false }
-            if let due = foreseeStaged() {
+            dueOfCycle = isForeseeable ? foreseeStaged() : nil
+            if let due = dueOfCycle {
                 guard let error = try runForeseenCycle(due) else {
                     noteTaken(due)
                     return finishCycle(captured: Int64(staged.count), began: began, isFirstTry: isFirstTry)
                 }
                 takeBackForeseen()
+                dueOfCycle = nil
                 guard error.isDataError, let state = error.sqlState else { throw error }
                 recordRetry(
                     state, messages: Int64(staged.count), began: lastBegan, failedAt: monotonicNow())
-                isFirstTry = false
+                (isFirstTry, isForeseeable) = (false, false)
             }
             let captured = try inTransaction(messageCount: Int64(staged.count)) {
                 bindPartitions()
@@ -149,8 +166,8 @@ extension AllocationWorker {
         }
     }
 
-    /// Whether whoever had these partitions before has left messages behind that only the database knows.
-    func lookForStaged(in partitions: [Int32]) throws {
+    /// Notes whether whoever had these partitions before has left messages behind. Once they are claimed he can't any more.
+    func noteLeftovers(in partitions: [Int32]) throws {
         if mode == .cycle, try store.stagedCount(partitions: partitions) > 0 { hasStagedLeftovers = true }
     }
 
@@ -173,11 +190,13 @@ extension AllocationWorker {
             let start = stagedFromOffsets[queue.partition] ?? queue.committedOffset
             captured += try store.capturedCount(partition: queue.partition, offsets: start..<queue.committedOffset)
         }
+        noteTaken(dueOfCycle ?? [])
         finishCycle(captured: captured, began: lastBegan, isFirstTry: false)
         return true
     }
 
     private func finishCycle(captured: Int64, began: Int64, isFirstTry: Bool) {
+        dueOfCycle = nil
         recordCycle(captured: captured, began: began, isFirstTry: isFirstTry)
         // Cycles keep to their own clock; one that took longer than the interval skips the ones it missed.
         let interval = Int64(plan.configuration.cycleIntervalMs) * 1_000_000

@@ -76,7 +76,7 @@ extension AllocationWorker {
         try store.requireNothingUnfinished(of: mode, partitions: partitions)
         storedParkedCodes = try store.parkedBlocks()
         gatherParkedCodes()
-        try lookForStaged(in: partitions)
+        try noteLeftovers(in: partitions)
         return try loadBlockStates()
     }
 
@@ -280,19 +280,6 @@ extension AllocationWorker {
         let log = consumer.lastLogLines.suffix(3).joined(separator: "; ")
         return "worker \(plan.memberIndex) has had no answer for \(nanoseconds / 1_000_000_000) s; "
             + "librdkafka says \(log.isEmpty ? "nothing" : log)"
-    }
-
-    /// Runs `body` with a connection that takes one statement after another.
-    func outsidePipeline<R>(_ body: () throws -> R) throws -> R {
-        guard usesPipeline else { return try body() }
-        try store.connection.exitPipelineMode()
-        let result = Result { try body() }
-        // What a lost connection says of this mode says less than its first error.
-        do { try store.connection.enterPipelineMode() } catch {
-            _ = try result.get()
-            throw error
-        }
-        return try result.get()
     }
 }
 

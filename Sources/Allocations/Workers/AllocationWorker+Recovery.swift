@@ -143,7 +143,7 @@ extension AllocationWorker {
         let generation = queueGeneration
         while queues[queue].unsent < end, let single = queues[queue].nextUnit(limit: 1, dueBy: Int64.max) {
             queues[queue].markSent(single)
-            try transact(single, of: queue)
+            if mode == .cycle { try stageOrRetry(single, of: queue) } else { try transact(single, of: queue) }
             if queueGeneration != generation { return }
         }
     }
@@ -250,7 +250,7 @@ extension AllocationWorker {
     private func attemptAgain(_ unit: UnitOfWork, of queue: Int, began: Int64) throws {
         switch mode {
         case .concurrent, .adaptive, .batch: try attempt(unit, of: queue, began: began, isFirstTry: false)
-        case .cycle: try attemptStaging(unit, of: queue, began: began)
+        case .cycle: try attemptStaging(unit, of: queue)
         case .row:
             repeatedExecutions.insert(queues[queue].executions[unit.range.lowerBound])
             try processByRow(unit, of: queue, began: began, isFirstTry: false)
@@ -264,6 +264,19 @@ extension AllocationWorker {
         let result = Result { try body() }
         // A lost connection can't leave the mode; its error says more than this one's.
         do { try store.connection.exitPipelineMode() } catch { return try result.get() }
+        return try result.get()
+    }
+
+    /// The opposite: what takes one statement after another leaves the pipeline for a moment.
+    func outsidePipeline<R>(_ body: () throws -> R) throws -> R {
+        guard usesPipeline else { return try body() }
+        try store.connection.exitPipelineMode()
+        let result = Result { try body() }
+        // A lost connection can't enter the mode; its error says more than this one's.
+        do { try store.connection.enterPipelineMode() } catch {
+            _ = try result.get()
+            throw error
+        }
         return try result.get()
     }
 

@@ -32,7 +32,7 @@ public final class AllocationWorker {
     var nextOverdueCheck: Int64 = 0
     /// The blocks that the last fill moved.
     var moves: [BlockMove] = []
-    /// The blocks of the unit that is being foreseen.
+    /// The blocks of the unit or cycle that is being foreseen.
     var foreseenMoves: [ForeseenMove] = []
     /// By position in the book: where in `foreseenMoves` the block was found last, in this unit or an earlier one.
     var moveIndexes: [Int32]
@@ -55,7 +55,10 @@ public final class AllocationWorker {
     var staged: [StagedMessage] = []
     /// Where in each partition those staged messages begin.
     var stagedFromOffsets: [Int32: Int64] = [:]
+    /// Whether messages are staged that aren't among those: an earlier worker's, or of a cycle that the database has lost.
     var hasStagedLeftovers = false
+    /// The snapshots that the foreseen cycle under way takes.
+    var dueOfCycle: [DueSnapshot]?
     var nextCycleTime: Int64 = 0
 
     var consumer: KafkaConsumer
@@ -173,7 +176,7 @@ public final class AllocationWorker {
         try store.requireNothingUnfinished(of: mode, partitions: plan.partitions)
         storedParkedCodes = try store.parkedBlocks()
         let overdue = try loadBlockStates()
-        try lookForStaged(in: queues.map(\.partition))
+        try noteLeftovers(in: queues.map(\.partition))
         try assignConsumer()
         if usesPipeline {
             try store.connection.enterPipelineMode()

@@ -7,22 +7,35 @@ package enum WorkerStatements {
 
     /// What a foreseen transaction of trades is made of, in the order of its statements.
     package static let foreseen = ["advance_offset", "capture_trades"] + moves
-    /// The same of a cycle.
-    package static let foreseenCycle = ["advance_offset", "hold_partitions", "capture_staged"] + moves
+    /// The same of a cycle, behind what goes out with each COPY.
+    package static let foreseenCycle = ["advance_offset"] + ["hold_partitions", "capture_staged"] + moves
     private static let moves = ["move_blocks", "record_snapshots", "allocate", "request_bookings"]
 
-    /// Statements for one row, which comes without arrays: those whose parts are exchanged, and which.
-    static let ofOne: [(name: String, of: String, parts: [String: String])] = [
-        ("capture_trade", "capture_trades", ["sent_trades": "sent_trade"]),
-        ("move_block", "move_blocks", ["sent_moves": "sent_move", "moves_expected": "move_expected"]),
-        ("record_snapshot", "record_snapshots", ["sent_snapshots": "sent_snapshot"]),
-        ("allocate_block", "allocate", ["sent_allocations": "sent_allocations_of_block"]),
+    /// A statement that takes one row as it is, where another takes any number as arrays.
+    struct OneRow {
+        let name: String
+        /// That other statement, and which of its parts stand in the places of which here.
+        let original: String
+        let parts: [String: String]
+    }
+
+    static let oneRow = [
+        OneRow(name: "capture_trade", original: "capture_trades", parts: ["sent_trades": "sent_trade"]),
+        OneRow(
+            name: "move_block", original: "move_blocks",
+            parts: ["sent_moves": "sent_move", "moves_expected": "move_expected"]),
+        OneRow(name: "record_snapshot", original: "record_snapshots", parts: ["sent_snapshots": "sent_snapshot"]),
+        OneRow(
+            name: "allocate_block", original: "allocate", parts: ["sent_allocations": "sent_allocations_of_block"]),
     ]
 
     /// The statement as workers prepare it where no two of them share a block, without comments and semicolon.
     package static func text(_ name: String) -> String {
-        let one = ofOne.first { $0.name == name }
-        let text = one.map { script.fragment($0.of, replacing: $0.parts) } ?? script.fragment(name)
-        return text.split(separator: "\n").filter { !$0.hasPrefix("--") }.joined(separator: "\n")
+        let one = oneRow.first { $0.name == name }
+        let text = one.map { script.statement($0.original, replacing: $0.parts) } ?? script[name]
+        let lines = text.split(separator: "\n").filter { !$0.hasPrefix("--") }.joined(separator: "\n")
+        // Comments that stand behind the statement are of the section, too.
+        let end = lines.lastIndex { $0 != ";" && !$0.isWhitespace }
+        return end.map { String(lines[...$0]) } ?? ""
     }
 }
