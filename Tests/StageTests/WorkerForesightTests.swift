@@ -88,6 +88,7 @@ import Trades
             try bench.publish(first)
             let count = Int64(first.count)
             let stop = StopFlag()
+            defer { stop.set() }
             let slow = Configuration(mode: .cycle, workers: 1, cycleIntervalMs: 60_000)
             let pool = try bench.draining(slow, stop: stop) { $0.endOffsets = nil }
             let connection = bench.connection
@@ -98,7 +99,8 @@ import Trades
             _ = try pool.join()
             try bench.connection.execute(Self.noteWays)
             try bench.publish(Array(bench.messages.dropFirst(first.count)))
-            try bench.drain(Configuration(mode: .cycle, workers: 1, cycleIntervalMs: 300))
+            let figures = try bench.drain(Configuration(mode: .cycle, workers: 1, cycleIntervalMs: 300)).figures
+            #expect(figures.retries.isEmpty)
             let lines = try bench.verify().differenceLines
             #expect(lines == [])
             let looks = try bench.connection.number("SELECT count(*) FROM ways WHERE way = 'looks'")

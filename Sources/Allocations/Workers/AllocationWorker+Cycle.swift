@@ -133,8 +133,8 @@ extension AllocationWorker {
                     return finishCycle(captured: Int64(staged.count), began: began, isFirstTry: isFirstTry)
                 }
                 takeBackForeseen()
-                dueOfCycle = nil
                 guard error.isDataError, let state = error.sqlState else { throw error }
+                dueOfCycle = nil
                 recordRetry(
                     state, messages: Int64(staged.count), began: lastBegan, failedAt: monotonicNow())
                 (isFirstTry, isForeseeable) = (false, false)
@@ -184,7 +184,10 @@ extension AllocationWorker {
     func resolveLostCycle() throws -> Bool {
         guard mode == .cycle, !staged.isEmpty || hasStagedLeftovers,
             try store.stagedCount(partitions: queues.map(\.partition)) == 0
-        else { return false }
+        else {
+            dueOfCycle = nil
+            return false
+        }
         var captured: Int64 = 0
         for queue in queues {
             let start = stagedFromOffsets[queue.partition] ?? queue.committedOffset

@@ -8,7 +8,7 @@ package enum WorkerStatements {
     /// What a foreseen transaction of trades is made of, in the order of its statements.
     package static let foreseen = ["advance_offset", "capture_trades"] + moves
     /// The same of a cycle, behind what goes out with each COPY.
-    package static let foreseenCycle = ["advance_offset"] + ["hold_partitions", "capture_staged"] + moves
+    package static let foreseenCycle = ["advance_offset", "hold_partitions", "capture_staged"] + moves
     private static let moves = ["move_blocks", "record_snapshots", "allocate", "request_bookings"]
 
     /// A statement that takes one row as it is, where another takes any number as arrays.
