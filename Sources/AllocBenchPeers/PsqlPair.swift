@@ -19,7 +19,7 @@ final class PsqlPair: PeerPair {
     private var hasFiles = false
     private(set) var peer = "psql"
 
-    /// Rows of one cycle of psql, about what a cycle of ours has. They are of two partitions; ours stages as many of one at a time.
+    /// Rows of one cycle of psql, half of them of either partition: as many of one as ours stages at a time.
     private static let cycleRows = 8192
 
     init(_ kind: Kind, _ size: PeerSize) {

@@ -195,9 +195,9 @@ COPY allocations.staged_trades
 FROM STDIN;
 
 -- name: capture_and_fill_staged
--- The cycle where it isn't foreseen (below): one set-based transaction processes everything staged. $1 topic, $2 the partitions of this worker, $3 their
--- epochs. Answers as capture_and_fill does: `guarded` is 0 when one of the partitions belongs to another worker now. The
--- epochs are written as they are, to lock them until the commit.
+-- The cycle where it isn't foreseen (below): one set-based transaction processes everything staged. $1 topic, $2 the partitions of
+-- this worker, $3 their epochs. Answers as capture_and_fill does: `guarded` is 0 when one of the partitions belongs to another
+-- worker now. The epochs are written as they are, to lock them until the commit.
 WITH guard AS (
   UPDATE allocations.consumer_offsets AS o SET epoch = o.epoch
   FROM unnest($2::INT8[], $3::INT8[]) AS mine (topic_partition, epoch)
@@ -268,9 +268,9 @@ FROM unnest($6::INT8[], $7::INT8[], $8::INT8[], $9::INT8[])
   AS a (block_order_id, account_id, quantity_delta, quantity_cumulative)
 JOIN moved AS m ON m.block_order_id = a.block_order_id;
 
--- The foreseen transaction: the same effect where the worker knows beforehand where everything will stand. Of what follows,
--- `advance_offset` and `capture_trades`, or of a cycle `hold_partitions` and `capture_staged`, and behind either `move_blocks` and
--- where a snapshot is due the others go out together as one transaction, one after the other. Each of them writes what it is
+-- The foreseen transaction: the same effect where the worker knows beforehand where everything will stand. It begins with
+-- `advance_offset` and `capture_trades`, that of a cycle with `hold_partitions` and `capture_staged`; then comes `move_blocks`, and
+-- where a snapshot is due what stands behind that. All of it goes out together and is one transaction. Each statement writes what it is
 -- told or fails, and with it all of them: an execution that is there already is a duplicate key, and an offset or a block that
 -- stands elsewhere than expected ends as a text that is no number, which says what it was. Then the worker takes the
 -- statements above, which look first. These plain statements cost the server less than two that look: every execution of a

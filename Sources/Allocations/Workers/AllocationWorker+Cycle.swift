@@ -45,14 +45,14 @@ extension AllocationWorker {
 
     /// One attempt to stage a unit and move its offset; one transaction.
     func attemptStaging(_ unit: UnitOfWork, of index: Int) throws {
-        if try !isCopied(unit, of: index) { try stage(unit, of: index) }
+        if try !stageByCopy(unit, of: index) { try stage(unit, of: index) }
         countTransaction()
         noteStaged(unit, of: index)
     }
 
     /// Stages many trades by COPY. Returns false if that isn't for this unit, or came otherwise: whether its partition has gone
     /// or a trade is at fault, the statement that looks says.
-    private func isCopied(_ unit: UnitOfWork, of index: Int) throws -> Bool {
+    private func stageByCopy(_ unit: UnitOfWork, of index: Int) throws -> Bool {
         // While the server waits for the rows it has the offset's row locked, and no limit of its own ends that: so not where a
         // group may give the partition to another member meanwhile. Nor where round trips are made long.
         guard store.foreseesBlocks, membership == nil, plan.configuration.roundTripTimeUs == 0,

@@ -55,7 +55,8 @@ public final class AllocationWorker {
     var staged: [StagedMessage] = []
     /// Where in each partition those staged messages begin.
     var stagedFromOffsets: [Int32: Int64] = [:]
-    /// Whether messages are staged that aren't among those: an earlier worker's, or of a cycle that the database has lost.
+    /// Whether messages may be staged that `staged` doesn't have: an earlier worker's, or of a cycle that the database has lost. A
+    /// worker that replaces a killed one takes its own for such.
     var hasStagedLeftovers = false
     /// The snapshots that the foreseen cycle under way takes.
     var dueOfCycle: [DueSnapshot]?
